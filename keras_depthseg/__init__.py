@@ -1,0 +1,12 @@
+"""Foreground mask and scene depth from a background plate and a picture.
+
+Importing the package registers its layers, losses, metrics and the model with Keras, so
+that `keras.saving.load_model` reads a saved model in safe mode.
+"""
+
+from keras_depthseg import losses, metrics
+from keras_depthseg.model import DSResNet
+
+__version__ = "0.1.0"
+
+__all__ = ["DSResNet", "losses", "metrics"]

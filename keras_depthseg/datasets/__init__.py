@@ -1,0 +1,1 @@
+"""Data sets: sources, composites, depth labels, records."""

@@ -1,0 +1,166 @@
+"""The one place that knows the fields of a sample and of a data set's metadata.
+
+A data set is a folder written by a TensorFlow Datasets builder: TFRecord shards,
+`features.json`, `dataset_info.json` and `metadata.json`. It is readable anywhere with
+`tfds.builder_from_directory`.
+
+One sample:
+
+| field | stored as | meaning |
+|---|---|---|
+| `bg` | JPEG or PNG, (H, W, 3) uint8 | RGB, the clean background plate |
+| `fg_bg` | JPEG or PNG, (H, W, 3) uint8 | RGB, the same view, something in front |
+| `mask` | JPEG or PNG, (H, W, 1) uint8 | foreground opacity, 0..255 for 0..1 |
+| `depth` | (H, W, 1) uint8 or uint16 | larger = farther, 0..full scale for 0..1 |
+| `sample_id` | text | unique in the data set, e.g. `bg001_fg001_01` |
+| `bg_id`, `fg_id` | text | the background's and the cutout's identity |
+| `box` | 4 float32 | the foreground's ymin, xmin, ymax, xmax, in 0..1 |
+
+Images that reach a builder as encoded bytes are stored byte for byte.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+IMAGE_FIELDS = ("bg", "fg_bg", "mask", "depth")
+SPLITS = ("train", "val", "unseen_bg", "unseen_fg", "unseen_both")
+
+
+@dataclasses.dataclass(frozen=True)
+class DepthMetadata:
+    """What the numbers of a data set's `depth` mean.
+
+    Attributes:
+        unit: `"relative"`, or `"metre"` when depth is metric.
+        scale: metres at full scale (`depth == 1`) when metric, else `None`.
+        direction: always `"larger is farther"`; stored so that a reader of the
+            records need not guess.
+    """
+
+    unit: str = "relative"
+    scale: float | None = None
+    direction: str = "larger is farther"
+
+    def __post_init__(self):
+        if self.unit not in ("relative", "metre"):
+            raise ValueError(
+                f"depth unit must be 'relative' or 'metre'. Received: unit={self.unit!r}"
+            )
+        if (self.unit == "metre") != (self.scale is not None):
+            raise ValueError(
+                "metric depth needs a scale in metres and relative depth has none. "
+                f"Received: unit={self.unit!r}, scale={self.scale!r}"
+            )
+
+
+@dataclasses.dataclass
+class ImageStatistics:
+    """Streaming mean and standard deviation per channel, over images in 0..1."""
+
+    count: int = 0
+    total: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(3))
+    total_squares: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(3))
+
+    def update(self, image: np.ndarray) -> None:
+        """Adds one image, (H, W, 3) uint8."""
+        pixels = image.reshape(-1, 3).astype(np.float64) / 255.0
+        self.count += len(pixels)
+        self.total += pixels.sum(axis=0)
+        self.total_squares += np.square(pixels).sum(axis=0)
+
+    def result(self) -> dict[str, list[float]]:
+        """`{"mean": [r, g, b], "std": [r, g, b]}` in units of 0..1."""
+        mean = self.total / self.count
+        variance = np.maximum(self.total_squares / self.count - np.square(mean), 0.0)
+        return {"mean": mean.tolist(), "std": np.sqrt(variance).tolist()}
+
+
+def sample_features(depth_dtype: type = np.uint8) -> tfds.features.FeaturesDict:
+    """The features of one sample; see the table at the head of this file.
+
+    Args:
+        depth_dtype: `np.uint8`, or `np.uint16` (then stored as PNG).
+    """
+    image = tfds.features.Image
+    return tfds.features.FeaturesDict(
+        {
+            "bg": image(shape=(None, None, 3)),
+            "fg_bg": image(shape=(None, None, 3)),
+            "mask": image(shape=(None, None, 1)),
+            "depth": image(shape=(None, None, 1), dtype=depth_dtype),
+            "sample_id": tfds.features.Text(),
+            "bg_id": tfds.features.Text(),
+            "fg_id": tfds.features.Text(),
+            "box": tfds.features.BBoxFeature(),
+        }
+    )
+
+
+def sample_metadata(
+    depth: DepthMetadata,
+    statistics: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
+) -> tfds.core.MetadataDict:
+    """The metadata of a data set.
+
+    Args:
+        depth: meaning of the depth values.
+        statistics: `{"bg": {"mean": …, "std": …}, "fg_bg": …}` over the `train`
+            split, in units of 0..1. A builder that learns them while it generates
+            sets `info.metadata["statistics"]` then.
+    """
+    return tfds.core.MetadataDict(
+        depth=dataclasses.asdict(depth), statistics=dict(statistics or {})
+    )
+
+
+def _hash_fraction(*parts: object) -> float:
+    """A number in [0, 1) that depends on `parts` only, the same on every machine."""
+    text = "\0".join(map(str, parts)).encode()
+    return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") / 2**64
+
+
+def held_out(ids: Sequence[str], fraction: float, seed: int) -> frozenset[str]:
+    """Chooses `fraction` of the distinct `ids`, at least one, by a seeded hash.
+
+    Returns an empty set when there are fewer than two ids to choose from.
+    """
+    distinct = sorted(set(ids))
+    if len(distinct) < 2 or fraction <= 0:
+        return frozenset()
+    count = max(1, round(len(distinct) * fraction))
+    ranked = sorted(distinct, key=lambda name: _hash_fraction(seed, name))
+    return frozenset(ranked[: min(count, len(distinct) - 1)])
+
+
+def assign_split(
+    sample_id: str,
+    bg_id: str,
+    fg_id: str,
+    *,
+    unseen_bg: frozenset[str],
+    unseen_fg: frozenset[str],
+    val_fraction: float,
+    seed: int,
+) -> str:
+    """The split a sample belongs to, by the identity of what it shows.
+
+    A background or a cutout that is in `unseen_bg` or `unseen_fg` is never in `train`
+    or `val`. Of the others, `val_fraction` of the samples are `val` (seen background,
+    seen cutout, unseen combination of the two).
+    """
+    match bg_id in unseen_bg, fg_id in unseen_fg:
+        case True, True:
+            return "unseen_both"
+        case True, False:
+            return "unseen_bg"
+        case False, True:
+            return "unseen_fg"
+    # Hashing the pair and not the sample keeps all placements of one cutout on one
+    # background on the same side.
+    return "val" if _hash_fraction(seed, bg_id, fg_id) < val_fraction else "train"

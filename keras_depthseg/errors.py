@@ -1,0 +1,9 @@
+"""Mistakes of the user, as opposed to bugs."""
+
+
+class UserError(Exception):
+    """Something the user can put right; command lines print it and exit with 2.
+
+    The message is one line: what was wrong, what was received, what is accepted, and
+    the remedy. It names the file or the argument.
+    """

@@ -1,0 +1,243 @@
+"""DSResNet: mask and depth from a background plate and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import keras
+import numpy as np
+
+from keras_depthseg.blocks import decoder_block, encoder_block, residual_double_conv
+
+# Both sides are halved five times on the way down and doubled on the way up.
+SIDE_MULTIPLE = 32
+
+# Mean and standard deviation per RGB channel of the data set of the original project
+# (100 backgrounds, 400,000 composites), in units of 0..1, as its page states them.
+ORIGINAL_STATISTICS = {
+    "bg": {
+        "mean": (0.40086, 0.46599, 0.53281),
+        "std": (0.25451, 0.24249, 0.23615),
+    },
+    "fg_bg": {
+        "mean": (0.41221, 0.47368, 0.53431),
+        "std": (0.25699, 0.24577, 0.24217),
+    },
+}
+
+INPUTS = tuple(ORIGINAL_STATISTICS)
+OUTPUTS = ("depth", "mask")
+
+
+@keras.saving.register_keras_serializable(package="keras_depthseg")
+class DSResNet(keras.Model):
+    """Two-branch residual U-Net that predicts foreground mask and scene depth.
+
+    `bg` and `fg_bg` pass two encoder blocks each, are merged, pass four shared encoder
+    blocks, and two decoders of the same form with weights of their own lead to the two
+    outputs. The two outer blocks of each decoder see the skips of both branches.
+
+    Inputs, a dict: `bg`, `fg_bg`: (B, H, W, 3) RGB in 0..255, uint8 or float, H and W
+    multiples of 32 (any, and several in one process). Normalisation is part of the
+    model.
+
+    Outputs, a dict: `depth`, `mask`: (B, H, W, 1) float32. Calling the model gives
+    logits, which losses and metrics take; `predict` and `predict_on_batch` give maps in
+    [0, 1]: `mask` is the opacity of the foreground, `depth` is larger where farther.
+
+    Args:
+        width: channels of the first encoder block; 16 gives 10,343,490 trainable
+            parameters, 8 is the fast network.
+        statistics: mean and standard deviation per branch and RGB channel, in units of
+            0..1: `{"bg": {"mean": (r, g, b), "std": (r, g, b)}, "fg_bg": …}`. Those of
+            the original project's data set by default.
+        dtype: dtype policy of the layers; the global one by default. Normalisation and
+            heads are float32 under every policy.
+        name: name of the model.
+
+    Raises:
+        ValueError: if an argument is out of range; on a call, if an input is missing,
+            has another number of channels, or sides that are not multiples of 32.
+
+    Example:
+
+    >>> model = DSResNet(width=8)
+    >>> model.predict({"bg": bg, "fg_bg": fg_bg})["mask"].shape
+    (1, 224, 224, 1)
+    """
+
+    def __init__(
+        self,
+        width: int = 16,
+        statistics: Mapping[str, Mapping[str, Sequence[float]]] = ORIGINAL_STATISTICS,
+        *,
+        dtype: str | keras.DTypePolicy | None = None,
+        name: str = "ds_resnet",
+        **kwargs,
+    ):
+        if kwargs:
+            # A functional keras.Model swallows unknown keywords; a typo would train.
+            raise ValueError(
+                f"DSResNet does not know these arguments. Received: {sorted(kwargs)}. "
+                "Accepted: width, statistics, dtype, name."
+            )
+        if not isinstance(width, int) or width < 1:
+            raise ValueError(f"width must be a positive integer. Received: {width!r}.")
+        statistics = _checked_statistics(statistics)
+        policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
+
+        # === Functional model ===
+        inputs = {
+            branch: keras.Input((None, None, 3), name=branch, dtype="float32")
+            for branch in INPUTS
+        }
+        # skips[i]: what the encoders hand to the decoder block of level i, where sides
+        # are 1 / 2**(i - 1) of the input's.
+        skips = {1: [], 2: []}
+        branches = []
+        for branch in INPUTS:
+            x = keras.layers.Normalization(
+                mean=[255.0 * value for value in statistics[branch]["mean"]],
+                variance=[(255.0 * value) ** 2 for value in statistics[branch]["std"]],
+                dtype="float32",
+                name=f"{branch}_normalization",
+            )(inputs[branch])
+            for level in (1, 2):
+                x, skip = encoder_block(
+                    x,
+                    width * 2 ** (level - 1),
+                    name=f"{branch}_encoder{level}",
+                    dtype=policy,
+                )
+                skips[level].append(skip)
+            branches.append(x)
+        x = keras.layers.Concatenate(dtype=policy, name="join_branches")(branches)
+        x = keras.layers.Conv2D(2 * width, 1, dtype=policy, name="merge")(x)
+        for level in (3, 4, 5):
+            x, skip = encoder_block(
+                x, width * 2 ** (level - 1), name=f"encoder{level}", dtype=policy
+            )
+            skips[level] = [skip]
+        bottom = residual_double_conv(x, width * 32, name="encoder6", dtype=policy)
+
+        outputs = {}
+        for output in OUTPUTS:
+            x = bottom
+            for level in (5, 4, 3, 2, 1):
+                x = decoder_block(
+                    x,
+                    skips[level],
+                    width * 2 ** (level - 1),
+                    name=f"{output}_decoder{level}",
+                    dtype=policy,
+                )
+            outputs[output] = keras.layers.Conv2D(1, 1, dtype="float32", name=output)(x)
+        super().__init__(inputs=inputs, outputs=outputs, name=name)
+
+        # === Config ===
+        self.width = width
+        self.statistics = statistics
+        self.dtype_policy = policy
+
+    def call(self, inputs, training=None, mask=None):
+        _check_images(inputs)
+        return super().call(inputs, training=training, mask=mask)
+
+    def predict(self, x, **kwargs) -> dict[str, np.ndarray]:
+        """`keras.Model.predict`, with maps in [0, 1] in place of logits.
+
+        Args:
+            x: a dict `{"bg": …, "fg_bg": …}` of arrays (B, H, W, 3) in 0..255, or a
+                `tf.data.Dataset` of such dicts (labels beside them are ignored).
+            **kwargs: `batch_size`, `verbose`, `steps`, `callbacks` of `keras.Model`.
+
+        Returns:
+            `{"depth": …, "mask": …}`: (B, H, W, 1) float32 in [0, 1].
+        """
+        if isinstance(x, Mapping):
+            _check_images(x)
+        return _maps(super().predict(x, **kwargs))
+
+    def predict_on_batch(self, x) -> dict[str, np.ndarray]:
+        """`predict` on one batch."""
+        _check_images(x)
+        return _maps(super().predict_on_batch(x))
+
+    def get_config(self):
+        return {
+            "width": self.width,
+            "statistics": self.statistics,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        # A functional keras.Model would look for a saved graph; ours is rebuilt.
+        dtype = keras.dtype_policies.deserialize(config["dtype"])
+        return cls(**{**config, "dtype": dtype})
+
+
+def _maps(logits: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    # In NumPy, after the backend's own predict, so that it is the same for every
+    # backend. tanh does not overflow where exp does.
+    return {
+        name: (0.5 * (1.0 + np.tanh(0.5 * value))).astype("float32")
+        for name, value in logits.items()
+    }
+
+
+def _checked_statistics(statistics) -> dict[str, dict[str, tuple[float, ...]]]:
+    checked = {}
+    for branch in INPUTS:
+        checked[branch] = {}
+        for kind in ("mean", "std"):
+            try:
+                values = tuple(float(value) for value in statistics[branch][kind])
+            except (KeyError, TypeError, ValueError):
+                values = ()
+            if len(values) != 3 or (kind == "std" and min(values) <= 0):
+                raise ValueError(
+                    "statistics must be {'bg': {'mean': (r, g, b), 'std': (r, g, b)}, "
+                    "'fg_bg': …} in units of 0..1, std above 0. Received: "
+                    f"{statistics!r}."
+                )
+            checked[branch][kind] = values
+    return checked
+
+
+def _check_images(inputs) -> None:
+    """Refuses what the graph would stumble over; unknown dimensions pass."""
+    if not isinstance(inputs, Mapping) or set(inputs) != set(INPUTS):
+        received = (
+            f"a dict with {sorted(inputs)}"
+            if isinstance(inputs, Mapping)
+            else type(inputs).__name__
+        )
+        raise ValueError(
+            "DSResNet takes a dict with 'bg' and 'fg_bg', each (B, H, W, 3) RGB in "
+            f"0..255. Received: {received}."
+        )
+    shapes = {name: tuple(inputs[name].shape) for name in INPUTS}
+    for name, shape in shapes.items():
+        if len(shape) != 4 or shape[3] not in (3, None):
+            raise ValueError(
+                f"{name!r} must be a batch of RGB images, (B, H, W, 3). Received: "
+                f"shape {shape}."
+            )
+        for side in shape[1:3]:
+            if side is not None and (side < SIDE_MULTIPLE or side % SIDE_MULTIPLE):
+                raise ValueError(
+                    f"the sides of {name!r} must be multiples of {SIDE_MULTIPLE}. "
+                    f"Received: {shape[1]}x{shape[2]}. Resize or pad, for instance to "
+                    f"{_next_multiple(shape[1])}x{_next_multiple(shape[2])}."
+                )
+    if any(a != b for a, b in zip(*shapes.values(), strict=True) if None not in (a, b)):
+        raise ValueError(
+            "'bg' and 'fg_bg' must have one shape. Received: "
+            f"{shapes['bg']} and {shapes['fg_bg']}."
+        )
+
+
+def _next_multiple(side: int) -> int:
+    return max(SIDE_MULTIPLE, -(-side // SIDE_MULTIPLE) * SIDE_MULTIPLE)
