@@ -71,11 +71,18 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5, **kwargs):
         super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
+        if (self.axis, self.center, self.scale) != (-1, True, True) or self.synchronized:
+            raise ValueError(
+                "this BatchNormalization takes axis=-1, center=True, scale=True, "
+                f"synchronized=False only. Received: {self.axis}, {self.center}, "
+                f"{self.scale}, {self.synchronized}. Use Keras's for others."
+            )
 
     def call(self, inputs, training=None, mask=None):
         if not training or not self.trainable:
             return super().call(inputs, training=False)
-        if keras.backend.backend() == "tensorflow":
+        # The fused kernel has no float64.
+        if keras.backend.backend() == "tensorflow" and self.compute_dtype != "float64":
             outputs, mean, unbiased_variance = self._tensorflow_fused(inputs)
         else:
             outputs, mean, unbiased_variance = self._portable(inputs)
@@ -86,8 +93,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def _tensorflow_fused(self, inputs):
         import tensorflow as tf
 
-        # Half-precision inputs with float32 statistics is what the kernel is made for;
-        # other dtypes are computed in float32.
+        # Half-precision inputs with float32 statistics is what the kernel is made for.
         x = ops.cast(inputs, self.compute_dtype)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=x,
@@ -108,8 +114,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
             mean,
             variance,
             axis=-1,
-            offset=self.beta,
-            scale=self.gamma,
+            offset=ops.cast(self.beta, "float32"),
+            scale=ops.cast(self.gamma, "float32"),
             epsilon=self.epsilon,
         )
         batch, height, width, _ = ops.shape(x)

@@ -64,8 +64,8 @@ def bce(y_true, y_pred, from_logits: bool = True):
 def dice(y_true, y_pred, from_logits: bool = True):
     """Soft Dice loss over all pixels of the batch.
 
-    Formula: `1 - (2 sum(y_true p) + 1) / (sum(y_true) + sum(p) + 1)`, p = sigmoid(y_pred);
-    the ones are the original's and make an empty mask predicted empty perfect. Sums pass
+    Formula: `1 - (2 sum(y_true p) + 1) / (sum(y_true) + sum(p) + 1)` with
+    p = sigmoid(y_pred); the ones are the original's and make an empty mask predicted empty perfect. Sums pass
     float16's 65,504 at 224 px, hence float32. Source: Milletari et al. 2016 (V-Net),
     https://arxiv.org/abs/1606.04797, with plain instead of squared sums below the line.
 
@@ -110,9 +110,9 @@ def ms_ssim(y_true, y_pred, from_logits: bool = True):
     """One minus multi-scale structural similarity, five scales.
 
     The contrast term of four scales, each half as large as the one before (2x2 mean),
-    and SSIM of the fifth, to the powers `MS_SSIM_WEIGHTS`, multiplied. Negative terms
-    count as 0, where a power is not defined. Source: Wang, Simoncelli and Bovik 2003,
-    https://doi.org/10.1109/ACSSC.2003.1292216.
+    and SSIM of the fifth, to the powers `MS_SSIM_WEIGHTS`, multiplied. Terms below 1e-6
+    count as 1e-6: the power of a negative one is not defined. Source: Wang, Simoncelli
+    and Bovik 2003, https://doi.org/10.1109/ACSSC.2003.1292216.
 
     Args:
         y_true: (B, H, W, 1) in [0, 1], sides of at least 176 (11 pixels at scale five).
@@ -213,7 +213,11 @@ class _LossOfFunction(keras.losses.Loss):
         return type(self).function(y_true, y_pred, from_logits=self.from_logits)
 
     def get_config(self):
-        return {**super().get_config(), "from_logits": self.from_logits}
+        return {
+            **super().get_config(),
+            "from_logits": self.from_logits,
+            "dtype": self.dtype,
+        }
 
 
 def _loss_class(name: str, function: Callable) -> type[_LossOfFunction]:

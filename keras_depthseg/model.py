@@ -7,7 +7,12 @@ from collections.abc import Mapping, Sequence
 import keras
 import numpy as np
 
-from keras_depthseg.blocks import decoder_block, encoder_block, residual_double_conv
+from keras_depthseg.blocks import (
+    conv,
+    decoder_block,
+    encoder_block,
+    residual_double_conv,
+)
 
 # Both sides are halved five times on the way down and doubled on the way up.
 SIDE_MULTIPLE = 32
@@ -112,7 +117,7 @@ class DSResNet(keras.Model):
                 skips[level].append(skip)
             branches.append(x)
         x = keras.layers.Concatenate(dtype=policy, name="join_branches")(branches)
-        x = keras.layers.Conv2D(2 * width, 1, dtype=policy, name="merge")(x)
+        x = conv(2 * width, 1, dtype=policy, name="merge")(x)
         for level in (3, 4, 5):
             x, skip = encoder_block(
                 x, width * 2 ** (level - 1), name=f"encoder{level}", dtype=policy
@@ -131,7 +136,7 @@ class DSResNet(keras.Model):
                     name=f"{output}_decoder{level}",
                     dtype=policy,
                 )
-            outputs[output] = keras.layers.Conv2D(1, 1, dtype="float32", name=output)(x)
+            outputs[output] = conv(1, 1, dtype="float32", name=output)(x)
         super().__init__(inputs=inputs, outputs=outputs, name=name)
 
         # === Config ===

@@ -1,0 +1,186 @@
+"""From records to batches at one resolution.
+
+Images stay uint8 up to the model, which normalises them: four float32 planes a sample
+would make the reader memory-bound. Everything that is drawn at random follows from the
+seed: same seed and same data, same batches.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from keras_depthseg.augment import OriginalColourChanges, make_augmentation
+from keras_depthseg.datasets.opening import Records, open_records
+from keras_depthseg.datasets.records import IMAGE_FIELDS
+from keras_depthseg.decode import BackgroundCache, Decoder
+from keras_depthseg.errors import UserError
+from keras_depthseg.model import INPUTS
+
+# Encoded samples are 20 to 60 kB: a full buffer is about 150 MB. TFDS writes samples in
+# hashed order, so a buffer smaller than the data set still mixes well.
+SHUFFLE_BUFFER = 4096
+
+
+def make_pipeline(
+    data: str | Path | Records,
+    split: str = "train",
+    *,
+    resolution: int = 224,
+    batch_size: int = 16,
+    augment: str = "none",
+    shuffle: bool = False,
+    seed: int = 0,
+    shard: tuple[int, int] = (0, 1),
+) -> tf.data.Dataset:
+    """Batches for `fit`, `evaluate` and `predict`, one pass over a split.
+
+    The last batch may be smaller; every sample comes exactly once.
+
+    Args:
+        data: a folder of records, or what `open_records` gave for it.
+        split: `train`, `val`, `unseen_bg`, `unseen_fg` or `unseen_both`.
+        resolution: side of the square images, in pixels.
+        batch_size: samples a batch.
+        augment: colour changes of `bg` and `fg_bg`: `"none"` or `"original"`.
+        shuffle: another order every pass, the same passes for the same seed.
+        seed: of the order and the colour changes.
+        shard: `(index, count)`: the index-th of `count` parts that together are the
+            split, for one of several readers.
+
+    Returns:
+        A `tf.data.Dataset` of known length with elements `(inputs, labels)`: `inputs` a
+        dict of `bg`, `fg_bg` (B, resolution, resolution, 3) uint8, `labels` a dict of
+        `depth`, `mask` (B, resolution, resolution, 1) float32 in [0, 1].
+
+    Raises:
+        UserError: if the data set is missing or damaged, or lacks the split.
+    """
+    samples = sample_batches(
+        data,
+        split,
+        resolution=resolution,
+        batch_size=batch_size,
+        augment=augment,
+        shuffle=shuffle,
+        seed=seed,
+        shard=shard,
+    )
+    return samples.map(inputs_and_labels).prefetch(tf.data.AUTOTUNE)
+
+
+def inputs_and_labels(sample: dict) -> tuple[dict, dict]:
+    """Splits a sample, or a batch of them, into what the model takes and predicts."""
+    return (
+        {"bg": sample["bg"], "fg_bg": sample["fg_bg"]},
+        {"depth": sample["depth"], "mask": sample["mask"]},
+    )
+
+
+def sample_batches(
+    data: str | Path | Records,
+    split: str = "train",
+    *,
+    resolution: int = 224,
+    batch_size: int = 16,
+    augment: str = "none",
+    shuffle: bool = False,
+    seed: int = 0,
+    shard: tuple[int, int] = (0, 1),
+) -> tf.data.Dataset:
+    """As `make_pipeline`, but whole samples, `sample_id`, ids and `box` included.
+
+    Returns:
+        A `tf.data.Dataset` whose elements are dicts of batched fields.
+    """
+    records = data if isinstance(data, Records) else open_records(data)
+    samples, size = _read(records, split, shuffle, seed, shard)
+    if shuffle:
+        samples = samples.shuffle(
+            min(size, SHUFFLE_BUFFER), seed=seed, reshuffle_each_iteration=True
+        )
+    # Decoding comes after shuffling (encoded samples are a tenth the size) and works on
+    # whole batches: one call into Python a batch, which OpenCV spends outside the
+    # interpreter lock.
+    read_images = _BatchReader(resolution, make_augmentation(augment))
+    depth_dtype = records.builder.info.features["depth"].np_dtype
+    # Draws differ from batch to batch and from pass to pass, whatever the timing.
+    draws = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
+
+    def decode(batch, draw):
+        names = ("bg_id", *IMAGE_FIELDS)
+        images = tf.numpy_function(
+            read_images,
+            [*(batch[name] for name in names), draw],
+            [tf.uint8, tf.uint8, tf.uint8, depth_dtype],
+            stateful=False,
+        )
+        images = dict(zip(IMAGE_FIELDS, images, strict=True))
+        for name in IMAGE_FIELDS:
+            # Nothing is known statically of what a Python function returns.
+            channels = 3 if name in INPUTS else 1
+            images[name].set_shape([None, resolution, resolution, channels])
+        for name, full_scale in (("mask", 255), ("depth", np.iinfo(depth_dtype).max)):
+            images[name] = tf.cast(images[name], tf.float32) / float(full_scale)
+        return {**batch, **images}
+
+    batches = tf.data.Dataset.zip(samples.batch(batch_size), draws).map(
+        decode, num_parallel_calls=tf.data.AUTOTUNE
+    )
+    count = -(-size // batch_size)
+    return batches.apply(tf.data.experimental.assert_cardinality(count)).prefetch(
+        tf.data.AUTOTUNE
+    )
+
+
+def _read(records: Records, split: str, shuffle: bool, seed: int, shard):
+    """Encoded samples of a part of a split, and their number."""
+    if not records.size(split):
+        available = [name for name in records.builder.info.splits if records.size(name)]
+        raise UserError(
+            f"{records.builder.data_path}: no samples in split {split!r}; it has "
+            f"{', '.join(available) or 'none'}."
+        )
+    index, count = shard
+    if not 0 <= index < count:
+        raise UserError(
+            f"shard must be (index, count) with 0 <= index < count: received {shard}."
+        )
+    part = tfds.even_splits(split, n=count)[index]
+    size = records.builder.info.splits[part].num_examples
+    samples = records.builder.as_dataset(
+        split=part,
+        shuffle_files=shuffle,
+        decoders={name: tfds.decode.SkipDecoding() for name in IMAGE_FIELDS},
+        read_config=tfds.ReadConfig(
+            shuffle_seed=seed, try_autocache=False, add_tfds_id=False
+        ),
+    )
+    return samples, size
+
+
+class _BatchReader:
+    """Decodes the images of a batch and changes the colours of `bg` and `fg_bg`."""
+
+    def __init__(self, resolution: int, colour_changes: OriginalColourChanges | None):
+        self._backgrounds = BackgroundCache(resolution)
+        self._decode_rgb = Decoder(3, resolution)
+        self._decode_label = Decoder(1, resolution)
+        self._colour_changes = colour_changes
+        # Batches are decoded side by side; threads of OpenCV's own would only compete.
+        cv2.setNumThreads(1)
+
+    def __call__(self, bg_ids, bg, fg_bg, mask, depth, draw):
+        """Encoded images (B,) to uint8 or uint16 arrays (B, H, W, C), in field order."""
+        bg = np.stack(list(map(self._backgrounds, bg_ids, bg)))
+        fg_bg = np.stack(list(map(self._decode_rgb, fg_bg)))
+        if self._colour_changes is not None:
+            # albumentations takes seeds of 32 bits.
+            bg, fg_bg = self._colour_changes(bg, fg_bg, int(draw) % 2**32)
+        mask = np.stack(list(map(self._decode_label, mask)))
+        depth = np.stack(list(map(self._decode_label, depth)))
+        return bg, fg_bg, mask, depth

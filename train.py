@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""Trains the network: python train.py --resolution-schedule 96:3,160:5,224:3."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime
+import os
+import sys
+from pathlib import Path
+
+# Before TensorFlow is imported: it reports missing GPUs at length, as errors.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from keras_depthseg.augment import AUGMENTATIONS  # noqa: E402
+from keras_depthseg.datasets.locate import default_cache_dir, locate_records  # noqa: E402
+from keras_depthseg.errors import UserError  # noqa: E402
+from keras_depthseg.losses import COMBINATIONS  # noqa: E402
+from keras_depthseg.recipes import OPTIMIZERS, RECIPES  # noqa: E402
+from keras_depthseg.schedule import DEFAULT_BATCH_SIZE, parse_schedule  # noqa: E402
+from keras_depthseg.training import PRECISIONS, resolve_precision, train  # noqa: E402
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Train DSResNet: foreground mask and scene depth from a background "
+        "plate and a picture. Without arguments it makes the embedded data set of "
+        "rendered rooms and trains a small network in a few minutes on two cores.",
+        epilog="example: python train.py --data DIR --recipe rmse_bce_dice "
+        "--resolution-schedule 96:3,160:5,224:3",
+    )
+    data = parser.add_argument_group("data")
+    data.add_argument(
+        "--data",
+        default="rooms",
+        help="a folder of records; a folder in the original layout (bg/, fg_bg/, "
+        "fg_bg_mask/, fg_bg_depth/, file_map.txt), turned into records once; or "
+        "rooms[:COUNT], the embedded data set (default: rooms)",
+    )
+    data.add_argument(
+        "--cache-dir",
+        type=Path,
+        default=default_cache_dir(),
+        help="where records made from other data are kept (default: %(default)s)",
+    )
+
+    how = parser.add_argument_group("training")
+    how.add_argument(
+        "--recipe",
+        choices=RECIPES,
+        default="quick",
+        help="named experiment; the options below change single fields of it "
+        "(default: %(default)s)",
+    )
+    how.add_argument(
+        "--resolution-schedule",
+        dest="schedule",
+        metavar="RES:EPOCHS[:BATCH],…",
+        help="phases in order, for instance 96:3,160:5,224:3; resolutions are multiples "
+        "of 32",
+    )
+    how.add_argument(
+        "--batch-size",
+        type=int,
+        default=DEFAULT_BATCH_SIZE,
+        help="of the phases that give none (default: %(default)s)",
+    )
+    how.add_argument("--loss", choices=COMBINATIONS)
+    how.add_argument("--augment", choices=AUGMENTATIONS, help="colour changes")
+    how.add_argument("--optimizer", choices=OPTIMIZERS)
+    how.add_argument("--learning-rate", type=float)
+    how.add_argument(
+        "--width", type=int, help="channels of the first block; 16 is the full network"
+    )
+
+    run = parser.add_argument_group("run")
+    run.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="auto is mixed_bfloat16 where the hardware has it, else float32",
+    )
+    run.add_argument("--seed", type=int, default=0)
+    run.add_argument(
+        "--run-dir",
+        type=Path,
+        help="new folder for everything the run leaves (default: runs/DATE_RECIPE)",
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    overrides = {
+        name: getattr(args, name)
+        for name in (
+            "schedule",
+            "loss",
+            "augment",
+            "optimizer",
+            "learning_rate",
+            "width",
+        )
+        if getattr(args, name) is not None
+    }
+    recipe = dataclasses.replace(RECIPES[args.recipe], **overrides)
+    # Before data is made, which may take minutes.
+    parse_schedule(recipe.schedule, args.batch_size)
+    resolve_precision(args.precision)
+    now = datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
+    train(
+        locate_records(args.data, args.cache_dir, args.seed),
+        args.run_dir or Path("runs") / f"{now}_{recipe.name}",
+        recipe,
+        batch_size=args.batch_size,
+        precision=args.precision,
+        seed=args.seed,
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        sys.exit(130)
