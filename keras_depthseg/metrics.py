@@ -94,9 +94,7 @@ class HardIoU(_MeanOverImages):
     `y_true >= threshold` against `p >= threshold`; 1 when both are empty. In [0, 1].
     """
 
-    def __init__(
-        self, name="hard_iou", from_logits=True, dtype="float32", threshold=0.5
-    ):
+    def __init__(self, name="hard_iou", from_logits=True, dtype="float32", threshold=0.5):
         super().__init__(name, from_logits, dtype)
         self.threshold = threshold
 
@@ -145,9 +143,7 @@ class BoundaryF1(_MeanOverImages):
         recall = _share(true, self._dilate(predicted))
         total = precision + recall
         f1 = 2.0 * precision * recall / ops.where(total > 0, total, 1.0)
-        empty = ops.logical_and(
-            _per_image_sum(true) == 0, _per_image_sum(predicted) == 0
-        )
+        empty = ops.logical_and(_per_image_sum(true) == 0, _per_image_sum(predicted) == 0)
         values = ops.where(empty, ops.ones_like(f1), f1)
         return values, ops.ones_like(values)
 

@@ -217,9 +217,7 @@ def _training_callbacks(recipe: Recipe, phases: tuple[Phase, ...], has_validatio
     return callbacks
 
 
-def _recording_callbacks(
-    run_dir: Path, records: Records, scheduler: ResolutionScheduler
-):
+def _recording_callbacks(run_dir: Path, records: Records, scheduler: ResolutionScheduler):
     (run_dir / "checkpoints").mkdir()
     writer = tf.summary.create_file_writer(str(run_dir / "tensorboard" / "pictures"))
 

@@ -25,6 +25,7 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 
+import cv2
 import numpy as np
 import tensorflow_datasets as tfds
 
@@ -69,10 +70,11 @@ class ImageStatistics:
 
     def update(self, image: np.ndarray) -> None:
         """Adds one image, (H, W, 3) uint8."""
-        pixels = image.reshape(-1, 3).astype(np.float64) / 255.0
-        self.count += len(pixels)
-        self.total += pixels.sum(axis=0)
-        self.total_squares += np.square(pixels).sum(axis=0)
+        mean, std = (value[:, 0] for value in cv2.meanStdDev(image))
+        pixels = image.shape[0] * image.shape[1]
+        self.count += pixels
+        self.total += pixels * mean / 255.0
+        self.total_squares += pixels * (np.square(mean) + np.square(std)) / 255.0**2
 
     def result(self) -> dict[str, list[float]]:
         """`{"mean": [r, g, b], "std": [r, g, b]}` in units of 0..1."""
