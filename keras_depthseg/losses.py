@@ -65,9 +65,10 @@ def dice(y_true, y_pred, from_logits: bool = True):
     """Soft Dice loss over all pixels of the batch.
 
     Formula: `1 - (2 sum(y_true p) + 1) / (sum(y_true) + sum(p) + 1)` with
-    p = sigmoid(y_pred); the ones are the original's and make an empty mask predicted empty perfect. Sums pass
-    float16's 65,504 at 224 px, hence float32. Source: Milletari et al. 2016 (V-Net),
-    https://arxiv.org/abs/1606.04797, with plain instead of squared sums below the line.
+    p = sigmoid(y_pred); the ones are the original's and make an empty mask predicted
+    empty perfect. Sums pass float16's 65,504 at 224 px, hence float32. Source: Milletari
+    et al. 2016 (V-Net), https://arxiv.org/abs/1606.04797, with plain instead of squared
+    sums below the line.
 
     Args:
         y_true: (B, H, W, 1) in [0, 1].

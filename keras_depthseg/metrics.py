@@ -74,7 +74,7 @@ class SoftIoU(_MeanOverImages):
     """Intersection over union of soft masks, without a threshold, as the original's.
 
     Formula: `I / (sum(y_true) + sum(p) - I)`, `I = sum(y_true p)`; 1 when both are empty.
-    In [0, 1]. Its ceiling, the score of a perfect copy, is below 1 where `y_true` is soft.
+    In [0, 1]. Its ceiling, the score of a perfect copy, is below 1 on soft masks.
     """
 
     def __init__(self, name="soft_iou", from_logits=True, dtype="float32"):

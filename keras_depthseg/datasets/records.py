@@ -76,6 +76,12 @@ class ImageStatistics:
         self.total += pixels * mean / 255.0
         self.total_squares += pixels * (np.square(mean) + np.square(std)) / 255.0**2
 
+    def __iadd__(self, other: ImageStatistics) -> ImageStatistics:
+        self.count += other.count
+        self.total += other.total
+        self.total_squares += other.total_squares
+        return self
+
     def result(self) -> dict[str, list[float]]:
         """`{"mean": [r, g, b], "std": [r, g, b]}` in units of 0..1."""
         mean = self.total / self.count

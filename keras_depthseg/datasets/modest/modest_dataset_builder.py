@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import dataclasses
-import logging
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,6 +12,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from keras_depthseg.datasets import records
+from keras_depthseg.datasets.building import CleanBuilder, data_set_path, prepare
 from keras_depthseg.datasets.modest import images, layout, tables
 from keras_depthseg.datasets.modest.examples import ExampleReader
 from keras_depthseg.errors import UserError
@@ -56,7 +54,7 @@ class ModestConfig(tfds.core.BuilderConfig):
             )
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(CleanBuilder):
     """Reads a source folder and writes its samples, split by identity.
 
     Mistakes in the source raise `UserError`, and then nothing is left behind.
@@ -78,29 +76,6 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             features=records.sample_features(np.dtype(self._config.depth_dtype).type),
             metadata=records.sample_metadata(records.DepthMetadata()),
         )
-
-    def download_and_prepare(
-        self,
-        *,
-        download_config: tfds.download.DownloadConfig | None = None,
-        **kwargs,
-    ) -> None:
-        """As the base class's; on an error `data_dir` is as it was before.
-
-        Raises:
-            UserError: the source cannot be used.
-        """
-        overwrite = download_config and download_config.download_mode.overwrite_dataset
-        data_path = Path(self.data_path)
-        root = Path(self.data_dir_root)
-        kept = _put_back_on_error(data_path) if overwrite else contextlib.nullcontext()
-        try:
-            with kept:
-                super().download_and_prepare(download_config=download_config, **kwargs)
-        finally:
-            downloads = root / "downloads"
-            _remove_if_empty(downloads / "extracted", downloads)
-            _remove_if_empty(*[p for p in data_path.parents if root in p.parents])
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager):
         config = self._config
@@ -146,7 +121,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         }
         for example in reader.examples(samples):
             for field, statistics in total.items():
-                _add(statistics, getattr(example, field))
+                statistics += getattr(example, field)
             yield example.features["sample_id"], example.features
         if is_train:
             self.info.metadata["statistics"] = {
@@ -189,14 +164,10 @@ def build(
     # TFDS makes the name a folder's.
     readable = re.sub(r"[^A-Za-z0-9-]+", "_", source.resolve().name)[:40]
     config = ModestConfig(name=f"{readable}-{digest}", source=source, **settings)
-    path = Path(data_dir) / Builder.name / config.name / str(Builder.VERSION)
-    # TFDS renames the folder to this when it is complete.
+    path = data_set_path(Builder, config, data_dir)
     if not path.exists():
         config.depth_dtype = _depth_dtype(source)
-        _make_folder(Path(data_dir))
-        with _without_notice():
-            builder = Builder(config=config, data_dir=data_dir)
-        builder.download_and_prepare()
+        prepare(Builder, config, data_dir)
     return path
 
 
@@ -205,59 +176,3 @@ def _depth_dtype(source: Path) -> str:
     with layout.Layout(source) as pictures:
         _, data = pictures.read("depth", pictures.samples[0])
     return f"uint{images.bits_per_channel(data)}"
-
-
-def _make_folder(data_dir: Path) -> None:
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"data_dir: received {data_dir}, which cannot be made ({error.strerror}); "
-            "expected a folder that can be written. Choose another."
-        ) from error
-
-
-@contextlib.contextmanager
-def _without_notice() -> Iterator[None]:
-    """Silences TFDS's warning that the configuration is not one of a fixed list."""
-
-    def is_other(record: logging.LogRecord) -> bool:
-        return not str(record.msg).startswith("Using custom data configuration")
-
-    logger = logging.getLogger("absl")
-    logger.addFilter(is_other)
-    try:
-        yield
-    finally:
-        logger.removeFilter(is_other)
-
-
-def _add(total: records.ImageStatistics, part: records.ImageStatistics) -> None:
-    total.count += part.count
-    total.total += part.total
-    total.total_squares += part.total_squares
-
-
-@contextlib.contextmanager
-def _put_back_on_error(path: Path) -> Iterator[None]:
-    """Keeps an existing data set beside its place until the new one is complete.
-
-    TFDS deletes it before it generates.
-    """
-    if not path.exists():
-        yield
-        return
-    kept = path.with_name(f".{path.name}.kept")
-    path.rename(kept)
-    try:
-        yield
-    except BaseException:
-        kept.rename(path)
-        raise
-    shutil.rmtree(kept)
-
-
-def _remove_if_empty(*folders: Path) -> None:
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
