@@ -106,11 +106,17 @@ def main(argv: list[str] | None = None) -> None:
     }
     recipe = dataclasses.replace(RECIPES[args.recipe], **overrides)
     # Before data is made, which may take minutes.
-    parse_schedule(recipe.schedule, args.batch_size)
+    phases = parse_schedule(recipe.schedule, args.batch_size)
     resolve_precision(args.precision)
     now = datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
     train(
-        locate_records(args.data, args.cache_dir, args.seed),
+        locate_records(
+            args.data,
+            args.cache_dir,
+            seed=args.seed,
+            # Rendered once, as large as they are ever looked at.
+            rooms_size=max(phase.resolution for phase in phases),
+        ),
         args.run_dir or Path("runs") / f"{now}_{recipe.name}",
         recipe,
         batch_size=args.batch_size,

@@ -23,7 +23,9 @@ def default_cache_dir() -> Path:
     return Path(base) / "keras_depthseg"
 
 
-def locate_records(data: str, cache_dir: Path, seed: int = 0) -> Path:
+def locate_records(
+    data: str, cache_dir: Path, *, seed: int = 0, rooms_size: int = 224
+) -> Path:
     """The folder of records that `data` means; makes them first where needed.
 
     Args:
@@ -31,13 +33,14 @@ def locate_records(data: str, cache_dir: Path, seed: int = 0) -> Path:
             records once; `rooms` or `rooms:COUNT` for the embedded data set.
         cache_dir: where records that are made here go.
         seed: of the split of the original layout, and of the rooms.
+        rooms_size: side of the rooms' pictures, in pixels.
 
     Raises:
         UserError: if `data` is none of these, or something in it is bad.
     """
     if match := _ROOMS.fullmatch(data):
         count = int(match[1]) if match[1] else rooms.DEFAULT_SAMPLES
-        return rooms.build(cache_dir, num_samples=count, seed=seed)
+        return rooms.build(cache_dir, num_samples=count, size=rooms_size, seed=seed)
     folder = Path(data)
     if not folder.is_dir():
         raise UserError(

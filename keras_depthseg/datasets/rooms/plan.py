@@ -1,0 +1,83 @@
+"""Which room and which cutout each sample shows, and the split it belongs to."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+
+import numpy as np
+
+from keras_depthseg.datasets import records
+
+PER_ROOM = 8
+"""Samples that share a room, and about as many share a cutout."""
+
+_PLAN = 4
+"""Keeps this random stream apart from those of rooms, cutouts and samples."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One sample to make; `index` gives it its own random stream."""
+
+    index: int
+    room: int
+    cutout: int
+    sample_id: str
+    bg_id: str
+    fg_id: str
+
+
+def entries(num_samples: int, seed: int) -> list[Entry]:
+    """All samples of a data set, those of one room beside one another."""
+    rooms = max(2, -(-num_samples // PER_ROOM))
+    rng = np.random.default_rng([seed, _PLAN])
+    result = []
+    # Every cutout is used once before any is used again.
+    shuffled = [rng.permutation(rooms) for _ in range(PER_ROOM)]
+    for index in range(num_samples):
+        room, number = divmod(index * rooms * PER_ROOM // num_samples, PER_ROOM)
+        cutout = int(shuffled[number][room])
+        bg_id, fg_id = f"room{room:04d}", f"cutout{cutout:04d}"
+        sample_id = f"{bg_id}_{fg_id}_{number:02d}"
+        result.append(Entry(index, room, cutout, sample_id, bg_id, fg_id))
+    return result
+
+
+def splits(
+    plan: list[Entry], seed: int, held_out: float = 0.15, val_fraction: float = 0.1
+) -> dict[str, list[Entry]]:
+    """Assigns samples to splits by the identity of what they show.
+
+    With few samples a random choice can leave a split empty, so choices are tried in
+    a fixed order until none is; with very few samples some stay empty and are left
+    out, never `train`.
+
+    Args:
+        plan: from `entries`.
+        seed: of the data set.
+        held_out: part of the rooms, and of the cutouts, that are in `unseen_*` only.
+        val_fraction: part of the other samples that is `val`.
+    """
+    best: dict[str, list[Entry]] = {}
+    for attempt in range(64):
+        salt = seed + attempt * 1_000_003
+        unseen_bg = records.held_out([e.bg_id for e in plan], held_out, salt)
+        unseen_fg = records.held_out([e.fg_id for e in plan], held_out, salt)
+        groups = collections.defaultdict(list)
+        for entry in plan:
+            name = records.assign_split(
+                entry.sample_id,
+                entry.bg_id,
+                entry.fg_id,
+                unseen_bg=unseen_bg,
+                unseen_fg=unseen_fg,
+                val_fraction=val_fraction,
+                seed=salt,
+            )
+            groups[name].append(entry)
+        if "train" in groups and len(groups) > len(best):
+            best = {name: groups[name] for name in records.SPLITS if name in groups}
+        if len(best) == len(records.SPLITS):
+            break
+    return best or {"train": plan}
