@@ -194,6 +194,19 @@ class _DepthMetric(_MeanOverImages):
         """From the mean over valid pixels to the metric's value."""
         return mean
 
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Adds a batch; `sample_weight`, (B,) or `None`, weighs its images.
+
+        Raises:
+            ValueError: if shapes differ, or images of a pooled batch are weighed.
+        """
+        if sample_weight is not None and self.per == "batch":
+            raise ValueError(
+                f"{self.name}: per='batch' pools a batch's pixels, so its images cannot be "
+                "weighed. Received: a sample_weight. Use per='image'."
+            )
+        super().update_state(y_true, y_pred, sample_weight)
+
     def values(self, y_true, probability):
         valid = ops.cast(y_true > VALID_DEPTH, "float32")
         # A safe value goes in before any division, so no NaN is made and then hidden.

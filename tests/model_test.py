@@ -1,0 +1,292 @@
+import functools
+import inspect
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from keras_depthseg import DSResNet, losses
+from keras_depthseg.layers import BatchNormalization
+from keras_depthseg.original_weights import load_original_weights
+from tests import reference
+
+POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+def _images(height=32, width=32, batch=2, seed=0):
+    """A pair of batches in 0..255, whole numbers."""
+    random = np.random.default_rng(seed)
+    return {
+        name: random.integers(0, 256, (batch, height, width, 3)).astype("float32")
+        for name in ("bg", "fg_bg")
+    }
+
+
+def _targets(height=32, width=32, batch=2):
+    random = np.random.default_rng(9)
+    return {
+        name: random.uniform(size=(batch, height, width, 1)).astype("float32")
+        for name in ("depth", "mask")
+    }
+
+
+def _model(**arguments):
+    """A small model with no weight at its default."""
+    model = DSResNet(**{"width": 2, **arguments})
+    load_original_weights(model, reference.state_dict(width=model.width))
+    return model
+
+
+@functools.cache
+def _shared_model():
+    """One for all tests that leave it as it was; tracing takes longer than they do."""
+    return _model()
+
+
+class ReferenceTest(tf.test.TestCase):
+    """Against the original network, with the same weights."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.model = DSResNet(statistics=reference.NO_NORMALISATION)
+
+    def setUp(self):
+        super().setUp()
+        self.arrays = reference.arrays()
+        load_original_weights(self.model, reference.state_dict())
+
+    def _inputs(self, suffix=""):
+        return {name: self.arrays[name + suffix] for name in ("bg", "fg_bg")}
+
+    def test_number_of_parameters(self):
+        sizes = [np.prod(v.shape) for v in self.model.trainable_variables]
+        self.assertEqual(sum(sizes), 10_343_490)
+
+    def test_head_outputs(self):
+        for suffix in ("", "_rect"):
+            logits = self.model(self._inputs(suffix))
+            for name in ("depth", "mask"):
+                expected = self.arrays[f"{name}_logits{suffix}"]
+                self.assertAllClose(logits[name], expected, atol=1e-4, rtol=0)
+
+    def test_five_training_steps(self):
+        self.model.compile(
+            keras.optimizers.SGD(0.001, momentum=0.9),
+            **losses.combination("rmse_bce_dice"),
+        )
+        targets = {name: self.arrays[name] for name in ("depth", "mask")}
+        history = self.model.fit(
+            self._inputs(), targets, batch_size=2, epochs=5, shuffle=False, verbose=0
+        )
+        expected = reference.numbers()["sgd_lr0.001_momentum0.9_losses"]
+        self.assertAllClose(history.history["loss"], expected, rtol=0.005, atol=0)
+
+        # The same model goes on at another size, as in a resolution schedule, and then
+        # predicts at a third.
+        images, targets = _images(32, 96, batch=1), _targets(32, 96, batch=1)
+        history = self.model.fit(images, targets, verbose=0)
+        self.assertTrue(np.isfinite(history.history["loss"][0]))
+        maps = self.model.predict(_images(96, 32, batch=1), verbose=0)
+        self.assertEqual(maps["mask"].shape, (1, 96, 32, 1))
+
+
+class SerialisationTest(tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.statistics = {
+            name: {"mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, std)}
+            for name, std in (("bg", 0.6), ("fg_bg", 0.7))
+        }
+        self.model = _model(
+            statistics=self.statistics, dtype="mixed_bfloat16", name="other"
+        )
+
+    def _assert_same(self, other):
+        self.assertIs(type(other), DSResNet)
+        self.assertEqual(other.to_json(), self.model.to_json())
+        self.assertEqual(other.statistics, self.statistics)
+        policies = [layer.dtype_policy.name for layer in self.model.layers]
+        self.assertEqual([layer.dtype_policy.name for layer in other.layers], policies)
+        other.set_weights(self.model.get_weights())
+        expected = self.model(_images())
+        for name, logits in other(_images()).items():
+            self.assertAllEqual(logits, expected[name])
+
+    def test_config_holds_every_argument(self):
+        arguments = set(inspect.signature(DSResNet.__init__).parameters)
+        config = self.model.get_config()
+        self.assertEqual(set(config), arguments - {"self", "kwargs"})
+        self._assert_same(DSResNet.from_config(json.loads(json.dumps(config))))
+
+    def test_json(self):
+        self._assert_same(keras.models.model_from_json(self.model.to_json()))
+
+    def test_clone(self):
+        revived = keras.saving.deserialize_keras_object(
+            keras.saving.serialize_keras_object(self.model)
+        )
+        self._assert_same(revived)
+
+    def test_saved_model_in_a_new_process(self):
+        folder = self.get_temp_dir()
+        sizes = ((32, 32), (64, 32))
+        arrays = {}
+        for height, width in sizes:
+            images = _images(height, width)
+            maps = self.model.predict(images, verbose=0)
+            for name, array in (images | maps).items():
+                arrays[f"{name}_{height}x{width}"] = array
+        np.savez(os.path.join(folder, "arrays.npz"), **arrays)
+        self.model.save(os.path.join(folder, "model.keras"))
+        program = """
+import keras, numpy as np
+import keras_depthseg
+
+arrays = np.load("arrays.npz")
+model = keras.saving.load_model("model.keras", safe_mode=True)
+if type(model) is not keras_depthseg.DSResNet:
+    raise SystemExit(f"revived as {type(model)}")
+for size in ("32x32", "64x32"):
+    images = {name: arrays[f"{name}_{size}"] for name in ("bg", "fg_bg")}
+    for name, array in model.predict(images, verbose=0).items():
+        np.testing.assert_allclose(array, arrays[f"{name}_{size}"], atol=1e-6)
+print("the same")
+"""
+        process = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": os.getcwd()},
+            capture_output=True,
+            text=True,
+        )
+        self.assertEqual(process.stdout.splitlines()[-1:], ["the same"], process.stderr)
+
+
+class SizesTest(tf.test.TestCase):
+    def test_several_sizes_in_one_process(self):
+        model = _shared_model()
+        for height, width in ((32, 32), (64, 96), (32, 32)):
+            images = _images(height, width)
+            maps = model.predict(images, batch_size=1, verbose=0)
+            for name, logits in model(images).items():
+                self.assertEqual(maps[name].shape, (2, height, width, 1))
+                self.assertEqual(maps[name].dtype, np.float32)
+                self.assertAllClose(maps[name], tf.sigmoid(logits), atol=1e-5)
+
+    def test_dataset_with_labels(self):
+        model = _shared_model()
+        images = _images()
+        dataset = tf.data.Dataset.from_tensor_slices((images, _targets())).batch(1)
+        expected = model.predict(images, verbose=0)
+        for name, maps in model.predict(dataset, verbose=0).items():
+            self.assertAllClose(maps, expected[name], atol=1e-5)
+
+    def test_width(self):
+        for width in (1, 8):
+            model = DSResNet(width=width)
+            self.assertEqual(model.get_layer("bg_encoder1_conv1").filters, width)
+            self.assertEqual(model.get_layer("encoder6_conv2").filters, 32 * width)
+
+
+class RangesTest(tf.test.TestCase, parameterized.TestCase):
+    def test_predict_gives_the_sigmoid_of_the_logits(self):
+        model = _shared_model()
+        self.addCleanup(model.set_weights, model.get_weights())
+        for bias in (0.0, 60.0, 400.0):
+            model.get_layer("mask").bias.assign([bias])
+            model.get_layer("depth").bias.assign([-bias])
+            logits = model(_images())
+            maps = model.predict(_images(), verbose=0)
+            on_batch = model.predict_on_batch(_images())
+            for name in ("depth", "mask"):
+                expected = tf.sigmoid(logits[name])
+                self.assertAllClose(maps[name], expected, atol=1e-6)
+                self.assertAllClose(on_batch[name], expected, atol=1e-6)
+                self.assertTrue((maps[name] >= 0).all() and (maps[name] <= 1).all())
+
+    def test_bytes_and_floats_give_the_same(self):
+        model = _shared_model()
+        images = _images()
+        as_bytes = {name: image.astype("uint8") for name, image in images.items()}
+        for run in (model, lambda x: model.predict(x, verbose=0)):
+            expected = run(images)
+            for name, output in run(as_bytes).items():
+                self.assertAllClose(output, expected[name], atol=1e-6)
+
+    def test_normalisation_is_that_of_each_branch(self):
+        statistics = {
+            "bg": {"mean": (0.2, 0.4, 0.6), "std": (0.1, 0.2, 0.3)},
+            "fg_bg": {"mean": (0.1, 0.3, 0.5), "std": (0.4, 0.5, 0.6)},
+        }
+        model = DSResNet(width=1, statistics=statistics)
+        image = _images()["bg"]
+        for name, values in statistics.items():
+            expected = (image / 255 - values["mean"]) / values["std"]
+            normalised = model.get_layer(f"{name}_normalization")(image)
+            self.assertAllClose(normalised, expected, atol=1e-5)
+
+    @parameterized.parameters(
+        *((policy, "argument") for policy in POLICIES), ("mixed_bfloat16", "global")
+    )
+    def test_policies(self, policy, scope):
+        if scope == "global":
+            self.addCleanup(keras.config.set_dtype_policy, keras.config.dtype_policy())
+            keras.config.set_dtype_policy(policy)
+            model = _model()
+        else:
+            model = _model(dtype=policy)
+        compute_dtype = keras.DTypePolicy(policy).compute_dtype
+        float32 = {"bg_normalization", "fg_bg_normalization", "depth", "mask"}
+        seen = {}
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.InputLayer):
+                continue
+            self._record(layer, seen)
+            expected = "float32" if layer.name in float32 else compute_dtype
+            self.assertEqual(layer.compute_dtype, expected, layer.name)
+            for weight in layer.weights:
+                self.assertEqual(weight.dtype, "float32", weight.path)
+        # 200.3 in bfloat16 is 200; in float16 200.25.
+        images = {name: np.full((1, 32, 32, 3), 200.3, "float32") for name in _images()}
+        for logits in model(images).values():
+            self.assertEqual(logits.dtype, "float32")
+        for name in ("bg_normalization", "fg_bg_normalization"):
+            inputs, outputs = seen[name]
+            self.assertEqual(inputs.dtype, "float32")
+            self.assertEqual(outputs.dtype, "float32")
+            self.assertAllEqual(inputs, images["bg"])
+        self.assertEqual(seen["encoder4_norm1"][1].dtype, compute_dtype)
+        maps = model.predict(_images(), verbose=0)
+        for values in maps.values():
+            self.assertEqual(values.dtype, np.float32)
+            self.assertTrue((values >= 0).all() and (values <= 1).all())
+        full = _shared_model().predict(_images(), verbose=0)
+        for name, values in maps.items():
+            self.assertLess(np.abs(values - full[name]).mean(), 0.02)
+
+    def _record(self, layer, seen):
+        call = layer.call
+
+        def recording(inputs, *args, **kwargs):
+            outputs = call(inputs, *args, **kwargs)
+            if tf.executing_eagerly():
+                seen[layer.name] = inputs, outputs
+            return outputs
+
+        layer.call = recording
+
+    def test_batch_statistics_move_in_training_only(self):
+        model = _model()
+        norm = model.get_layer("encoder3_norm1")
+        self.assertIsInstance(norm, BatchNormalization)
+        before = norm.moving_mean.numpy()
+        model(_images(64, 64))
+        self.assertAllEqual(norm.moving_mean, before)
+        model(_images(64, 64), training=True)
+        self.assertNotAllEqual(norm.moving_mean, before)
