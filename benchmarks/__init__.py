@@ -1,0 +1,1 @@
+"""Benchmarks: each measures this project against a peer in the same run."""
