@@ -106,6 +106,11 @@ def main(argv: list[str] | None = None) -> None:
     }
     recipe = dataclasses.replace(RECIPES[args.recipe], **overrides)
     # Before data is made, which may take minutes.
+    if not 0 <= args.seed < 2**32:
+        raise UserError(
+            f"--seed: received {args.seed}; accepted are 0 to {2**32 - 1}; leave it out "
+            "for 0."
+        )
     phases = parse_schedule(recipe.schedule, args.batch_size)
     resolve_precision(args.precision)
     now = datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")

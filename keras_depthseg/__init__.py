@@ -6,7 +6,8 @@ that `keras.saving.load_model` reads a saved model in safe mode.
 
 from keras_depthseg import losses, metrics
 from keras_depthseg.model import DSResNet
+from keras_depthseg.original_weights import load_original_weights
 
 __version__ = "0.1.0"
 
-__all__ = ["DSResNet", "losses", "metrics"]
+__all__ = ["DSResNet", "load_original_weights", "losses", "metrics"]

@@ -71,14 +71,18 @@ class Decoder:
         while factor > 1 and min(image.shape[:2]) < self.resolution:
             factor //= 2
             image = self._decode(buffer, factor)
-        while factor < 8 and min(image.shape[:2]) >= 2 * self.resolution:
+        # Halving rounds up. With the same condition in both directions the result does
+        # not depend on what was decoded before.
+        while factor < 8 and (min(image.shape[:2]) + 1) // 2 >= self.resolution:
             factor *= 2
             image = self._decode(buffer, factor)
         self._last_factor = factor
         return image
 
     def _decode(self, buffer: np.ndarray, factor: int) -> np.ndarray:
-        image = cv2.imdecode(buffer, _FLAGS[self.channels] | _REDUCED[factor])
+        image = None
+        if buffer.size:  # OpenCV has an error of its own for nothing at all.
+            image = cv2.imdecode(buffer, _FLAGS[self.channels] | _REDUCED[factor])
         if image is None:
             raise ValueError("a record holds an image that cannot be decoded")
         return image
