@@ -19,11 +19,22 @@ from keras_depthseg.errors import UserError  # noqa: E402
 from keras_depthseg.losses import COMBINATIONS  # noqa: E402
 from keras_depthseg.recipes import OPTIMIZERS, RECIPES  # noqa: E402
 from keras_depthseg.schedule import DEFAULT_BATCH_SIZE, parse_schedule  # noqa: E402
-from keras_depthseg.training import PRECISIONS, resolve_precision, train  # noqa: E402
+from keras_depthseg.training import (  # noqa: E402
+    PRECISIONS,
+    check_run_dir,
+    resolve_precision,
+    train,
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        """One line, as for every other mistake; argparse would print the usage first."""
+        self.exit(2, f"error: {message}; see train.py --help\n")
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         description="Train DSResNet: foreground mask and scene depth from a background "
         "plate and a picture. Without arguments it makes the embedded data set of "
         "rendered rooms and trains a small network in a few minutes on two cores.",
@@ -81,7 +92,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         default="auto",
         help="auto is mixed_bfloat16 where the hardware has it, else float32",
     )
-    run.add_argument("--seed", type=int, default=0)
+    run.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="of weights, order and colour changes; data and splits do not depend on it "
+        "(default: %(default)s)",
+    )
     run.add_argument(
         "--run-dir",
         type=Path,
@@ -114,15 +131,16 @@ def main(argv: list[str] | None = None) -> None:
     phases = parse_schedule(recipe.schedule, args.batch_size)
     resolve_precision(args.precision)
     now = datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
+    run_dir = args.run_dir or Path("runs") / f"{now}_{recipe.name}"
+    check_run_dir(run_dir)
     train(
         locate_records(
             args.data,
             args.cache_dir,
-            seed=args.seed,
             # Rendered once, as large as they are ever looked at.
             rooms_size=max(phase.resolution for phase in phases),
         ),
-        args.run_dir or Path("runs") / f"{now}_{recipe.name}",
+        run_dir,
         recipe,
         batch_size=args.batch_size,
         precision=args.precision,

@@ -39,7 +39,10 @@ class ResolutionScheduler(keras.callbacks.Callback):
         validation: Callable[[Phase], Any] | None = None,
     ):
         super().__init__()
+        if not phases:
+            raise ValueError("phases must hold at least one phase. Received: none.")
         self.phases = tuple(phases)
+        self._is_fitting = False
         self._train = train
         self._validation = validation
         self._phase = self.phases[0]
@@ -77,10 +80,20 @@ class ResolutionScheduler(keras.callbacks.Callback):
             add_progbar=verbose != 0,
             model=model,
         )
+        self._is_fitting = True
+        try:
+            self._fit_phases(model, callback_list, verbose)
+        finally:
+            self._is_fitting = False
+        return model.history
+
+    def _fit_phases(self, model, callback_list, verbose) -> None:
         start = 0
-        for phase in self.phases:
+        # What an interrupted run has left there is not for this one.
+        model._initial_epoch = None
+        for number, phase in enumerate(self.phases, start=1):
             self._phase = phase
-            callback_list.is_last_phase = phase is self.phases[-1]
+            callback_list.is_last_phase = number == len(self.phases)
             train = self._train(phase)
             callback_list.set_params(
                 {"verbose": verbose, "epochs": self.epochs, "steps": len(train)}
@@ -98,7 +111,13 @@ class ResolutionScheduler(keras.callbacks.Callback):
             start += phase.epochs
             if model.stop_training:
                 break
-        return model.history
+
+    def on_train_begin(self, logs=None):
+        if not self._is_fitting:
+            raise ValueError(
+                "ResolutionScheduler calls fit itself, once a phase. Received: "
+                "model.fit(callbacks=[scheduler]). Use scheduler.fit(model)."
+            )
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:

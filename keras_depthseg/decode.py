@@ -6,6 +6,7 @@ the processor time, and OpenCV lets go of the interpreter lock while it works.
 
 from __future__ import annotations
 
+import functools
 import threading
 
 import cv2
@@ -91,8 +92,8 @@ class Decoder:
 class BackgroundCache:
     """Decoded backgrounds at one resolution, each decoded once while memory allows.
 
-    Many samples share a background: the original has 4,000 of each. Safe to call from
-    several threads at once.
+    Many samples share a background: the original has 4,000 of each. Backgrounds are told
+    apart by their encoded bytes. Safe to call from several threads at once.
 
     Args:
         resolution: side of the images, in pixels.
@@ -105,12 +106,22 @@ class BackgroundCache:
         self._decoded: dict[bytes, np.ndarray] = {}
         self._lock = threading.Lock()
 
-    def __call__(self, bg_id: bytes, encoded: bytes) -> np.ndarray:
+    def __call__(self, encoded: bytes) -> np.ndarray:
         """(resolution, resolution, 3) uint8; shared, not to be written to."""
-        image = self._decoded.get(bg_id)
+        image = self._decoded.get(encoded)
         if image is None:
             image = self._decode(encoded)
             with self._lock:
                 if len(self._decoded) < self._capacity:
-                    self._decoded[bg_id] = image
+                    self._decoded[encoded] = image
         return image
+
+
+@functools.cache
+def background_cache(resolution: int) -> BackgroundCache:
+    """The one cache of this process for a resolution.
+
+    One for all pipelines: TensorFlow keeps every Python function of a pipeline, and what
+    it holds on to, until the process ends.
+    """
+    return BackgroundCache(resolution)

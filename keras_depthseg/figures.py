@@ -53,7 +53,9 @@ def colour_depth(depth: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def _grey(mask) -> np.ndarray:
-    return np.repeat((np.asarray(mask) * 255).round().astype(np.uint8), 3, axis=-1)
+    # A model that has diverged predicts NaN: black.
+    levels = (np.nan_to_num(np.asarray(mask)) * 255).round().astype(np.uint8)
+    return np.repeat(levels, 3, axis=-1)
 
 
 def _framed(cell: np.ndarray) -> np.ndarray:

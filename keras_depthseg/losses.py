@@ -4,7 +4,7 @@ Every loss takes `y_true` in [0, 1] and `y_pred`, both (B, H, W, 1). `y_pred` ho
 unless `from_logits=False`. Shapes must be equal: nothing is broadcast.
 
 The original pools the pixels of the whole batch, so RMSE, Dice and BCE give one number a
-batch, not one an image; sample weights do not apply to them.
+batch, not one an image; sample weights have no meaning for them.
 
 >>> model.compile("sgd", **losses.combination("rmse_bce_dice"))
 """
@@ -90,8 +90,11 @@ def bce_dice(y_true, y_pred, from_logits: bool = True):
 def ssim(y_true, y_pred, from_logits: bool = True):
     """One minus structural similarity.
 
-    An 11x11 Gaussian window (sigma 1.5) moves over every position where it lies wholly
-    inside the image; data range 1. Source: Wang et al. 2004,
+    Formula: 1 minus the mean of
+    `(2 ma mb + c1) (2 cov + c2) / ((ma**2 + mb**2 + c1) (va + vb + c2))`, where means m,
+    variances v and covariance are taken under an 11x11 Gaussian window (sigma 1.5) at
+    every position where it lies wholly inside the image; c1 = 0.01**2, c2 = 0.03**2, for
+    a data range of 1. Source: Wang et al. 2004,
     https://doi.org/10.1109/TIP.2003.819861.
 
     Args:
@@ -221,13 +224,23 @@ class _LossOfFunction(keras.losses.Loss):
         }
 
 
+_LOSS_ARGUMENTS = """
+    Args:
+        from_logits: whether `y_pred` holds logits (the default) or maps in [0, 1].
+        reduction: as for `keras.losses.Loss`.
+        name: name of the loss.
+        dtype: of the computation; float32 whatever the policy.
+    """
+
+
 def _loss_class(name: str, function: Callable) -> type[_LossOfFunction]:
     loss = type(
         name,
         (_LossOfFunction,),
         {
             "function": staticmethod(function),
-            "__doc__": f"`{function.__name__}` as a Keras loss.\n\n{function.__doc__}",
+            "__doc__": f"`losses.{function.__name__}` as a Keras loss; see there for "
+            f"the formula.\n{_LOSS_ARGUMENTS}",
             "__module__": __name__,
         },
     )
@@ -258,6 +271,9 @@ def combination(name: str) -> dict[str, dict]:
 
     Returns:
         `{"loss": {"depth": …, "mask": …}, "loss_weights": {"depth": …, "mask": …}}`.
+
+    Raises:
+        ValueError: if there is no combination of that name.
     """
     if name not in COMBINATIONS:
         raise ValueError(

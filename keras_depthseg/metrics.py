@@ -116,9 +116,10 @@ class BoundaryF1(_MeanOverImages):
     """F1 of the masks' boundaries: are the contours within `tolerance` pixels?
 
     Boundary: pixels at or above the threshold with a 4-neighbour below it (outside the
-    image counts as inside the mask, so the frame is no contour). Precision: share of the
-    predicted boundary with true boundary within `tolerance` (Euclidean); recall: the
-    other way round. 1 when neither mask has a boundary, 0 when only one has. In [0, 1].
+    image counts as inside the mask, so the frame is no contour). Precision P: share of
+    the predicted boundary with true boundary within `tolerance` (Euclidean); recall R:
+    the other way round; the value is 2 P R / (P + R). 1 when neither mask has a boundary,
+    0 when only one has. In [0, 1].
     Source: Perazzi et al. 2016 (DAVIS), F measure,
     https://doi.org/10.1109/CVPR.2016.85; here with a tolerance in pixels, 2 by default,
     about its 0.8 % of the diagonal at 160 to 224 px.
@@ -202,8 +203,8 @@ class _DepthMetric(_MeanOverImages):
         """
         if sample_weight is not None and self.per == "batch":
             raise ValueError(
-                f"{self.name}: per='batch' pools a batch's pixels, so its images cannot be "
-                "weighed. Received: a sample_weight. Use per='image'."
+                f"{self.name}: per='batch' pools the pixels of a batch, so its images "
+                "cannot be weighed. Received: a sample_weight. Use per='image'."
             )
         super().update_state(y_true, y_pred, sample_weight)
 

@@ -2,7 +2,7 @@
 
 Images stay uint8 up to the model, which normalises them: four float32 planes a sample
 would make the reader memory-bound. Everything that is drawn at random follows from the
-seed: same seed and same data, same batches.
+seed (and from TensorFlow's global one, if set): same seeds and same data, same batches.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import tensorflow_datasets as tfds
 from keras_depthseg.augment import OriginalColourChanges, make_augmentation
 from keras_depthseg.datasets.opening import Records, open_records
 from keras_depthseg.datasets.records import IMAGE_FIELDS
-from keras_depthseg.decode import BackgroundCache, Decoder
+from keras_depthseg.decode import Decoder, background_cache
 from keras_depthseg.errors import UserError
 from keras_depthseg.model import INPUTS
 
-# Encoded samples are 20 to 60 kB: a full buffer is about 150 MB. TFDS writes samples in
+# Of encoded samples, 20 to 60 kB each in the original's data set. TFDS writes samples in
 # hashed order, so a buffer smaller than the data set still mixes well.
-SHUFFLE_BUFFER = 4096
+SHUFFLE_BUFFER_BYTES = 256 * 2**20
 
 
 def make_pipeline(
@@ -39,7 +39,9 @@ def make_pipeline(
 ) -> tf.data.Dataset:
     """Batches for `fit`, `evaluate` and `predict`, one pass over a split.
 
-    The last batch may be smaller; every sample comes exactly once.
+    The last batch may be smaller; every sample comes exactly once. Pictures that are not
+    square are squeezed to squares. OpenCV's own threads are switched off in this process:
+    batches are decoded side by side.
 
     Args:
         data: a folder of records, or what `open_records` gave for it.
@@ -50,7 +52,7 @@ def make_pipeline(
         shuffle: another order every pass, the same passes for the same seed.
         seed: of the order and the colour changes.
         shard: `(index, count)`: the index-th of `count` parts that together are the
-            split, for one of several readers.
+            split, for one of several readers. Parts differ by one sample at most.
 
     Returns:
         A `tf.data.Dataset` of known length with elements `(inputs, labels)`: `inputs` a
@@ -58,7 +60,7 @@ def make_pipeline(
         `depth`, `mask` (B, resolution, resolution, 1) float32 in [0, 1].
 
     Raises:
-        UserError: if the data set is missing or damaged, or lacks the split.
+        UserError: if the data set is missing or cut short, or lacks the split.
     """
     samples = sample_batches(
         data,
@@ -100,8 +102,10 @@ def sample_batches(
     records = data if isinstance(data, Records) else open_records(data)
     samples, size = _read(records, split, shuffle, seed, shard)
     if shuffle:
+        whole = records.builder.info.splits[split]
+        affordable = SHUFFLE_BUFFER_BYTES * whole.num_examples // whole.num_bytes
         samples = samples.shuffle(
-            min(size, SHUFFLE_BUFFER), seed=seed, reshuffle_each_iteration=True
+            max(1, min(size, affordable)), seed=seed, reshuffle_each_iteration=True
         )
     # Decoding comes after shuffling (encoded samples are a tenth the size) and works on
     # whole batches: one call into Python a batch, which OpenCV spends outside the
@@ -112,10 +116,9 @@ def sample_batches(
     draws = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
 
     def decode(batch, draw):
-        names = ("bg_id", *IMAGE_FIELDS)
         images = tf.numpy_function(
             read_images,
-            [*(batch[name] for name in names), draw],
+            [*(batch[name] for name in IMAGE_FIELDS), draw],
             [tf.uint8, tf.uint8, tf.uint8, depth_dtype],
             stateful=False,
         )
@@ -152,6 +155,11 @@ def _read(records: Records, split: str, shuffle: bool, seed: int, shard):
         )
     part = tfds.even_splits(split, n=count)[index]
     size = records.builder.info.splits[part].num_examples
+    if not size:
+        raise UserError(
+            f"shard {shard}: this part of {split!r} is empty: the split has "
+            f"{records.size(split)} samples; use fewer parts."
+        )
     samples = records.builder.as_dataset(
         split=part,
         shuffle_files=shuffle,
@@ -167,16 +175,16 @@ class _BatchReader:
     """Decodes the images of a batch and changes the colours of `bg` and `fg_bg`."""
 
     def __init__(self, resolution: int, colour_changes: OriginalColourChanges | None):
-        self._backgrounds = BackgroundCache(resolution)
+        self._decode_bg = background_cache(resolution)
         self._decode_rgb = Decoder(3, resolution)
         self._decode_label = Decoder(1, resolution)
         self._colour_changes = colour_changes
         # Batches are decoded side by side; threads of OpenCV's own would only compete.
         cv2.setNumThreads(1)
 
-    def __call__(self, bg_ids, bg, fg_bg, mask, depth, draw):
+    def __call__(self, bg, fg_bg, mask, depth, draw):
         """Encoded images (B,) to uint8 or uint16 arrays (B, H, W, C), in field order."""
-        bg = np.stack(list(map(self._backgrounds, bg_ids, bg)))
+        bg = np.stack(list(map(self._decode_bg, bg)))
         fg_bg = np.stack(list(map(self._decode_rgb, fg_bg)))
         if self._colour_changes is not None:
             # albumentations takes seeds of 32 bits.

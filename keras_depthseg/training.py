@@ -25,7 +25,7 @@ from keras_depthseg.metrics import training_metrics
 from keras_depthseg.model import ORIGINAL_STATISTICS, DSResNet
 from keras_depthseg.pipeline import make_pipeline
 from keras_depthseg.recipes import Recipe
-from keras_depthseg.schedule import Phase, parse_schedule
+from keras_depthseg.schedule import Phase, format_schedule, parse_schedule
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 PICTURED_SAMPLES = 6
@@ -80,16 +80,21 @@ def train(
     if not records.size("train"):
         raise UserError(f"{data_dir}: the split 'train' is empty; nothing to train on.")
     validation_split = "val" if records.size("val") else None
-    run_dir = _make_run_dir(run_dir)
+    check_run_dir(run_dir)
 
     keras.utils.set_random_seed(seed)
-    keras.config.set_dtype_policy(policy)
-    model = DSResNet(recipe.width, records.statistics or ORIGINAL_STATISTICS)
+    model = DSResNet(
+        recipe.width, records.statistics or ORIGINAL_STATISTICS, dtype=policy
+    )
     model.compile(
         optimizer=recipe.make_optimizer(),
         metrics=training_metrics(),
         **combination(recipe.loss),
     )
+    # Else Keras makes its variables inside the training step, which is then traced twice:
+    # ten seconds on a slow core.
+    model.optimizer.build(model.trainable_variables)
+    run_dir = _make_run_dir(run_dir)
     _write_json(
         run_dir / "config.json",
         {
@@ -113,6 +118,7 @@ def train(
         f"Data: {data_dir} ("
         + ", ".join(f"{name} {records.size(name)}" for name in SPLITS)
         + f")\nModel: width {recipe.width}, {model.count_params():,} weights, {policy}"
+        f"\nSchedule (resolution:epochs:batch): {format_schedule(phases)}"
         f"\nRun folder: {run_dir}"
     )
 
@@ -175,22 +181,37 @@ def _computes_in_bfloat16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def _make_run_dir(run_dir: str | Path) -> Path:
-    run_dir = Path(run_dir)
+def check_run_dir(run_dir: str | Path) -> None:
+    """Looks whether a run may have this folder, and makes nothing.
+
+    Raises:
+        UserError: if it is not a folder or not empty.
+    """
     try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        occupied = any(run_dir.iterdir())
+        occupied = Path(run_dir).exists() and any(Path(run_dir).iterdir())
     except OSError as error:
-        raise UserError(
-            f"{run_dir}: cannot be made a run folder ({error.strerror}); choose another "
-            "--run-dir."
-        ) from error
+        raise _unusable(run_dir, error) from error
     if occupied:
         raise UserError(
             f"{run_dir}: this folder is not empty; a run needs one of its own, choose "
             "another --run-dir."
         )
-    return run_dir
+
+
+def _make_run_dir(run_dir: str | Path) -> Path:
+    check_run_dir(run_dir)
+    try:
+        Path(run_dir).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(run_dir, error) from error
+    return Path(run_dir)
+
+
+def _unusable(run_dir: str | Path, error: OSError) -> UserError:
+    return UserError(
+        f"{run_dir}: cannot be made a run folder ({error.strerror}); choose another "
+        "--run-dir."
+    )
 
 
 def _plain_pipeline(records: Records, split: str, phase: Phase) -> tf.data.Dataset:
@@ -213,7 +234,8 @@ def _training_callbacks(recipe: Recipe, phases: tuple[Phase, ...], has_validatio
                 return learning_rate / recipe.divide_after_first_phase
             return learning_rate
 
-        callbacks.append(keras.callbacks.LearningRateScheduler(divided))
+        # First: both note the rate, the other one before it lowers it.
+        callbacks.insert(0, keras.callbacks.LearningRateScheduler(divided))
     return callbacks
 
 

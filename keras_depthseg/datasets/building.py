@@ -68,7 +68,16 @@ def prepare(
         _make_folder(Path(data_dir))
         with _without_notice():
             made = builder(config=config, data_dir=data_dir)
-        made.download_and_prepare()
+        try:
+            made.download_and_prepare()
+        except OSError as error:
+            # Another process may have finished the same data set meanwhile.
+            if not path.exists():
+                raise UserError(
+                    f"{data_dir}: the data set cannot be written there "
+                    f"({error.strerror or error}); free some space or choose another "
+                    "folder."
+                ) from error
     return path
 
 

@@ -58,9 +58,10 @@ def open_records(data_dir: str | Path) -> Records:
         )
     try:
         builder = tfds.builder_from_directory(data_dir)
+        metadata = builder.info.metadata or {}
     except Exception as error:  # Whatever TFDS makes of damaged JSON.
         raise UserError(
-            f"{data_dir}: dataset_info.json or features.json is damaged "
+            f"{data_dir}: dataset_info.json, features.json or metadata.json is damaged "
             f"({type(error).__name__}); build the data set again."
         ) from error
     missing = {*IMAGE_FIELDS, "sample_id", "bg_id"} - set(builder.info.features)
@@ -72,7 +73,6 @@ def open_records(data_dir: str | Path) -> Records:
     for split in builder.info.splits.values():
         for path, examples in zip(split.filepaths, split.shard_lengths, strict=True):
             _check_shard(Path(path), examples)
-    metadata = builder.info.metadata or {}
     return Records(
         builder=builder,
         depth=metadata.get("depth", {}),

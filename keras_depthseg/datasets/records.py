@@ -83,10 +83,17 @@ class ImageStatistics:
         return self
 
     def result(self) -> dict[str, list[float]]:
-        """`{"mean": [r, g, b], "std": [r, g, b]}` in units of 0..1."""
+        """`{"mean": [r, g, b], "std": [r, g, b]}` in units of 0..1.
+
+        `std` is at least one grey level, 1/255: a plate of one colour, such as a green
+        screen, must not be divided by zero.
+        """
         mean = self.total / self.count
         variance = np.maximum(self.total_squares / self.count - np.square(mean), 0.0)
-        return {"mean": mean.tolist(), "std": np.sqrt(variance).tolist()}
+        return {
+            "mean": mean.tolist(),
+            "std": np.maximum(np.sqrt(variance), 1 / 255).tolist(),
+        }
 
 
 def sample_features(depth_dtype: type = np.uint8) -> tfds.features.FeaturesDict:
@@ -147,7 +154,6 @@ def held_out(ids: Sequence[str], fraction: float, seed: int) -> frozenset[str]:
 
 
 def assign_split(
-    sample_id: str,
     bg_id: str,
     fg_id: str,
     *,

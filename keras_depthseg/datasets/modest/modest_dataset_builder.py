@@ -90,7 +90,6 @@ class Builder(CleanBuilder):
         splits = collections.defaultdict(list)
         for sample in source.samples:
             split = records.assign_split(
-                sample.fg_bg,
                 sample.bg_id,
                 sample.fg_id,
                 **unseen,

@@ -67,7 +67,6 @@ def splits(
         groups = collections.defaultdict(list)
         for entry in plan:
             name = records.assign_split(
-                entry.sample_id,
                 entry.bg_id,
                 entry.fg_id,
                 unseen_bg=unseen_bg,
