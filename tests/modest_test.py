@@ -24,60 +24,7 @@ from PIL import Image
 from keras_depthseg.datasets import modest, records
 from keras_depthseg.datasets.modest import examples, images, layout, tables
 from keras_depthseg.errors import UserError
-
-HEIGHT, WIDTH = 24, 32
-BOX = {"y": 4, "x": 10, "height": 12, "width": 8}
-
-
-def encoded(pixels, extension="jpeg", mode=None):
-    """The bytes of a picture; `mode` converts it first."""
-    image = Image.fromarray(np.asarray(pixels))
-    image = image.convert(mode) if mode else image
-    buffer = io.BytesIO()
-    options = {"quality": 95} if extension != "png" else {}
-    image.save(buffer, "PNG" if extension == "png" else "JPEG", **options)
-    return buffer.getvalue()
-
-
-def colour(seed, size=(HEIGHT, WIDTH)):
-    return np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
-
-
-def grey(seed, dtype=np.uint8):
-    top = np.iinfo(dtype).max
-    pixels = np.random.default_rng(seed).integers(0, top, (HEIGHT, WIDTH))
-    return pixels.astype(dtype)
-
-
-def mask():
-    pixels = np.zeros((HEIGHT, WIDTH), np.uint8)
-    bottom, right = BOX["y"] + BOX["height"], BOX["x"] + BOX["width"]
-    pixels[BOX["y"] : bottom, BOX["x"] : right] = 255
-    return pixels
-
-
-def write_source(root, backgrounds=4, cutouts=4, depth=None):
-    """Writes a source of one placement per pair; returns its path."""
-    root = Path(root)
-    for folder in layout.FOLDERS.values():
-        (root / folder).mkdir(parents=True)
-    lines = []
-    for b in range(1, backgrounds + 1):
-        bg = f"bg{b:03}"
-        (root / f"bg/{bg}.jpeg").write_bytes(encoded(colour(b)))
-        for f in range(1, cutouts + 1):
-            name = f"{bg}_fg{f:03}_01"
-            seed = 100 * b + f
-            (root / f"fg_bg/{name}.jpeg").write_bytes(encoded(colour(seed)))
-            (root / f"fg_bg_mask/{name}_mask.png").write_bytes(encoded(mask(), "png"))
-            depth_path = root / f"fg_bg_depth/{name}_depth_map.JPG"
-            if depth is None:
-                depth_path.write_bytes(encoded(grey(seed)))
-            else:
-                depth_path.with_suffix(".png").write_bytes(depth(seed))
-            lines.append(f"{bg}\t{name}\t{name}_mask\t{name}_depth_map\n")
-    (root / "file_map.txt").write_text("".join(lines))
-    return root
+from tests.tiny_data import HEIGHT, WIDTH, colour, encoded, grey, mask, write_source
 
 
 def zip_folders(root):

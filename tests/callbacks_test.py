@@ -1,0 +1,296 @@
+"""Callbacks in motion: several phases are one `fit` to all of them."""
+
+import contextlib
+import io
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_depthseg.callbacks import PredictionPictures, ResolutionScheduler
+from keras_depthseg.schedule import Phase, parse_schedule
+
+
+def _model(loss="mse"):
+    inputs = keras.Input((None, None, 1))
+    x = keras.layers.GlobalAveragePooling2D()(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(1)(x))
+    model.compile(keras.optimizers.SGD(0.5), loss=loss)
+    return model
+
+
+def _constant(y_true, y_pred):
+    """A loss that never improves."""
+    return 0.0 * y_pred + 1.0
+
+
+def _data(phase):
+    x = np.random.default_rng(0).uniform(size=(10, phase.resolution, phase.resolution, 1))
+    y = x.mean((1, 2)).astype("float32")
+    return tf.data.Dataset.from_tensor_slices((x.astype("float32"), y)).batch(
+        phase.batch_size
+    )
+
+
+def _scheduler(schedule, **factories):
+    return ResolutionScheduler(
+        parse_schedule(schedule, 4), **{"train": _data, **factories}
+    )
+
+
+class _Calls(keras.callbacks.Callback):
+    """Notes what it hears, and with which resolution."""
+
+    def __init__(self, scheduler):
+        super().__init__()
+        self._scheduler = scheduler
+        self.calls = []
+        self.epochs = []
+        self.logs = []
+
+    def on_train_begin(self, logs=None):
+        self.calls.append("train begin")
+
+    def on_train_end(self, logs=None):
+        self.calls.append("train end")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epochs.append((epoch, self._scheduler.phase.resolution))
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.logs.append(logs)
+
+
+class _Crash(keras.callbacks.Callback):
+    def __init__(self, epoch):
+        super().__init__()
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._at == self._epoch and batch == 1:
+            raise InterruptedError("a crash")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._at = epoch
+
+
+class OneFitTest(tf.test.TestCase):
+    def test_each_hook_hears_one_run(self):
+        scheduler = _scheduler("32:2,64:1,32:2", validation=_data)
+        calls = _Calls(scheduler)
+        history = scheduler.fit(_model(), [calls], verbose=0)
+        self.assertEqual(calls.calls, ["train begin", "train end"])
+        resolutions = [32, 32, 64, 32, 32]
+        self.assertEqual(calls.epochs, list(enumerate(resolutions)))
+        self.assertEqual([logs["resolution"] for logs in calls.logs], resolutions)
+        self.assertEqual(history.epoch, [0, 1, 2, 3, 4])
+        self.assertEqual(set(history.history), {"loss", "val_loss", "resolution"})
+        self.assertEqual(history.history["resolution"], resolutions)
+        for values in history.history.values():
+            self.assertLen(values, 5)
+            self.assertTrue(np.isfinite(values).all())
+        losses = history.history["loss"]
+        self.assertLess(losses[-1], losses[0])
+
+    def test_the_same_phase_twice(self):
+        phase = Phase(32, 1, 4)
+        scheduler = ResolutionScheduler([phase, phase], _data)
+        calls = _Calls(scheduler)
+        history = scheduler.fit(_model(), [calls], verbose=0)
+        self.assertEqual(calls.calls, ["train begin", "train end"])
+        self.assertEqual(history.epoch, [0, 1])
+
+    def test_factories_are_asked_once_a_phase(self):
+        asked = []
+
+        def factory(name):
+            return lambda phase: asked.append((name, phase)) or _data(phase)
+
+        scheduler = _scheduler(
+            "32:2,64:3:5", train=factory("train"), validation=factory("val")
+        )
+        scheduler.fit(_model(), verbose=0)
+        phases = Phase(32, 2, 4), Phase(64, 3, 5)
+        self.assertEqual(asked, [(n, p) for p in phases for n in ("train", "val")])
+
+    def test_progress_counts_over_all_phases(self):
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            _scheduler("32:1,64:2:2").fit(_model(), verbose=2)
+        text = output.getvalue()
+        positions = [text.index(f"Epoch {epoch}/3") for epoch in (1, 2, 3)]
+        self.assertEqual(positions, sorted(positions))
+        self.assertEqual(text.count("Epoch "), 3)
+        # Ten samples by 4, then by 2.
+        self.assertEqual([text.count("3/3 - "), text.count("5/5 - ")], [1, 2])
+
+    def test_twice_with_one_model(self):
+        model = _model()
+        for _ in range(2):
+            history = _scheduler("32:1,64:1").fit(model, verbose=0)
+            self.assertEqual(history.epoch, [0, 1])
+
+    def test_refused(self):
+        with self.assertRaisesRegex(ValueError, "at least one phase"):
+            ResolutionScheduler([], _data)
+        scheduler = _scheduler("32:1")
+        with self.assertRaisesRegex(ValueError, r"Use scheduler.fit\(model\)"):
+            _model().fit(_data(Phase(32, 1)), callbacks=[scheduler], shuffle=False)
+
+
+class KeptStateTest(tf.test.TestCase):
+    def test_plateau_patience_runs_across_phases(self):
+        model = _model(_constant)
+        plateau = keras.callbacks.ReduceLROnPlateau("loss", factor=0.1, patience=2)
+        _scheduler("32:1,64:1,96:1").fit(model, [plateau], verbose=0)
+        self.assertNear(float(model.optimizer.learning_rate), 0.05, 1e-6)
+
+    def test_early_stopping_stops_the_run(self):
+        scheduler = _scheduler("32:1,64:1,96:1,128:3")
+        calls = _Calls(scheduler)
+        stopping = keras.callbacks.EarlyStopping("loss", patience=2)
+        history = scheduler.fit(_model(_constant), [stopping, calls], verbose=0)
+        self.assertEqual(history.history["resolution"], [32, 64, 96])
+        self.assertEqual(calls.calls, ["train begin", "train end"])
+        self.assertEqual(stopping.stopped_epoch, 2)
+
+    def test_early_stopping_in_the_last_phase(self):
+        scheduler = _scheduler("32:1,64:9")
+        calls = _Calls(scheduler)
+        stopping = keras.callbacks.EarlyStopping("loss", patience=2)
+        history = scheduler.fit(_model(_constant), [stopping, calls], verbose=0)
+        self.assertEqual(history.epoch, [0, 1, 2])
+        self.assertEqual(calls.calls, ["train begin", "train end"])
+
+    def test_learning_rate_scheduler_sees_epochs_of_the_run(self):
+        seen = []
+
+        def schedule(epoch, learning_rate):
+            seen.append(epoch)
+            return learning_rate / 10 if epoch == 2 else learning_rate
+
+        model = _model()
+        callback = keras.callbacks.LearningRateScheduler(schedule)
+        _scheduler("32:2,64:2,32:1").fit(model, [callback], verbose=0)
+        self.assertEqual(seen, [0, 1, 2, 3, 4])
+        self.assertNear(float(model.optimizer.learning_rate), 0.05, 1e-6)
+
+    def test_csv_and_checkpoints_go_on(self):
+        folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
+        callbacks = [
+            keras.callbacks.CSVLogger(folder / "log.csv"),
+            keras.callbacks.ModelCheckpoint(
+                folder / "{epoch}.weights.h5", save_weights_only=True
+            ),
+        ]
+        scheduler = _scheduler("32:1,64:2", validation=_data)
+        scheduler.fit(_model(), callbacks, verbose=0)
+        lines = (folder / "log.csv").read_text().splitlines()
+        rows = [line.split(",") for line in lines]
+        self.assertEqual(rows[0], ["epoch", "loss", "resolution", "val_loss"])
+        self.assertEqual([row[0] for row in rows[1:]], ["0", "1", "2"])
+        self.assertEqual([row[2] for row in rows[1:]], ["32", "64", "64"])
+        for epoch in (1, 2, 3):
+            self.assertTrue((folder / f"{epoch}.weights.h5").is_file())
+
+
+class BackupTest(tf.test.TestCase):
+    SCHEDULE = "32:2,64:3,96:2"
+
+    def setUp(self):
+        super().setUp()
+        folder = self.enter_context(tempfile.TemporaryDirectory())
+        self.folder = Path(folder) / "backup"
+
+    def _run(self, model, *callbacks, backup=True):
+        scheduler = _scheduler(self.SCHEDULE)
+        calls = _Calls(scheduler)
+        # A list of its own: a backup is per run, as after a crash of the process.
+        backups = [keras.callbacks.BackupAndRestore(str(self.folder))] if backup else []
+        history = scheduler.fit(model, [*backups, calls, *callbacks], verbose=0)
+        return calls, history
+
+    def _crash(self, epoch, model=None):
+        model = model or _model()
+        with self.assertRaises(InterruptedError):
+            self._run(model, _Crash(epoch))
+        return model
+
+    def test_goes_on_after_a_crash(self):
+        by_epoch = list(enumerate([32, 32, 64, 64, 64, 96, 96]))
+        for epoch in (1, 2, 3, 4, 5, 6):
+            with self.subTest(epoch=epoch):
+                self._crash(epoch)
+                self.assertTrue(self.folder.exists())
+                model = _model()
+                calls, history = self._run(model)
+                self.assertEqual(calls.epochs, by_epoch[epoch:])
+                self.assertEqual(calls.calls, ["train begin", "train end"])
+                self.assertLen(history.epoch, 7 - epoch)
+                # Three steps an epoch: those before the crash were restored.
+                self.assertEqual(int(model.optimizer.iterations), 3 * 7)
+                self.assertFalse(self.folder.exists())
+
+    def test_goes_on_after_two_crashes(self):
+        self._crash(3)
+        self._crash(5)
+        calls, _ = self._run(_model())
+        self.assertEqual(calls.epochs, [(5, 96), (6, 96)])
+
+    def test_goes_on_with_the_same_model(self):
+        model = self._crash(3)
+        calls, _ = self._run(model)
+        self.assertEqual(calls.epochs, [(3, 64), (4, 64), (5, 96), (6, 96)])
+
+    def test_without_a_backup_starts_at_the_beginning(self):
+        self._crash(3)
+        # This one goes on from the backup, which Keras notes in the model.
+        model = self._crash(4)
+        calls, history = self._run(model, backup=False)
+        self.assertLen(calls.epochs, 7)
+        self.assertEqual(history.epoch, list(range(7)))
+
+
+class PredictionPicturesTest(tf.test.TestCase):
+    def test_every_epoch_at_the_phases_resolution(self):
+        asked, published = [], []
+
+        def samples(resolution):
+            asked.append(resolution)
+            return np.ones((2, resolution, resolution, 1)), {"y": resolution}
+
+        def draw(inputs, labels, predictions):
+            self.assertEqual(inputs.shape[1], labels["y"])
+            self.assertEqual(predictions.shape, (2, 1))
+            return inputs
+
+        scheduler = _scheduler("32:2,64:1,32:1")
+        pictures = PredictionPictures(
+            samples,
+            draw=draw,
+            publish=lambda epoch, picture: published.append((epoch, picture.shape[1])),
+            resolution=lambda: scheduler.phase.resolution,
+        )
+        scheduler.fit(_model(), [pictures], verbose=0)
+        self.assertEqual(asked, [32, 64])
+        self.assertEqual(published, [(0, 32), (1, 32), (2, 64), (3, 32)])
+
+    def test_predictions_are_those_of_the_moment(self):
+        drawn = []
+        pictures = PredictionPictures(
+            lambda resolution: (np.ones((1, 32, 32, 1)), {}),
+            draw=lambda inputs, labels, predictions: drawn.append(predictions[0, 0]),
+            publish=lambda epoch, picture: None,
+            resolution=lambda: 32,
+        )
+        model = _model()
+        _scheduler("32:2").fit(model, [pictures], verbose=0)
+        self.assertNotEqual(drawn[0], drawn[1])
+        last = model.predict_on_batch(np.ones((1, 32, 32, 1)))[0, 0]
+        self.assertNear(drawn[1], last, 1e-6)
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,126 @@
+"""Prediction grids and curves: shapes, contents, and files that are PNGs."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from keras_depthseg import figures
+
+SIDE = 32
+
+
+def _samples(count=3):
+    random = np.random.default_rng(0)
+    inputs = {
+        name: random.integers(0, 256, (count, SIDE, SIDE, 3), dtype=np.uint8)
+        for name in ("bg", "fg_bg")
+    }
+    labels, predictions = (
+        {
+            name: random.uniform(size=(count, SIDE, SIDE, 1)).astype("float32")
+            for name in ("mask", "depth")
+        }
+        for _ in range(2)
+    )
+    return inputs, labels, predictions
+
+
+def _cell(grid, row, column):
+    side = SIDE + 2
+    cell = grid[row * side : (row + 1) * side, column * side : (column + 1) * side]
+    return cell[1:-1, 1:-1]
+
+
+class PredictionGridTest(tf.test.TestCase):
+    def test_a_row_a_sample(self):
+        inputs, labels, predictions = _samples()
+        grid = figures.prediction_grid(inputs, labels, predictions)
+        self.assertEqual(grid.dtype, np.uint8)
+        self.assertEqual(grid.shape, (3 * (SIDE + 2), 6 * (SIDE + 2), 3))
+        for row in range(3):
+            for column, name in enumerate(("bg", "fg_bg")):
+                self.assertAllEqual(_cell(grid, row, column), inputs[name][row])
+            for column, maps in ((2, labels), (3, predictions)):
+                expected = np.round(maps["mask"][row] * 255).repeat(3, -1)
+                self.assertAllEqual(_cell(grid, row, column), expected)
+
+    def test_depth_has_one_scale_a_row(self):
+        inputs, labels, _ = _samples(2)
+        depth = np.linspace(0.2, 0.4, SIDE**2, dtype="float32").reshape(1, SIDE, SIDE, 1)
+        labels["depth"] = np.concatenate([depth, 2 * depth])
+        predictions = {**labels, "depth": labels["depth"][::-1]}
+        grid = figures.prediction_grid(inputs, labels, predictions)
+        # Scaled by its own truth, every row's truth looks the same …
+        self.assertAllClose(
+            _cell(grid, 0, 4).astype(int), _cell(grid, 1, 4).astype(int), atol=2
+        )
+        # … and a prediction of twice the depth is beyond its end.
+        self.assertLen(np.unique(_cell(grid, 0, 5).reshape(-1, 3), axis=0), 1)
+        self.assertGreater(_cell(grid, 0, 4)[0, 0].sum(), _cell(grid, 0, 4)[-1, -1].sum())
+
+    def test_without_labels(self):
+        inputs, _, predictions = _samples()
+        grid = figures.prediction_grid(inputs, None, predictions)
+        self.assertEqual(grid.shape, (3 * (SIDE + 2), 4 * (SIDE + 2), 3))
+        expected = np.round(predictions["mask"][0] * 255).repeat(3, -1)
+        self.assertAllEqual(_cell(grid, 0, 2), expected)
+
+    def test_predictions_of_a_diverged_model(self):
+        inputs, labels, predictions = _samples(1)
+        nothing = {name: np.full_like(x, np.nan) for name, x in predictions.items()}
+        grid = figures.prediction_grid(inputs, labels, nothing)
+        for column in (3, 5):
+            self.assertAllEqual(np.unique(_cell(grid, 0, column)), [0])
+
+    def test_constant_depth(self):
+        colours = figures.colour_depth(np.full((4, 4), 0.5), 0.5, 0.5)
+        self.assertEqual((colours.shape, colours.dtype), ((4, 4, 3), np.uint8))
+
+
+class FilesTest(tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        folder = self.enter_context(tempfile.TemporaryDirectory())
+        self.path = Path(folder) / "figure.png"
+
+    def _picture(self, *smallest):
+        with Image.open(self.path) as image:
+            self.assertEqual(image.format, "PNG")
+            pixels = np.asarray(image.convert("RGB"))
+        self.assertGreater(pixels.shape[0], smallest[0])
+        self.assertGreater(pixels.shape[1], smallest[1])
+        self.assertGreater(np.unique(pixels.reshape(-1, 3), axis=0).shape[0], 20)
+        return pixels
+
+    def test_prediction_figure(self):
+        for count in (1, 3):
+            inputs, labels, predictions = _samples(count)
+            figures.save_prediction_figure(self.path, inputs, labels, predictions)
+            self._picture(count * SIDE, 6 * SIDE)
+
+    def test_curves(self):
+        history = {
+            "loss": [3.0, 2.0, 1.5],
+            "val_loss": [3.5, 2.5, 2.0],
+            "mask_soft_iou": [0.1, 0.2, 0.3],
+            "resolution": [96, 96, 160],
+        }
+        figures.save_curves(self.path, history, ("loss",))
+        one = self._picture(200, 200)
+        figures.save_curves(self.path, history, ("loss", "mask_soft_iou", "missing"))
+        two = self._picture(200, 400)
+        self.assertNear(two.shape[1], 2 * one.shape[1], 4)
+        del history["val_loss"]
+        figures.save_curves(self.path, history, ("loss",))
+        self.assertNotAllEqual(self._picture(200, 200), one)
+
+    def test_curves_of_one_epoch(self):
+        figures.save_curves(self.path, {"loss": [1.0], "resolution": [96]}, ("loss",))
+        self._picture(200, 200)
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,298 @@
+"""From records to batches: every sample once, the same for the same seed, as stored."""
+
+import itertools
+from unittest import mock
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from keras_depthseg import pipeline
+from keras_depthseg.callbacks import ResolutionScheduler
+from keras_depthseg.datasets.opening import open_records
+from keras_depthseg.pipeline import make_pipeline, sample_batches
+from keras_depthseg.schedule import parse_schedule
+from tests.tiny_data import SIDE, TinyDataTestCase, encoded, grey, mask
+
+
+class _Recorder(keras.Model):
+    """Notes what comes into each step and learns nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.built = True
+        self.steps = []
+        self.compile(run_eagerly=True)
+
+    def train_step(self, sample):
+        self.steps.append((list(sample["sample_id"].numpy()), sample["bg"].shape))
+        return {"loss": tf.zeros(())}
+
+
+class _EpochEnds(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.epochs = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs.append(self.model.steps)
+        self.model.steps = []
+
+
+def _ids(batches):
+    return [name for batch in batches for name in batch["sample_id"].numpy()]
+
+
+def _fields(batches):
+    """Every field of the whole pass as one array."""
+    passed = list(batches.as_numpy_iterator())
+    return {name: np.concatenate([b[name] for b in passed]) for name in passed[0]}
+
+
+class EverySampleOnceTest(TinyDataTestCase):
+    def test_each_epoch_of_each_phase(self):
+        records = open_records(self.records)
+        everything = sorted(_ids(sample_batches(records, batch_size=5)))
+        size = records.size("train")
+        phases = parse_schedule("32:2:4,64:3:3,32:2:5,64:1:1,96:2:64")
+        remainders = [size % phase.batch_size for phase in phases]
+        self.assertGreater(sum(map(bool, remainders)), 2, "no partial last batch")
+        ends = _EpochEnds()
+        ResolutionScheduler(
+            phases,
+            train=lambda phase: sample_batches(
+                records,
+                resolution=phase.resolution,
+                batch_size=phase.batch_size,
+                shuffle=True,
+            ),
+        ).fit(_Recorder(), callbacks=[ends], verbose=0)
+
+        by_epoch = [phase for phase in phases for _ in range(phase.epochs)]
+        self.assertLen(ends.epochs, len(by_epoch))
+        for phase, steps in zip(by_epoch, ends.epochs, strict=True):
+            seen = [name for ids, _ in steps for name in ids]
+            self.assertEqual(sorted(seen), everything)
+            sizes = [shape[0] for _, shape in steps]
+            whole, rest = divmod(size, phase.batch_size)
+            self.assertEqual(sizes, [phase.batch_size] * whole + [rest] * bool(rest))
+            sides = {tuple(shape[1:3]) for _, shape in steps}
+            self.assertEqual(sides, {(phase.resolution,) * 2})
+
+    def test_length_is_known(self):
+        size = open_records(self.records).size("train")
+        for batch_size in (1, 4, size, 100):
+            batches = make_pipeline(self.records, resolution=32, batch_size=batch_size)
+            self.assertLen(batches, -(-size // batch_size))
+            self.assertLen(list(batches), len(batches))
+
+
+class OrderTest(TinyDataTestCase):
+    def _passes(self, count=2, **options):
+        batches = sample_batches(
+            self.records, resolution=32, batch_size=4, shuffle=True, **options
+        )
+        return [_fields(batches) for _ in range(count)]
+
+    def test_same_seed_gives_the_same_passes(self):
+        for first, second in zip(
+            self._passes(seed=3, augment="original"),
+            self._passes(seed=3, augment="original"),
+            strict=True,
+        ):
+            self.assertEqual(first.keys(), second.keys())
+            for name in first:
+                self.assertAllEqual(first[name], second[name])
+
+    def test_another_seed_gives_another_order(self):
+        (first,) = self._passes(1, seed=3)
+        (second,) = self._passes(1, seed=4)
+        self.assertNotEqual(list(first["sample_id"]), list(second["sample_id"]))
+
+    def test_the_second_pass_differs(self):
+        first, second = self._passes(seed=3, augment="original")
+        self.assertNotEqual(list(first["sample_id"]), list(second["sample_id"]))
+        self.assertCountEqual(first["sample_id"], second["sample_id"])
+        order = [np.argsort(fields["sample_id"]) for fields in (first, second)]
+        for name in ("mask", "depth", "box"):
+            self.assertAllEqual(first[name][order[0]], second[name][order[1]])
+        for name in ("bg", "fg_bg"):
+            images = first[name][order[0]], second[name][order[1]]
+            unchanged = np.mean(
+                [np.array_equal(*pair) for pair in zip(*images, strict=True)]
+            )
+            self.assertLess(unchanged, 0.5)
+
+    def test_without_shuffling_order_is_that_of_the_records(self):
+        batches = [sample_batches(self.records, resolution=32, seed=s) for s in (0, 1)]
+        self.assertEqual(_ids(batches[0]), _ids(batches[1]))
+        (shuffled,) = self._passes(1)
+        self.assertNotEqual(_ids(batches[0]), list(shuffled["sample_id"]))
+
+    def test_shards_are_disjoint_and_together_the_split(self):
+        options = {"resolution": 32, "batch_size": 4, "seed": 3}
+        everything = _ids(sample_batches(self.records, **options))
+        for count, shuffle in itertools.product((2, 5), (False, True)):
+            parts = [
+                sample_batches(
+                    self.records, shuffle=shuffle, shard=(index, count), **options
+                )
+                for index in range(count)
+            ]
+            ids = [_ids(part) for part in parts]
+            self.assertCountEqual(sum(ids, []), everything)
+            self.assertLessEqual(max(map(len, ids)) - min(map(len, ids)), 1)
+            self.assertEqual([_ids(part) for part in parts] == ids, not shuffle)
+
+    def test_shards_repeat_with_the_seed(self):
+        first, second = (self._passes(seed=3, shard=(1, 2)) for _ in range(2))
+        for one, other in zip(first, second, strict=True):
+            self.assertAllEqual(one["sample_id"], other["sample_id"])
+            self.assertAllEqual(one["bg"], other["bg"])
+
+    def test_a_small_buffer_loses_nothing(self):
+        with mock.patch.object(pipeline, "SHUFFLE_BUFFER_BYTES", 1):
+            (fields,) = self._passes(1)
+        everything = _ids(sample_batches(self.records, resolution=32))
+        self.assertCountEqual(fields["sample_id"], everything)
+
+    def test_empty_shard(self):
+        self.assert_refused(
+            lambda: make_pipeline(self.records, "unseen_both", shard=(7, 8)),
+            *("shard (7, 8)", "'unseen_both' is empty", "use fewer parts"),
+        )
+
+    def test_bad_shard(self):
+        for shard in ((2, 2), (-1, 2), (0, 0)):
+            self.assert_refused(
+                lambda shard=shard: make_pipeline(self.records, shard=shard),
+                *("shard must be (index, count)", shard),
+            )
+
+
+class ContentTest(TinyDataTestCase):
+    def _source(self, path):
+        return np.asarray(Image.open(self.shared / "source" / path))
+
+    def test_shapes_dtypes_and_ranges(self):
+        for resolution in (32, 64, 96):
+            batches = make_pipeline(self.records, resolution=resolution, batch_size=7)
+            square = (resolution, resolution)
+            for name in ("bg", "fg_bg"):
+                spec = batches.element_spec[0][name]
+                self.assertEqual(spec.shape.as_list(), [None, *square, 3])
+            inputs, labels = next(iter(batches))
+            self.assertEqual(
+                (set(inputs), set(labels)), ({"bg", "fg_bg"}, {"depth", "mask"})
+            )
+            for image in inputs.values():
+                self.assertEqual((image.dtype, image.shape), (tf.uint8, (7, *square, 3)))
+                self.assertGreater(np.ptp(image), 100)
+            for label in labels.values():
+                self.assertEqual(
+                    (label.dtype, label.shape), (tf.float32, (7, *square, 1))
+                )
+                self.assertAllInRange(label, 0.0, 1.0)
+                self.assertGreater(np.max(label), 0.8)
+
+    def test_images_are_those_of_the_source(self):
+        for sample in sample_batches(
+            self.records, resolution=SIDE, batch_size=4
+        ).unbatch():
+            name = sample["sample_id"].numpy().decode()
+            bg_id = sample["bg_id"].numpy().decode()
+            # Two JPEG decoders may round differently.
+            for field, path in (
+                ("bg", f"bg/{bg_id}.jpeg"),
+                ("fg_bg", f"fg_bg/{name}.jpeg"),
+            ):
+                expected = self._source(path).astype(int)
+                self.assertAllClose(sample[field].numpy().astype(int), expected, atol=2)
+            self.assertAllEqual(sample["mask"][..., 0] * 255, mask((SIDE, SIDE)))
+            depth = self._source(f"fg_bg_depth/{name}_depth_map.JPG") / 255
+            self.assertAllClose(sample["depth"][..., 0], depth, atol=2 / 255)
+
+    def test_bg_and_fg_bg_are_equal_where_nothing_stands_in_front(self):
+        # JPEG spreads a change over its block of 16 pixels and one pixel beyond.
+        for resolution, margin in ((64, 17), (32, 9)):
+            for sample in sample_batches(
+                self.records, resolution=resolution, batch_size=4
+            ).unbatch():
+                foreground = sample["mask"][None]
+                near = tf.nn.max_pool2d(foreground, 2 * margin + 1, 1, "SAME")[0, ..., 0]
+                difference = np.abs(np.int32(sample["bg"]) - np.int32(sample["fg_bg"]))
+                self.assertEqual(difference[near == 0].max(), 0)
+                self.assertGreater(difference[foreground[0, ..., 0] == 1].mean(), 20)
+
+    def test_labels_stay_aligned_with_the_images(self):
+        for resolution in (32, 96):
+            batches = sample_batches(self.records, resolution=resolution)
+            fields = _fields(batches)
+            self.assertAllEqual(
+                fields["mask"], fields["mask"][:1].repeat(len(fields["mask"]), 0)
+            )
+            opaque = fields["mask"][0, ..., 0] >= 0.5
+            # All samples have one mask, so its edges stand out of their mean.
+            changed = np.abs(np.int32(fields["bg"]) - np.int32(fields["fg_bg"]))
+            changed = changed.mean((0, 3))
+            changed = changed > 0.5 * changed.max()
+            for axis, edges in ((1, (SIDE // 6, SIDE * 2 // 3)), (0, (20, 36))):
+                expected = np.multiply(edges, resolution / SIDE)
+                for picture in (opaque, changed):
+                    inside = np.flatnonzero(picture.any(axis))
+                    self.assertAllClose(inside[[0, -1]] + (0, 1), expected, atol=1.0)
+
+    def test_every_split_and_a_missing_one(self):
+        records = open_records(self.records)
+        for split in records.builder.info.splits:
+            self.assertLen(_ids(sample_batches(records, split)), records.size(split))
+        self.assert_refused(
+            lambda: make_pipeline(records, "test"),
+            *(self.records, "no samples in split 'test'", "train, val"),
+        )
+
+    def test_an_unknown_augmentation(self):
+        self.assert_refused(
+            lambda: make_pipeline(self.records, augment="bright"),
+            *("'bright'", "none, original"),
+        )
+
+
+class OneShardTest(TinyDataTestCase):
+    DATA = {
+        "shards": 1,
+        "backgrounds": 1,
+        "cutouts": 9,
+        "depth": lambda seed: encoded(grey(seed, "u2", (SIDE, SIDE)), "png"),
+    }
+
+    def test_passes_differ_without_shards_to_shuffle(self):
+        batches = sample_batches(self.records, resolution=32, shuffle=True)
+        orders = [_ids(batches) for _ in range(8)]
+        self.assertGreater(len({tuple(order) for order in orders}), 2)
+        self.assertLen({tuple(sorted(order)) for order in orders}, 1)
+
+    def test_16_bit_depth_at_full_precision(self):
+        for sample in sample_batches(self.records, resolution=SIDE).unbatch():
+            cutout = int(sample["fg_id"].numpy()[2:])
+            expected = grey(100 + cutout, "u2", (SIDE, SIDE))
+            self.assertGreater(np.unique(expected).size, 256)
+            self.assertAllEqual(
+                sample["depth"][..., 0], np.float32(expected) / np.float32(65535)
+            )
+
+
+class StoredBytesTest(TinyDataTestCase):
+    DATA = {"backgrounds": 1, "cutouts": 1, "shards": 1}
+
+    def test_ids_and_box_come_with_the_images(self):
+        (sample,) = sample_batches(self.records, resolution=32).unbatch()
+        ids = [sample[name].numpy() for name in ("sample_id", "bg_id", "fg_id")]
+        self.assertEqual(ids, [b"bg001_fg001_01", b"bg001", b"fg001"])
+        top, bottom = SIDE // 6 / SIDE, SIDE * 2 // 3 / SIDE
+        self.assertAllClose(sample["box"], [top, 5 / 16, bottom, 9 / 16])
+
+
+if __name__ == "__main__":
+    tf.test.main()

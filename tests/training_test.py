@@ -1,0 +1,251 @@
+"""Whole runs on a tiny data set: what is in the run folder, and what is refused."""
+
+import csv
+import dataclasses
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from unittest import mock
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+from PIL import Image
+
+from keras_depthseg import DSResNet, training
+from keras_depthseg.datasets.opening import open_records
+from keras_depthseg.datasets.records import SPLITS
+from keras_depthseg.evaluation import evaluate
+from keras_depthseg.pipeline import make_pipeline
+from keras_depthseg.recipes import RECIPES
+from tests.tiny_data import TinyDataTestCase
+
+# Two phases, the second with another batch size; SGD is the faster one to build.
+TINY = dataclasses.replace(
+    RECIPES["quick"],
+    schedule="32:1:8,64:2:12",
+    augment="original",
+    optimizer="sgd",
+    learning_rate=0.02,
+    width=1,
+    divide_after_first_phase=10.0,
+)
+
+PREDICT = """
+import sys
+import keras, keras_depthseg
+import numpy as np
+
+model = keras.models.load_model(sys.argv[1])
+maps = model.predict_on_batch(dict(np.load(sys.argv[2])))
+np.savez(sys.argv[3], **maps)
+"""
+
+
+class RunTest(TinyDataTestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.result = training.train(
+            cls.records, cls.shared / "runs" / "one", TINY, precision="float32", seed=3
+        )
+        cls.run_dir = cls.result.run_dir
+
+    def _json(self, name):
+        return json.loads((self.run_dir / name).read_text())
+
+    def test_files(self):
+        names = {path.name for path in self.run_dir.iterdir()}
+        self.assertEqual(
+            names,
+            {
+                *("config.json", "history.csv", "checkpoints", "tensorboard"),
+                *("model.keras", "curves.png", "predictions.png", "scores.json"),
+            },
+        )
+        checkpoints = sorted(
+            path.name for path in (self.run_dir / "checkpoints").iterdir()
+        )
+        self.assertEqual(checkpoints, [f"epoch-00{n}.weights.h5" for n in (1, 2, 3)])
+        for name in ("curves.png", "predictions.png"):
+            with Image.open(self.run_dir / name) as image:
+                self.assertEqual(image.format, "PNG")
+                image.load()
+
+    def test_config(self):
+        config = self._json("config.json")
+        self.assertEqual(config["data"], str(self.records.resolve()))
+        self.assertEqual(config["recipe"], dataclasses.asdict(TINY))
+        self.assertEqual((config["precision"], config["seed"]), ("float32", 3))
+        self.assertEqual([p["batch_size"] for p in config["phases"]], [8, 12])
+        self.assertEqual(config["depth"]["unit"], "relative")
+        self.assertEqual(config["versions"]["keras"], keras.__version__)
+        self.assertEqual(config["parameters"], DSResNet(1).count_params())
+
+    def test_history(self):
+        history = self.result.history
+        for name in ("loss", *training.CURVES):
+            for values in (history[name], history[f"val_{name}"]):
+                self.assertLen(values, 3)
+                self.assertTrue(np.isfinite(values).all(), name)
+        for name in ("mask_soft_iou", "mask_hard_iou", "depth_rmse"):
+            self.assertAllInRange(history[name] + history[f"val_{name}"], 0.0, 1.0)
+        self.assertEqual(history["resolution"], [32, 64, 64])
+        self.assertAllClose(history["learning_rate"], [0.02, 0.002, 0.002])
+        with (self.run_dir / "history.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual([row["epoch"] for row in rows], ["0", "1", "2"])
+        for name, values in history.items():
+            self.assertAllClose([float(row[name]) for row in rows], values, rtol=1e-4)
+
+    def test_tensorboard(self):
+        found = {}
+        for path in (self.run_dir / "tensorboard").rglob("events.out.tfevents.*"):
+            for event in tf.compat.v1.train.summary_iterator(str(path)):
+                for value in event.summary.value:
+                    found.setdefault(value.tag, []).append((event.step, value))
+        self.assertEqual([step for step, _ in found["epoch_loss"][:3]], [0, 1, 2])
+        self.assertEqual([step for step, _ in found["predictions"]], [0, 1, 2])
+        widths = [int(value.tensor.string_val[0]) for _, value in found["predictions"]]
+        self.assertEqual(widths, [6 * (32 + 2), 6 * (64 + 2), 6 * (64 + 2)])
+
+    def test_scores(self):
+        records = open_records(self.records)
+        scores = self._json("scores.json")
+        self.assertEqual(scores["resolution"], 64)
+        self.assertEqual(list(scores["scores"]), list(SPLITS[1:]))
+        self.assertEqual(scores["scores"], self.result.scores)
+        for split, values in scores["scores"].items():
+            self.assertEqual(values["samples"], records.size(split))
+            self.assertTrue(np.isfinite(list(values.values())).all())
+
+    def test_saved_model(self):
+        records = open_records(self.records)
+        batches = make_pipeline(records, "val", resolution=64, batch_size=5)
+        inputs, _ = next(iter(batches.take(1).as_numpy_iterator()))
+        np.savez(self.folder / "inputs.npz", **inputs)
+        paths = self.run_dir / "model.keras", "inputs.npz", "maps.npz"
+        subprocess.run(
+            [sys.executable, "-c", PREDICT, *map(str, paths)], cwd=self.folder, check=True
+        )
+        model = DSResNet(1, records.statistics)
+        model.load_weights(self.run_dir / "checkpoints" / "epoch-003.weights.h5")
+        expected = model.predict_on_batch(inputs)
+        with np.load(self.folder / "maps.npz") as maps:
+            for name in ("mask", "depth"):
+                self.assertEqual(maps[name].shape, (5, 64, 64, 1))
+                self.assertGreater(np.ptp(maps[name]), 1e-3)
+                self.assertAllClose(maps[name], expected[name], atol=1e-5)
+        scores = evaluate(model, batches)
+        for name, value in self.result.scores["val"].items():
+            self.assertNear(scores[name], value, 1e-4 * max(1, abs(value)))
+
+
+class DivergenceTest(TinyDataTestCase):
+    def test_bfloat16_at_a_hopeless_learning_rate(self):
+        recipe = dataclasses.replace(TINY, schedule="32:1:4", learning_rate=1e9)
+        self.assert_refused(
+            lambda: training.train(
+                self.records, self.folder / "run", recipe, precision="mixed_bfloat16"
+            ),
+            *("the loss became", "in epoch 1", "learning rate below 1e+09"),
+            self.folder / "run" / "checkpoints",
+        )
+        self.assertFalse((self.folder / "run" / "model.keras").exists())
+        # The precision is the model's, not the process's.
+        self.assertEqual(keras.config.dtype_policy().name, "float32")
+
+
+class RefusedTest(TinyDataTestCase, parameterized.TestCase):
+    def _train(self, run_dir="run", data=None, schedule="32:1", **options):
+        recipe = dataclasses.replace(TINY, schedule=schedule)
+        return lambda: training.train(
+            data or self.records, self.folder / run_dir, recipe, **options
+        )
+
+    @parameterized.parameters(
+        ({"schedule": "100:3"}, "the nearest are 96 and 128"),
+        ({"batch_size": 0}, "batch_size of a phase must be at least 1"),
+        ({"precision": "float64"}, "unknown precision: received 'float64'"),
+        ({"data": "/does/not/exist"}, "/does/not/exist: no such folder"),
+    )
+    def test_nothing_is_left(self, options, *parts):
+        self.assert_refused(self._train(**options), *parts)
+        self.assertEmpty(list(self.folder.iterdir()))
+
+    def test_bad_seed_leaves_nothing(self):
+        with self.assertRaises(ValueError):
+            self._train(seed=-1)()
+        self.assertEmpty(list(self.folder.iterdir()))
+
+    def test_occupied_run_folder_is_left_alone(self):
+        path = self.folder / "run" / "model.keras"
+        path.parent.mkdir()
+        path.write_bytes(b"something good")
+        self.assert_refused(self._train(), path.parent, "not empty", "--run-dir")
+        self.assertEqual(list(path.parent.iterdir()), [path])
+        self.assertEqual(path.read_bytes(), b"something good")
+
+    def test_run_folder_that_cannot_be_made(self):
+        (self.folder / "file").write_bytes(b"")
+        for run_dir in ("file", "file/run"):
+            self.assert_refused(
+                self._train(run_dir), run_dir, "cannot be made a run folder"
+            )
+
+    def test_recipe_fields(self):
+        for field, value in {
+            "loss": "mse",
+            "augment": "bright",
+            "optimizer": "lion",
+            "learning_rate": math.nan,
+            "width": 0,
+        }.items():
+            self.assert_refused(
+                lambda field=field, value=value: dataclasses.replace(
+                    TINY, **{field: value}
+                ),
+                *(field, f"received {value!r}"),
+            )
+
+
+class PrecisionTest(tf.test.TestCase, parameterized.TestCase):
+    @parameterized.parameters(*training.PRECISIONS[1:])
+    def test_as_asked(self, precision):
+        self.assertEqual(training.resolve_precision(precision), precision)
+
+    @parameterized.parameters(
+        ("flags: sse2 avx512_bf16 fma", "mixed_bfloat16"),
+        ("flags: amx_bf16 sse2", "mixed_bfloat16"),
+        ("flags: sse2 avx512f fma", "float32"),
+        (OSError("not this system"), "float32"),
+    )
+    def test_auto_on_a_processor(self, flags, expected):
+        effect = flags if isinstance(flags, OSError) else [flags]
+        with (
+            mock.patch.object(tf.config, "list_physical_devices", return_value=[]),
+            mock.patch.object(Path, "read_text", side_effect=effect),
+        ):
+            self.assertEqual(training.resolve_precision("auto"), expected)
+
+    @parameterized.parameters(
+        ({"compute_capability": (8, 0)}, "mixed_bfloat16"),
+        ({"compute_capability": (9, 0)}, "mixed_bfloat16"),
+        ({"compute_capability": (7, 5)}, "float32"),
+        ({}, "float32"),
+    )
+    def test_auto_on_a_gpu(self, details, expected):
+        with (
+            mock.patch.object(tf.config, "list_physical_devices", return_value=["GPU"]),
+            mock.patch.object(
+                tf.config.experimental, "get_device_details", return_value=details
+            ),
+        ):
+            self.assertEqual(training.resolve_precision("auto"), expected)
+
+
+if __name__ == "__main__":
+    tf.test.main()
