@@ -4,7 +4,12 @@ import hypothesis
 
 # Wall-clock limits fail on a busy machine, and a random failure helps nobody.
 hypothesis.settings.register_profile(
-    "repeatable", deadline=None, derandomize=True, database=None, max_examples=25
+    "repeatable",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    derandomize=True,
+    database=None,
+    max_examples=25,
 )
 hypothesis.settings.load_profile("repeatable")
 

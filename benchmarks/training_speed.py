@@ -37,6 +37,7 @@ def keras_side(
 
     from keras_depthseg import losses
     from keras_depthseg.model import DSResNet
+    from keras_depthseg.pipeline import untuned
 
     keras.utils.set_random_seed(0)
     policy = "float32" if dtype == "float32" else f"mixed_{dtype}"
@@ -50,6 +51,7 @@ def keras_side(
     inputs = {name: batch[name] for name in ("bg", "fg_bg")}
     targets = {name: batch[name] for name in ("depth", "mask")}
     data = tf.data.Dataset.from_tensors((inputs, targets)).repeat()
+    data = data.with_options(untuned())
 
     def run() -> int:
         history = model.fit(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -27,25 +28,25 @@ class OriginalColourChanges:
         self._local = threading.local()
 
     def __call__(
-        self, bg: np.ndarray, fg_bg: np.ndarray, seed: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, bg: Sequence[np.ndarray], fg_bg: Sequence[np.ndarray], seed: int
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Changes one batch.
 
         Args:
-            bg: (B, H, W, 3) uint8 RGB.
+            bg: images, (H, W, 3) uint8 RGB; they are not written to.
             fg_bg: likewise.
             seed: everything random follows from it.
 
         Returns:
-            Changed copies of both.
+            The changed images of both; an image that was not drawn is returned as it is.
         """
         if not hasattr(self._local, "compose"):
             self._local.compose = _original_compose()
         compose = self._local.compose
         compose.set_random_seed(seed)
         return (
-            np.stack([compose(image=image)["image"] for image in bg]),
-            np.stack([compose(image=image)["image"] for image in fg_bg]),
+            [compose(image=image)["image"] for image in bg],
+            [compose(image=image)["image"] for image in fg_bg],
         )
 
 

@@ -107,10 +107,11 @@ class BackgroundCache:
         self._lock = threading.Lock()
 
     def __call__(self, encoded: bytes) -> np.ndarray:
-        """(resolution, resolution, 3) uint8; shared, not to be written to."""
+        """(resolution, resolution, 3) uint8; shared, and read-only."""
         image = self._decoded.get(encoded)
         if image is None:
             image = self._decode(encoded)
+            image.setflags(write=False)
             with self._lock:
                 if len(self._decoded) < self._capacity:
                     self._decoded[encoded] = image
