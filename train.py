@@ -4,14 +4,34 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import datetime
 import os
 import sys
 from pathlib import Path
 
-# Before TensorFlow is imported: it reports missing GPUs at length, as errors.
+# Without a GPU, TensorFlow reports at length, and as an error, that there is none.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@contextlib.contextmanager
+def _silenced_standard_error():
+    """Sends what native code writes to standard error to nowhere."""
+    standard_error = 2
+    kept = os.dup(standard_error)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), standard_error)
+    try:
+        yield
+    finally:
+        os.dup2(kept, standard_error)
+        os.close(kept)
+
+
+# While it is imported, TensorFlow 2.21 writes six lines whatever its log level.
+with _silenced_standard_error():
+    import tensorflow  # noqa: F401
 
 from keras_depthseg.augment import AUGMENTATIONS  # noqa: E402
 from keras_depthseg.datasets.locate import default_cache_dir, locate_records  # noqa: E402
