@@ -17,6 +17,7 @@ help:
 
 $(VENV)/package: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --editable .
 	@touch $@
 
