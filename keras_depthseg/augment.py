@@ -9,11 +9,6 @@ import numpy as np
 
 from keras_depthseg.errors import UserError
 
-# When imported, albumentations asks the package index for a newer version of itself and
-# warns if it cannot; a data pipeline does neither.
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-import albumentations  # noqa: E402
-
 AUGMENTATIONS = ("none", "original")
 
 
@@ -32,6 +27,13 @@ class OriginalColourChanges:
     """
 
     def __init__(self):
+        # When imported, albumentations asks the package index for a newer version of
+        # itself and warns if it cannot; a data pipeline does neither. Imported here,
+        # since it takes PyTorch with it where that is installed: seconds that a run
+        # without colour changes need not spend.
+        os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+        import albumentations
+
         hsv = albumentations.HueSaturationValue()
         contrast = albumentations.RandomBrightnessContrast(brightness_limit=0)
         limits = [

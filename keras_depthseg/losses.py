@@ -17,6 +17,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_depthseg.shapes import same_shape
+
 # Standard values of Wang et al. 2004, https://doi.org/10.1109/TIP.2003.819861.
 SSIM_WINDOW = 11
 SSIM_SIGMA = 1.5
@@ -57,7 +59,7 @@ def bce(y_true, y_pred, from_logits: bool = True):
     Returns:
         A scalar, at least 0.
     """
-    y_true, y_pred = _same_shape(y_true, y_pred)
+    y_true, y_pred = same_shape(y_true, y_pred)
     return ops.mean(ops.binary_crossentropy(y_true, y_pred, from_logits=from_logits))
 
 
@@ -167,23 +169,8 @@ def _gaussian_mean(x):
     return ops.conv(x, window.reshape(1, -1, 1, 1), padding="valid")
 
 
-def _same_shape(y_true, y_pred):
-    y_true = ops.cast(ops.convert_to_tensor(y_true), "float32")
-    y_pred = ops.cast(ops.convert_to_tensor(y_pred), "float32")
-    shapes = tuple(y_true.shape), tuple(y_pred.shape)
-    compatible = len(shapes[0]) == len(shapes[1]) and all(
-        a == b or None in (a, b) for a, b in zip(*shapes, strict=True)
-    )
-    if not compatible:
-        raise ValueError(
-            "y_true and y_pred must have the same shape; nothing is broadcast. "
-            f"Received: y_true {shapes[0]}, y_pred {shapes[1]}."
-        )
-    return y_true, y_pred
-
-
 def _inputs(y_true, y_pred, from_logits: bool):
-    y_true, y_pred = _same_shape(y_true, y_pred)
+    y_true, y_pred = same_shape(y_true, y_pred)
     return y_true, ops.sigmoid(y_pred) if from_logits else y_pred
 
 

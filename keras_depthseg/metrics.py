@@ -15,6 +15,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_depthseg.shapes import same_shape
+
 VALID_DEPTH = 1e-4
 
 
@@ -34,16 +36,7 @@ class _MeanOverImages(keras.metrics.Metric):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Adds a batch; `sample_weight`, (B,) or `None`, weighs its images."""
-        y_true = ops.cast(ops.convert_to_tensor(y_true), "float32")
-        y_pred = ops.cast(ops.convert_to_tensor(y_pred), "float32")
-        shapes = tuple(y_true.shape), tuple(y_pred.shape)
-        if len(shapes[0]) != len(shapes[1]) or any(
-            a != b for a, b in zip(*shapes, strict=True) if None not in (a, b)
-        ):
-            raise ValueError(
-                f"{self.name}: y_true and y_pred must have the same shape; nothing is "
-                f"broadcast. Received: y_true {shapes[0]}, y_pred {shapes[1]}."
-            )
+        y_true, y_pred = same_shape(y_true, y_pred, caller=self.name)
         values, counts = self.values(
             y_true, ops.sigmoid(y_pred) if self.from_logits else y_pred
         )

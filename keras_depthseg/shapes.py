@@ -1,0 +1,30 @@
+"""The check that losses and metrics make of what they are given."""
+
+from __future__ import annotations
+
+from keras import ops
+
+
+def same_shape(y_true, y_pred, caller: str = ""):
+    """Both as float32 tensors; nothing is broadcast.
+
+    Args:
+        y_true, y_pred: arrays or tensors of one shape; unknown dimensions pass.
+        caller: whose name stands before the message.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    y_true = ops.cast(ops.convert_to_tensor(y_true), "float32")
+    y_pred = ops.cast(ops.convert_to_tensor(y_pred), "float32")
+    shapes = tuple(y_true.shape), tuple(y_pred.shape)
+    compatible = len(shapes[0]) == len(shapes[1]) and all(
+        a == b or None in (a, b) for a, b in zip(*shapes, strict=True)
+    )
+    if not compatible:
+        raise ValueError(
+            f"{caller + ': ' if caller else ''}y_true and y_pred must have the same "
+            "shape; nothing is broadcast. "
+            f"Received: y_true {shapes[0]}, y_pred {shapes[1]}."
+        )
+    return y_true, y_pred
