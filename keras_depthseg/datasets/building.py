@@ -13,8 +13,8 @@ import tensorflow_datasets as tfds
 from keras_depthseg.errors import UserError
 
 
-class CleanBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """A builder after whose errors `data_dir` is as it was before."""
+class CleanBuilder(tfds.core.DatasetBuilder, skip_registration=True):
+    """To mix into a builder, after whose errors `data_dir` is then as it was before."""
 
     def download_and_prepare(
         self,

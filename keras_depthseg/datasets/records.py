@@ -24,6 +24,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -76,11 +77,33 @@ class ImageStatistics:
         self.total += pixels * mean / 255.0
         self.total_squares += pixels * (np.square(mean) + np.square(std)) / 255.0**2
 
+    @classmethod
+    def of(cls, image: np.ndarray) -> ImageStatistics:
+        """Of one image, (H, W, 3) uint8."""
+        statistics = cls()
+        statistics.update(image)
+        return statistics
+
     def __iadd__(self, other: ImageStatistics) -> ImageStatistics:
         self.count += other.count
         self.total += other.total
         self.total_squares += other.total_squares
         return self
+
+    def to_json(self) -> dict:
+        """The sums as plain numbers; `from_json` makes the same object of them."""
+        return {
+            "count": self.count,
+            "total": self.total.tolist(),
+            "total_squares": self.total_squares.tolist(),
+        }
+
+    @classmethod
+    def from_json(cls, sums: Mapping) -> ImageStatistics:
+        """The object of which `to_json` gave `sums`."""
+        return cls(
+            sums["count"], np.array(sums["total"]), np.array(sums["total_squares"])
+        )
 
     def result(self) -> dict[str, list[float]]:
         """`{"mean": [r, g, b], "std": [r, g, b]}` in units of 0..1.
@@ -94,6 +117,19 @@ class ImageStatistics:
             "mean": mean.tolist(),
             "std": np.maximum(np.sqrt(variance), 1 / 255).tolist(),
         }
+
+
+class Example(NamedTuple):
+    """A sample on its way into a file.
+
+    Attributes:
+        features: the fields of `sample_features`, pictures as encoded bytes.
+        bg, fg_bg: the statistics of its two RGB pictures.
+    """
+
+    features: dict[str, Any]
+    bg: ImageStatistics
+    fg_bg: ImageStatistics
 
 
 def sample_features(depth_dtype: type = np.uint8) -> tfds.features.FeaturesDict:

@@ -6,14 +6,14 @@ import collections
 import concurrent.futures
 import os
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from keras_depthseg.datasets.modest import images, tables
 from keras_depthseg.datasets.modest.layout import Layout
-from keras_depthseg.datasets.records import ImageStatistics
+from keras_depthseg.datasets.records import Example, ImageStatistics
 from keras_depthseg.errors import UserError
 
 
@@ -22,19 +22,6 @@ class Background(NamedTuple):
 
     size: tuple[int, int]
     statistics: ImageStatistics
-
-
-class Example(NamedTuple):
-    """A checked sample.
-
-    Attributes:
-        features: the fields of `records.sample_features`, pictures as encoded bytes.
-        bg, fg_bg: the statistics of its two RGB pictures.
-    """
-
-    features: dict[str, Any]
-    bg: ImageStatistics
-    fg_bg: ImageStatistics
 
 
 class ExampleReader:
@@ -125,7 +112,7 @@ class ExampleReader:
             "fg_id": sample.fg_id,
             "box": self._box(sample, mask),
         }
-        return Example(features, bg.statistics, _statistics(fg_bg))
+        return Example(features, bg.statistics, ImageStatistics.of(fg_bg))
 
     def _check_depth_bits(self, data: bytes, where: str) -> None:
         received = images.bits_per_channel(data)
@@ -170,13 +157,7 @@ class ExampleReader:
 
 def _background(where: str, data: bytes) -> Background:
     image = images.decode_colour(data, where)
-    return Background(image.shape[:2], _statistics(image))
-
-
-def _statistics(image: np.ndarray) -> ImageStatistics:
-    statistics = ImageStatistics()
-    statistics.update(image)
-    return statistics
+    return Background(image.shape[:2], ImageStatistics.of(image))
 
 
 def _shown(size: tuple[int, int]) -> str:

@@ -54,7 +54,7 @@ class ModestConfig(tfds.core.BuilderConfig):
             )
 
 
-class Builder(CleanBuilder):
+class Builder(CleanBuilder, tfds.core.GeneratorBasedBuilder):
     """Reads a source folder and writes its samples, split by identity.
 
     Mistakes in the source raise `UserError`, and then nothing is left behind.

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import functools
-import os
-from collections.abc import Iterator
-from concurrent import futures
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 
-import cv2
 import numpy as np
 import tensorflow_datasets as tfds
 
-from keras_depthseg.datasets import records
-from keras_depthseg.datasets.building import CleanBuilder
+from keras_depthseg.datasets import encode, records
 from keras_depthseg.datasets.rooms import cutouts, geometry, plan, render, scene
+from keras_depthseg.datasets.sharded import Shard, ShardedBuilder, shard_count
 
 SCALE = geometry.FAR
 """Metres at the full scale of the stored depth."""
 
-# Of a room of 224 pixels this keeps about 1 MB.
-_KEPT_ROOMS = 160
-_KEPT_CUTOUTS = 256
+# Of a room of 224 pixels this keeps about 1 MB. Splits and shards share them.
+_room = functools.lru_cache(160)(scene.make_room)
+_cutout = functools.lru_cache(256)(cutouts.make_cutout)
+
+_ORDER = 5
+"""Keeps the random stream of a shard's order apart from those in `plan` and `render`."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -62,7 +62,7 @@ class RoomsConfig(tfds.core.BuilderConfig):
             )
 
 
-class Builder(CleanBuilder):
+class Builder(ShardedBuilder):
     """Builds the data set `rooms`; nothing is downloaded."""
 
     VERSION = tfds.core.Version("1.0.0")
@@ -94,94 +94,63 @@ class Builder(CleanBuilder):
             supervised_keys=None,
         )
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager):
+    def _shards(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> Mapping[str, Sequence[Shard]]:
         del dl_manager  # everything is rendered here
         config = self.builder_config
         groups = plan.splits(plan.entries(config.num_samples, config.seed), config.seed)
-        # Splits share rooms and cutouts.
-        room = functools.lru_cache(_KEPT_ROOMS)(scene.make_room)
-        cutout = functools.lru_cache(_KEPT_CUTOUTS)(cutouts.make_cutout)
         return {
-            name: self._generate_examples(name, group, room, cutout)
+            name: [
+                _RoomsShard(config.seed, config.size, index, tuple(part))
+                # The samples of a room stand together, so that it is rendered once.
+                for index, part in enumerate(_parts(group, shard_count(len(group))))
+            ]
             for name, group in groups.items()
         }
 
-    def _generate_examples(
-        self, split: str, group: list[plan.Entry], room, cutout
-    ) -> Iterator[tuple[str, dict]]:
-        config = self.builder_config
 
-        def make(entry: plan.Entry) -> tuple[plan.Entry, render.Composite, dict]:
+@dataclasses.dataclass(frozen=True)
+class _RoomsShard(Shard):
+    """Some rooms of a split."""
+
+    seed: int
+    size: int
+    index: int
+    entries: tuple[plan.Entry, ...]
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def examples(self) -> Iterator[records.Example]:
+        rng = np.random.default_rng([self.seed, _ORDER, self.index])
+        for number in rng.permutation(len(self.entries)):
+            entry = self.entries[number]
             composite = render.make_composite(
-                room(config.seed, entry.room, config.size),
-                cutout(config.seed, entry.cutout, config.size),
-                config.seed,
+                _room(self.seed, entry.room, self.size),
+                _cutout(self.seed, entry.cutout, self.size),
+                self.seed,
                 entry.index,
             )
-            return entry, composite, encode(composite)
-
-        statistics = {name: records.ImageStatistics() for name in ("bg", "fg_bg")}
-        for entry, composite, images in _ordered_map(make, group, config.workers):
-            if split == "train":
-                statistics["bg"].update(composite.bg)
-                statistics["fg_bg"].update(composite.fg_bg)
             ymin, xmin, ymax, xmax = map(float, composite.box)
-            yield (
-                entry.sample_id,
+            yield records.Example(
                 {
-                    **images,
+                    # Linear in metres, 65,535 at `SCALE`.
+                    "depth": encode.encode_depth(composite.depth / SCALE),
+                    "bg": encode.encode_colour(composite.bg),
+                    "fg_bg": encode.encode_colour(composite.fg_bg),
+                    "mask": encode.encode_mask(composite.mask),
                     "sample_id": entry.sample_id,
                     "bg_id": entry.bg_id,
                     "fg_id": entry.fg_id,
                     "box": tfds.features.BBox(ymin, xmin, ymax, xmax),
                 },
+                records.ImageStatistics.of(composite.bg),
+                records.ImageStatistics.of(composite.fg_bg),
             )
-        if split == "train":
-            self.info.metadata["statistics"] = {
-                name: values.result() for name, values in statistics.items()
-            }
 
 
-def _ordered_map(function, items, workers: int | None) -> Iterator:
-    """`map` over threads, in order, with only a few results ahead of the consumer.
-
-    Threads and not processes: OpenCV and NumPy let go of the interpreter for most of
-    the work, a fork after TensorFlow has started its own threads can hang, and a fresh
-    process would import the caller's main module again.
-    """
-    workers = workers or os.cpu_count() or 1
-    with futures.ThreadPoolExecutor(workers) as pool:
-        waiting = collections.deque()
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > 4 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
-def encode(composite: render.Composite) -> dict[str, bytes]:
-    """The image fields of a record as encoded files.
-
-    Depth is linear in metres, 65,535 at `SCALE`; the pictures are JPEG of quality 95
-    at full colour resolution.
-    """
-    depth = np.clip(composite.depth / SCALE, 0, 1) * 65535
-    # Full colour resolution: halved, colours bleed over the mask's edge.
-    quality = (
-        cv2.IMWRITE_JPEG_QUALITY, 95,
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-    )  # fmt: skip
-    # Rooms have large smooth areas: the lowest level is nearly as small, and faster.
-    level = (cv2.IMWRITE_PNG_COMPRESSION, 1)
-    return {
-        "bg": _file(".jpg", composite.bg[..., ::-1], quality),
-        "fg_bg": _file(".jpg", composite.fg_bg[..., ::-1], quality),
-        "mask": _file(".png", composite.mask, level),
-        "depth": _file(".png", np.round(depth).astype(np.uint16), level),
-    }
-
-
-def _file(kind: str, image: np.ndarray, options: tuple[int, ...]) -> bytes:
-    _, data = cv2.imencode(kind, np.ascontiguousarray(image), options)
-    return data.tobytes()
+def _parts(items: Sequence, count: int) -> list[Sequence]:
+    """`count` parts of `items`, in order, that differ by one item at most."""
+    bounds = [len(items) * index // count for index in range(count + 1)]
+    return [items[start:end] for start, end in itertools.pairwise(bounds)]

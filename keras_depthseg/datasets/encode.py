@@ -1,0 +1,39 @@
+"""Arrays to the encoded pictures of a record."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+# Full colour resolution: halved, colours bleed over the mask's edge.
+_JPEG = (
+    cv2.IMWRITE_JPEG_QUALITY, 95,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+)  # fmt: skip
+# The lowest level is nearly as small as the others, and faster.
+_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+# A mask is large areas of one value: without the filters it is as small, and takes an
+# eighth of the time (48 instead of 395 us at 224 px).
+_FLAT_PNG = (*_PNG, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE)
+
+
+def encode_colour(image: np.ndarray, lossless: bool = False) -> bytes:
+    """(H, W, 3) uint8 RGB to a JPEG of quality 95, or to a PNG."""
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    return _encode(".png", bgr, _PNG) if lossless else _encode(".jpg", bgr, _JPEG)
+
+
+def encode_mask(mask: np.ndarray) -> bytes:
+    """(H, W) uint8 to a PNG."""
+    return _encode(".png", mask, _FLAT_PNG)
+
+
+def encode_depth(depth: np.ndarray) -> bytes:
+    """(H, W) float in 0..1 to a PNG of 16 bit, 65,535 at 1."""
+    levels = np.round(np.clip(depth, 0, 1) * 65535).astype(np.uint16)
+    return _encode(".png", levels, _PNG)
+
+
+def _encode(kind: str, image: np.ndarray, options: tuple[int, ...]) -> bytes:
+    _, data = cv2.imencode(kind, np.ascontiguousarray(image), options)
+    return data.tobytes()
