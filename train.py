@@ -4,36 +4,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import datetime
-import os
-import sys
 from pathlib import Path
 
-# Without a GPU, TensorFlow reports at length, and as an error, that there is none.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from depthseg import import_tensorflow_quietly
 
-
-@contextlib.contextmanager
-def _silenced_standard_error():
-    """Sends what native code writes to standard error to nowhere."""
-    standard_error = 2
-    kept = os.dup(standard_error)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), standard_error)
-    try:
-        yield
-    finally:
-        os.dup2(kept, standard_error)
-        os.close(kept)
-
-
-# While it is imported, TensorFlow 2.21 writes six lines whatever its log level.
-with _silenced_standard_error():
-    import tensorflow  # noqa: F401
+import_tensorflow_quietly()
 
 from keras_depthseg.augment import AUGMENTATIONS  # noqa: E402
+from keras_depthseg.command_line import Parser, run  # noqa: E402
 from keras_depthseg.datasets.locate import default_cache_dir, locate_records  # noqa: E402
 from keras_depthseg.errors import UserError  # noqa: E402
 from keras_depthseg.losses import COMBINATIONS  # noqa: E402
@@ -47,14 +27,8 @@ from keras_depthseg.training import (  # noqa: E402
 )
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message):
-        """One line, as for every other mistake; argparse would print the usage first."""
-        self.exit(2, f"error: {message}; see train.py --help\n")
-
-
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = _Parser(
+    parser = Parser(
         description="Train DSResNet: foreground mask and scene depth from a background "
         "plate and a picture. Without arguments it makes the embedded data set of "
         "rendered rooms and trains a small network in a few minutes on two cores.",
@@ -169,11 +143,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)
-        sys.exit(130)
+    run(main)

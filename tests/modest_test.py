@@ -21,8 +21,8 @@ from absl.testing import parameterized
 from hypothesis import strategies as st
 from PIL import Image
 
-from keras_depthseg.datasets import modest, records
-from keras_depthseg.datasets.modest import examples, images, layout, tables
+from keras_depthseg.datasets import images, modest, records
+from keras_depthseg.datasets.modest import examples, layout, tables
 from keras_depthseg.errors import UserError
 from tests.tiny_data import HEIGHT, WIDTH, colour, encoded, grey, mask, write_source
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import shutil
 from collections.abc import Iterator
@@ -66,10 +67,9 @@ def prepare(
     path = data_set_path(builder, config, data_dir)
     if not path.exists():
         _make_folder(Path(data_dir))
-        with _without_notice():
-            made = builder(config=config, data_dir=data_dir)
         try:
-            made.download_and_prepare()
+            with quiet():
+                builder(config=config, data_dir=data_dir).download_and_prepare()
         except OSError as error:
             # Another process may have finished the same data set meanwhile.
             if not path.exists():
@@ -92,8 +92,12 @@ def _make_folder(data_dir: Path) -> None:
 
 
 @contextlib.contextmanager
-def _without_notice() -> Iterator[None]:
-    """Silences TFDS's warning that the configuration is not one of a fixed list."""
+def quiet() -> Iterator[None]:
+    """Silences what TFDS tells of data sets that are not downloaded.
+
+    It prints that something of unknown size is prepared, and warns, at length, that the
+    configuration is not one of a fixed list.
+    """
 
     def is_other(record: logging.LogRecord) -> bool:
         return not str(record.msg).startswith("Using custom data configuration")
@@ -101,7 +105,8 @@ def _without_notice() -> Iterator[None]:
     logger = logging.getLogger("absl")
     logger.addFilter(is_other)
     try:
-        yield
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
     finally:
         logger.removeFilter(is_other)
 

@@ -23,9 +23,9 @@ def encode_colour(image: np.ndarray, lossless: bool = False) -> bytes:
     return _encode(".png", bgr, _PNG) if lossless else _encode(".jpg", bgr, _JPEG)
 
 
-def encode_mask(mask: np.ndarray) -> bytes:
-    """(H, W) uint8 to a PNG."""
-    return _encode(".png", mask, _FLAT_PNG)
+def encode_mask(mask: np.ndarray, lossless: bool = True) -> bytes:
+    """(H, W) uint8 to a PNG, or to a JPEG of quality 95."""
+    return _encode(".png", mask, _FLAT_PNG) if lossless else _encode(".jpg", mask, _JPEG)
 
 
 def encode_depth(depth: np.ndarray) -> bytes:

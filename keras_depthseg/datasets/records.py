@@ -11,7 +11,7 @@ One sample:
 | `bg` | JPEG or PNG, (H, W, 3) uint8 | RGB, the clean background plate |
 | `fg_bg` | JPEG or PNG, (H, W, 3) uint8 | RGB, the same view, something in front |
 | `mask` | JPEG or PNG, (H, W, 1) uint8 | foreground opacity, 0..255 for 0..1 |
-| `depth` | (H, W, 1) uint8 or uint16 | larger = farther, 0..full scale for 0..1 |
+| `depth` | (H, W, 1) uint8 or uint16 | larger = farther, 0..1; may be missing |
 | `sample_id` | text | unique in the data set, e.g. `bg001_fg001_01` |
 | `bg_id`, `fg_id` | text | the background's and the cutout's identity |
 | `box` | 4 float32 | the foreground's ymin, xmin, ymax, xmax, in 0..1 |
@@ -132,41 +132,43 @@ class Example(NamedTuple):
     fg_bg: ImageStatistics
 
 
-def sample_features(depth_dtype: type = np.uint8) -> tfds.features.FeaturesDict:
+def sample_features(depth_dtype: type | None = np.uint8) -> tfds.features.FeaturesDict:
     """The features of one sample; see the table at the head of this file.
 
     Args:
-        depth_dtype: `np.uint8`, or `np.uint16` (then stored as PNG).
+        depth_dtype: `np.uint8`, or `np.uint16` (then stored as PNG); `None` for
+            samples without depth.
     """
     image = tfds.features.Image
-    return tfds.features.FeaturesDict(
-        {
-            "bg": image(shape=(None, None, 3)),
-            "fg_bg": image(shape=(None, None, 3)),
-            "mask": image(shape=(None, None, 1)),
-            "depth": image(shape=(None, None, 1), dtype=depth_dtype),
-            "sample_id": tfds.features.Text(),
-            "bg_id": tfds.features.Text(),
-            "fg_id": tfds.features.Text(),
-            "box": tfds.features.BBoxFeature(),
-        }
-    )
+    features = {
+        "bg": image(shape=(None, None, 3)),
+        "fg_bg": image(shape=(None, None, 3)),
+        "mask": image(shape=(None, None, 1)),
+        "sample_id": tfds.features.Text(),
+        "bg_id": tfds.features.Text(),
+        "fg_id": tfds.features.Text(),
+        "box": tfds.features.BBoxFeature(),
+    }
+    if depth_dtype is not None:
+        features["depth"] = image(shape=(None, None, 1), dtype=depth_dtype)
+    return tfds.features.FeaturesDict(features)
 
 
 def sample_metadata(
-    depth: DepthMetadata,
+    depth: DepthMetadata | None,
     statistics: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
 ) -> tfds.core.MetadataDict:
     """The metadata of a data set.
 
     Args:
-        depth: meaning of the depth values.
+        depth: meaning of the depth values; `None` for samples without depth.
         statistics: `{"bg": {"mean": …, "std": …}, "fg_bg": …}` over the `train`
             split, in units of 0..1. A builder that learns them while it generates
             sets `info.metadata["statistics"]` then.
     """
     return tfds.core.MetadataDict(
-        depth=dataclasses.asdict(depth), statistics=dict(statistics or {})
+        depth=dataclasses.asdict(depth) if depth else {},
+        statistics=dict(statistics or {}),
     )
 
 

@@ -19,6 +19,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent import futures
 from pathlib import Path
+from typing import Protocol
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -130,7 +131,7 @@ class ShardedBuilder(
             _run_on_beam(everything, download_config)
         else:
             workers = getattr(self.builder_config, "workers", None)
-            _run_in_threads(everything, workers or os.cpu_count() or 1)
+            run_in_threads(everything, workers)
         self._collect(jobs)
 
     def _collect(self, jobs: Mapping[str, Sequence[_Job]]) -> None:
@@ -161,6 +162,9 @@ class _Job:
     features: tfds.features.FeaturesDict
     shard: Shard
 
+    def __len__(self) -> int:
+        return len(self.shard)
+
     def run(
         self, progress: tqdm | None = None, stop: threading.Event | None = None
     ) -> None:
@@ -180,12 +184,10 @@ class _Job:
             summary = self._write(part, progress, stop)
             if summary is None:
                 return
-            _to_disk(part)
-            os.replace(part, self.path)
+            put_in_place(part, self.path)
             # Only now: a shard with a summary is whole.
             part.write_text(json.dumps(summary))
-            _to_disk(part)
-            os.replace(part, self._summary_path)
+            put_in_place(part, self._summary_path)
         except tf.errors.ResourceExhaustedError as error:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), part) from error
         except tf.errors.OpError as error:
@@ -233,8 +235,18 @@ class _Job:
         return self.path.with_name(f"{self.path.name}.json")
 
 
-def _run_in_threads(jobs: Sequence[_Job], workers: int) -> None:
-    """Writes shards in threads.
+class Job(Protocol):
+    """A part of a data set that is written on its own."""
+
+    def __len__(self) -> int:
+        """Number of samples."""
+
+    def run(self, progress: tqdm, stop: threading.Event) -> None:
+        """Writes it, telling `progress` of every sample; gives up once `stop` is set."""
+
+
+def run_in_threads(jobs: Sequence[Job], workers: int | None) -> None:
+    """Runs jobs in threads, one for each core if `workers` is `None`.
 
     Threads and not processes: OpenCV, NumPy and TensorFlow let go of the interpreter
     for most of the work, a fork after TensorFlow has started its own threads can hang,
@@ -242,10 +254,8 @@ def _run_in_threads(jobs: Sequence[_Job], workers: int) -> None:
     """
     stop = threading.Event()
     # Only on a terminal.
-    progress = tqdm(
-        total=sum(len(job.shard) for job in jobs), unit=" samples", disable=None
-    )
-    pool = futures.ThreadPoolExecutor(workers)
+    progress = tqdm(total=sum(map(len, jobs)), unit=" samples", disable=None)
+    pool = futures.ThreadPoolExecutor(workers or os.cpu_count() or 1)
     try:
         with progress:
             tasks = [pool.submit(job.run, progress, stop) for job in jobs]
@@ -291,9 +301,11 @@ def _joined_statistics(summaries: Sequence[dict]) -> dict:
     return joined
 
 
-def _to_disk(path: Path) -> None:
-    with path.open("rb") as file:
+def put_in_place(part: Path, path: Path) -> None:
+    """Renames a finished file once the disk has it: a crash leaves all of it or none."""
+    with part.open("rb") as file:
         os.fsync(file.fileno())
+    os.replace(part, path)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from keras_depthseg.datasets.modest import images, tables
+from keras_depthseg.datasets import images
+from keras_depthseg.datasets.modest import tables
 from keras_depthseg.datasets.modest.layout import Layout
 from keras_depthseg.datasets.records import Example, ImageStatistics
 from keras_depthseg.errors import UserError

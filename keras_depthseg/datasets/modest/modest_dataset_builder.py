@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 
-from keras_depthseg.datasets import records
 from keras_depthseg.datasets.building import CleanBuilder, data_set_path, prepare
-from keras_depthseg.datasets.modest import images, layout, tables
+from keras_depthseg.datasets import images, records
+from keras_depthseg.datasets.modest import layout, tables
 from keras_depthseg.datasets.modest.examples import ExampleReader
 from keras_depthseg.errors import UserError
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from keras_depthseg.datasets.building import prepare
-from keras_depthseg.datasets.rooms.rooms_dataset_builder import Builder, RoomsConfig
+from keras_depthseg.datasets.rooms.rooms_dataset_builder import (
+    SCALE,
+    Builder,
+    RoomsConfig,
+)
 from keras_depthseg.errors import UserError
 
-__all__ = ["DEFAULT_SAMPLES", "Builder", "RoomsConfig", "build"]
+__all__ = ["DEFAULT_SAMPLES", "SCALE", "Builder", "RoomsConfig", "build"]
 
 DEFAULT_SAMPLES = 1200
 

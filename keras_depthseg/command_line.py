@@ -1,0 +1,30 @@
+"""What the commands share: a user's mistake is told in one line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from keras_depthseg.errors import UserError
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """One line, as for every other mistake; argparse would print the usage first."""
+        self.exit(2, f"error: {message}; see {self.prog} --help\n")
+
+
+def run(main: Callable[[], int | None]) -> NoReturn:
+    """Runs a command and exits: 2 after a user's mistake, 130 after Ctrl-C."""
+    try:
+        sys.exit(main())
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        sys.exit(130)

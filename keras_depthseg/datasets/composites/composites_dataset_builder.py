@@ -1,0 +1,326 @@
+"""Composites of cutouts on backgrounds, as a TensorFlow Datasets builder."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from keras_depthseg.datasets import encode, records, rooms
+from keras_depthseg.datasets.composites import gather, paste, pictures, placing
+from keras_depthseg.datasets.composites.depth_folder import DepthFolder
+from keras_depthseg.datasets.composites.gather import Background, Cutout
+from keras_depthseg.datasets.composites.layer import Layer
+from keras_depthseg.datasets.composites.plan import Entry, Plan, parts
+from keras_depthseg.datasets.composites.scene import Scene
+from keras_depthseg.datasets.records import ImageStatistics
+from keras_depthseg.datasets.sharded import Shard, ShardedBuilder, shard_count
+from keras_depthseg.datasets.teacher import Teacher, TeacherSettings, load_teacher
+from keras_depthseg.errors import UserError
+
+SPLITTINGS = ("identity", "random")
+
+# Bytes of what is kept decoded, of backgrounds and of cutouts each.
+_CACHE_BYTES = 2**28
+# Labelled at a time.
+_BATCH = 16
+_SAMPLE = 3
+"""Keeps the random streams of samples apart from those of the plan."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How composites are made of backgrounds and cutouts.
+
+    Attributes:
+        size: height and width of the pictures, in pixels.
+        fg_height: of the cutouts, in pixels; of a standing one at the usual distance.
+        placement: one of `placing.PLACEMENTS`.
+        shadow: part of the composites with a cast shadow, 0..1.
+        lossless: `bg` and `fg_bg` as PNG instead of JPEG of quality 95.
+        depth: what labels depth: a folder of maps, a network, `"rooms"`, or nothing.
+        seed: of the places.
+    """
+
+    size: int = 224
+    fg_height: int = 108
+    placement: str = "anywhere"
+    shadow: float = 0.0
+    lossless: bool = False
+    depth: DepthFolder | TeacherSettings | str | None = None
+    seed: int = 0
+
+    @property
+    def depth_metadata(self) -> records.DepthMetadata | None:
+        """What the stored depth means; `None` without depth."""
+        if isinstance(self.depth, DepthFolder):
+            return self.depth.metadata
+        if isinstance(self.depth, TeacherSettings):
+            return records.DepthMetadata(self.depth.unit, self.depth.scale)
+        if self.depth == "rooms":
+            return records.DepthMetadata("metre", rooms.SCALE)
+        return None
+
+
+@dataclasses.dataclass(eq=False)
+class CompositesConfig(tfds.core.BuilderConfig):
+    """What is composed, how, and how it is split.
+
+    Attributes:
+        backgrounds, cutouts: from `gather`.
+        recipe: how composites are made.
+        placements: places of each cutout on each background.
+        flip: as many again with the cutout mirrored.
+        count: draws so many of all combinations; `None` takes all.
+        splitting: `"identity"` keeps backgrounds and cutouts out of `train`;
+            `"random"` splits composites at random, as the original did.
+        val_fraction, unseen_fraction: see `Plan.splits`.
+        licences: by `bg` and `fg`, as the user gave them.
+        workers: threads that compose; `None` takes one for each core. The records do
+            not depend on it.
+    """
+
+    backgrounds: Sequence[Background] = ()
+    cutouts: Sequence[Cutout] = ()
+    recipe: Recipe = Recipe()
+    placements: int = 20
+    flip: bool = True
+    count: int | None = None
+    splitting: str = "identity"
+    val_fraction: float = 0.1
+    unseen_fraction: float = 0.1
+    licences: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    workers: int | None = None
+
+    @property
+    def plan(self) -> Plan:
+        return Plan(
+            backgrounds=len(self.backgrounds),
+            cutouts=len(self.cutouts),
+            placements=self.placements,
+            flip=self.flip,
+            count=self.count,
+            seed=self.recipe.seed,
+        )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything but the pictures, as JSON can hold it."""
+        recipe = dataclasses.asdict(self.recipe)
+        if isinstance(self.recipe.depth, DepthFolder):
+            # Where it lies does not count; each map's digest does.
+            recipe["depth"]["path"] = self.recipe.depth.path.name
+        elif isinstance(self.recipe.depth, TeacherSettings):
+            recipe["depth"] = {
+                **recipe["depth"],
+                "network": self.recipe.depth.network.rpartition("/")[2],
+                "fingerprint": self.recipe.depth.fingerprint(),
+                "range": self.recipe.depth.range,
+            }
+        return {
+            **recipe,
+            "placements": self.placements,
+            "flip": self.flip,
+            "count": self.count,
+            "splitting": self.splitting,
+            "val_fraction": self.val_fraction,
+            "unseen_fraction": self.unseen_fraction,
+        }
+
+    def fingerprint(self) -> str:
+        """64 hexadecimal digits that change whenever the records do."""
+        sources = [
+            (source.name, source.digest, source.group)
+            for source in (*self.backgrounds, *self.cutouts)
+        ]
+        text = json.dumps(
+            [str(Builder.VERSION), self.settings, dict(self.licences), sources],
+            sort_keys=True,
+        )
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def splits(self) -> dict[str, np.ndarray]:
+        """The numbers of the plan's entries, by split.
+
+        Raises:
+            UserError: nothing is left for training.
+        """
+        splits = self.plan.splits(
+            {index: found.group for index, found in enumerate(self.backgrounds)},
+            {index: found.group for index, found in enumerate(self.cutouts)},
+            val_fraction=self.val_fraction,
+            unseen_fraction=self.unseen_fraction,
+            by_identity=self.splitting == "identity",
+        )
+        if "train" not in splits:
+            raise UserError(
+                f"splits: received {len(self.backgrounds)} backgrounds, "
+                f"{len(self.cutouts)} cutouts and {len(self.plan.numbers())} samples, "
+                "of which none is left for training; expected more of them. Add "
+                "pictures, or choose smaller fractions."
+            )
+        return splits
+
+
+class Builder(ShardedBuilder):
+    """Builds the data set `composites`."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First version."}
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        config = self.builder_config or CompositesConfig(name="empty")
+        depth = config.recipe.depth_metadata
+        metadata = records.sample_metadata(depth)
+        metadata["composed"] = config.settings
+        metadata["licences"] = dict(config.licences)
+        metadata["sources"] = {
+            name(index): {"file": source.name, "sha256": source.digest}
+            for name, sources in (
+                (config.plan.bg_id, config.backgrounds),
+                (config.plan.fg_id, config.cutouts),
+            )
+            for index, source in enumerate(sources)
+        }
+        return self.dataset_info_from_configs(
+            features=records.sample_features(np.uint16 if depth else None),
+            metadata=metadata,
+            supervised_keys=None,
+        )
+
+    def _shards(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> Mapping[str, Sequence[Shard]]:
+        del dl_manager  # the pictures are here
+        config = self.builder_config
+        maker = Maker(
+            config.recipe, config.plan, tuple(config.backgrounds), tuple(config.cutouts)
+        )
+        return {
+            split: [
+                _CompositesShard(maker, tuple(part.tolist()))
+                for part in parts(numbers, shard_count(len(numbers)))
+            ]
+            for split, numbers in config.splits().items()
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Maker:
+    """Makes composites one by one; each depends on its number and the recipe only."""
+
+    recipe: Recipe
+    plan: Plan
+    backgrounds: tuple[Background, ...]
+    cutouts: tuple[Cutout, ...]
+
+    def composites(
+        self, numbers: Sequence[int]
+    ) -> Iterator[tuple[Entry, Scene, paste.Composite]]:
+        """Composites of entries of the plan, in order, labelled if there is a teacher."""
+        teacher = None
+        if isinstance(self.recipe.depth, TeacherSettings):
+            teacher = _teacher(self.recipe.depth)
+        for start in range(0, len(numbers), _BATCH):
+            made = [self._composite(n) for n in numbers[start : start + _BATCH]]
+            if teacher is None:
+                yield from made
+                continue
+            depths = teacher.label(np.stack([it.fg_bg for _, _, it in made]))
+            for (entry, scene, composite), depth in zip(made, depths, strict=True):
+                yield entry, scene, dataclasses.replace(composite, depth=depth)
+
+    def _composite(self, number: int) -> tuple[Entry, Scene, paste.Composite]:
+        entry = self.plan.entry(number)
+        scene = _scenes(self.recipe.size)(self.backgrounds[entry.bg], self.recipe)
+        cutout = _layers(self.recipe.size)(
+            self.cutouts[entry.fg], self.recipe, entry.flip
+        )
+        composite = placing.make_composite(
+            scene,
+            cutout,
+            self.recipe.fg_height,
+            self.recipe.placement,
+            self.recipe.shadow,
+            np.random.default_rng([self.recipe.seed, _SAMPLE, number]),
+        )
+        return entry, scene, composite
+
+
+@dataclasses.dataclass(frozen=True)
+class _CompositesShard(Shard):
+    """Entries of the plan, by their numbers."""
+
+    maker: Maker
+    numbers: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def examples(self) -> Iterator[records.Example]:
+        lossless = self.maker.recipe.lossless
+        for entry, scene, composite in self.maker.composites(self.numbers):
+            height, width = composite.mask.shape
+            top, left, bottom, right = composite.box
+            features = {
+                "bg": scene.encoded,
+                "fg_bg": encode.encode_colour(composite.fg_bg, lossless),
+                "mask": encode.encode_mask(composite.mask),
+                "sample_id": entry.sample_id,
+                "bg_id": entry.bg_id,
+                "fg_id": entry.fg_id,
+                "box": tfds.features.BBox(
+                    top / height, left / width, bottom / height, right / width
+                ),
+            }
+            if composite.depth is not None:
+                features["depth"] = encode.encode_depth(composite.depth)
+            yield records.Example(
+                features, scene.statistics, ImageStatistics.of(composite.fg_bg)
+            )
+
+
+def make_scene(background: Background, recipe: Recipe) -> Scene:
+    """Reads a background, and its depth where that is known before composing."""
+    if background.room is not None:
+        bg, depth = gather.read_room(background, recipe.size)
+        return Scene.of(bg, depth, recipe.lossless)
+    bg = pictures.read_background(background.file, recipe.size)
+    depth = None
+    if background.depth is not None:
+        shape = pictures.background_shape(background.file)
+        depth = recipe.depth.normalise(
+            pictures.read_depth(background.depth, shape, recipe.size)
+        )
+    return Scene.of(bg, depth, recipe.lossless)
+
+
+def _make_layer(cutout: Cutout, recipe: Recipe, flip: bool) -> Layer:
+    height, largest = recipe.fg_height, recipe.size
+    if recipe.placement == "standing":
+        # Nearer ones are higher; shrinking is better than enlarging.
+        height, largest = 2 * height, 2 * largest
+    layer = pictures.read_cutout(cutout.file, cutout.mask, height, largest)
+    return layer.flipped() if flip else layer
+
+
+@functools.cache
+def _scenes(size: int):
+    # A scene with depth holds 14 bytes a pixel.
+    return functools.lru_cache(max(16, _CACHE_BYTES // (14 * size**2)))(make_scene)
+
+
+@functools.cache
+def _layers(size: int):
+    return functools.lru_cache(max(16, _CACHE_BYTES // (4 * size**2)))(_make_layer)
+
+
+@functools.cache
+def _teacher(settings: TeacherSettings) -> Teacher:
+    return load_teacher(settings)

@@ -1,0 +1,106 @@
+"""A folder of depth maps, one for each background, and what their numbers mean."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+
+from keras_depthseg.datasets.records import DepthMetadata
+from keras_depthseg.errors import UserError
+
+DEFAULT_SCALE = 10.0
+"""Metres at 1.0: as far as depth cameras measure."""
+
+_KEYS = ("step", "scale", "larger")
+
+
+@dataclasses.dataclass(frozen=True)
+class DepthFolder:
+    """Depth maps of 8 or 16 bit; 0 where nothing was measured.
+
+    Attributes:
+        path: the folder or zip.
+        step: metres of one grey level, such as 0.001 for millimetres; `None` for
+            relative depth, where full scale is 1.
+        scale: metres that are stored as 1; what is farther is stored as 1 too. `None`
+            for relative depth.
+        larger: `"farther"` or, relative depth only, `"nearer"`.
+    """
+
+    path: Path
+    step: float | None = None
+    scale: float | None = None
+    larger: str = "farther"
+
+    @property
+    def metadata(self) -> DepthMetadata:
+        """What the stored depth means."""
+        return DepthMetadata("relative" if self.step is None else "metre", self.scale)
+
+    def normalise(self, levels: np.ndarray) -> np.ndarray:
+        """Grey levels, uint8 or uint16, to float32 in [0, 1], larger = farther.
+
+        0 stays 0, unknown; what is known is at least 1/65535.
+        """
+        if self.step is not None:
+            depth = levels * np.float32(self.step / self.scale)
+        else:
+            depth = levels / np.float32(np.iinfo(levels.dtype).max)
+            if self.larger == "nearer":
+                depth = 1 - depth
+        depth = np.clip(depth, 1 / 65535, 1).astype(np.float32)
+        depth[levels == 0] = 0
+        return depth
+
+
+def parse_depth_folder(text: str) -> DepthFolder:
+    """Reads `FOLDER,step=METRES[,scale=METRES]` or `FOLDER,larger=farther|nearer`.
+
+    Raises:
+        UserError: an unknown key, a bad value, or neither `step` nor `larger`, so that
+            it is not known what the numbers mean.
+    """
+    name, *options = text.split(",")
+    values = {}
+    for option in options:
+        key, _, value = option.partition("=")
+        if key not in _KEYS or key in values:
+            raise _refused(text, f"{option!r}", f"each of {', '.join(_KEYS)} once")
+        values[key] = value
+    if "step" in values:
+        step = _metres(text, "step", values["step"])
+        scale = _metres(text, "scale", values.get("scale", str(DEFAULT_SCALE)))
+        if values.get("larger", "farther") != "farther":
+            raise _refused(text, "larger=nearer with step", "metres, larger is farther")
+        return DepthFolder(Path(name), step, scale)
+    if "scale" in values:
+        raise _refused(text, "scale without step", "step=METRES of one grey level")
+    if values.get("larger") not in ("farther", "nearer"):
+        raise _refused(
+            text,
+            f"larger={values['larger']}" if "larger" in values else "no more",
+            "step=METRES of one grey level (0.001 for millimetres), or "
+            "larger=farther or larger=nearer for relative depth",
+        )
+    return DepthFolder(Path(name), larger=values["larger"])
+
+
+def _metres(text: str, key: str, value: str) -> float:
+    try:
+        metres = float(value)
+    except ValueError:
+        metres = math.nan
+    if not 0 < metres < math.inf:
+        raise _refused(text, f"{key}={value}", "metres, more than 0")
+    return metres
+
+
+def _refused(text: str, received: str, accepted: str) -> UserError:
+    name = text.split(",")[0]
+    return UserError(
+        f"--depth {name}: received {received}; accepted: {accepted}. For instance "
+        f"--depth {name},step=0.001"
+    )

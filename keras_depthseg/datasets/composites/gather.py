@@ -1,0 +1,241 @@
+"""From folders and options to checked backgrounds and cutouts."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+import numpy as np
+
+from keras_depthseg.datasets import near_duplicates, rooms
+from keras_depthseg.datasets.composites import pictures
+from keras_depthseg.datasets.composites.depth_folder import DepthFolder
+from keras_depthseg.datasets.composites.folder import (
+    Companions,
+    PictureFile,
+    is_companion,
+    list_pictures,
+)
+from keras_depthseg.datasets.rooms import scene as rooms_scene
+from keras_depthseg.errors import UserError
+
+MASK_SUFFIXES = ("_mask", "_alpha", "_matte")
+DEPTH_SUFFIXES = ("_depth", "_depth_map")
+
+# What a picture is hashed at; its hash works on 64 pixels.
+_HASHED_SIZE = 128
+
+Refuse = Callable[[str], None]
+_Source = TypeVar("_Source", "Background", "Cutout")
+
+
+@dataclasses.dataclass(frozen=True)
+class Background:
+    """Where a background comes from.
+
+    Attributes:
+        name: its file, or `room N`.
+        digest: SHA-256 of its file and of its depth map.
+        group: what has one group stays in one split: the pictures of a sub-folder,
+            near-duplicates.
+        file, depth: picture and depth map; `None` for a room.
+        room: seed and index of a rendered room.
+    """
+
+    name: str
+    digest: str
+    group: str
+    file: PictureFile | None = None
+    depth: PictureFile | None = None
+    room: tuple[int, int] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Cutout:
+    """Where a cutout comes from; fields as of `Background`.
+
+    Attributes:
+        mask: a picture of its opacity; `None` takes the file's alpha channel.
+    """
+
+    name: str
+    digest: str
+    group: str
+    file: PictureFile
+    mask: PictureFile | None = None
+
+
+def gather_backgrounds(
+    root: Path, depth: DepthFolder | None, refuse: Refuse
+) -> tuple[Background, ...]:
+    """The usable backgrounds of a folder or zip, in order of their names.
+
+    Args:
+        root: the folder or zip.
+        depth: maps beside them; a background without one is left out.
+        refuse: told, in a line each, what is left out and why.
+
+    Raises:
+        UserError: there is none.
+    """
+    files = list_pictures(root, refuse)
+    maps = None
+    if depth is not None:
+        maps = Companions(
+            [
+                file
+                for file in list_pictures(depth.path, refuse)
+                if depth.path.resolve() != root.resolve()
+                or is_companion(file, *DEPTH_SUFFIXES)
+            ],
+            *DEPTH_SUFFIXES,
+        )
+        if depth.path.resolve() == root.resolve():
+            files = [file for file in files if not is_companion(file, *DEPTH_SUFFIXES)]
+    bits = collections.Counter()
+
+    def check(file: PictureFile) -> tuple[Background, np.ndarray]:
+        picture = pictures.read_background(file, _HASHED_SIZE)
+        digest, beside = file.digest(), None
+        if maps is not None:
+            beside = maps[file]
+            shape = pictures.background_shape(file)
+            levels = pictures.read_depth(beside, shape, _HASHED_SIZE)
+            bits[levels.dtype.itemsize * 8] += 1
+            digest += beside.digest()
+        found = Background(file.name, digest, file.folder, file, beside)
+        return found, near_duplicates.picture_hash(picture)
+
+    usable = _checked(files, check, refuse, root)
+    if len(bits) > 1:
+        raise UserError(
+            f"{depth.path}: received depth maps of 8 bit ({bits[8]}) and of 16 bit "
+            f"({bits[16]}); one unit and scale cannot hold for both. Convert some."
+        )
+    return _grouped(usable)
+
+
+def gather_cutouts(root: Path, masks: Path | None, refuse: Refuse) -> tuple[Cutout, ...]:
+    """The usable cutouts of a folder or zip, in order of their names.
+
+    Args:
+        root: pictures with an alpha channel, or any pictures if there are masks.
+        masks: a folder or zip of masks, by the names of the pictures, or with `_mask`
+            appended; may be `root` itself.
+        refuse: told, in a line each, what is left out and why.
+
+    Raises:
+        UserError: there is none.
+    """
+    files = list_pictures(root, refuse)
+    beside = None
+    if masks is not None:
+        same = masks.resolve() == root.resolve()
+        found = list_pictures(masks, refuse)
+        beside = Companions(
+            [file for file in found if not same or is_companion(file, *MASK_SUFFIXES)],
+            *MASK_SUFFIXES,
+        )
+        if same:
+            files = [file for file in files if not is_companion(file, *MASK_SUFFIXES)]
+
+    def check(file: PictureFile) -> tuple[Cutout, np.ndarray]:
+        mask = beside[file] if beside is not None else None
+        layer = pictures.read_cutout(file, mask, _HASHED_SIZE, _HASHED_SIZE)
+        # On grey, as a hash takes no transparency.
+        grey = (255 - layer.alpha[..., None]) // 2
+        picture = cv2.add(layer.colour, cv2.merge([grey] * 3))
+        digest = file.digest() + (mask.digest() if mask else "")
+        found = Cutout(file.name, digest, file.folder, file, mask)
+        return found, near_duplicates.picture_hash(picture)
+
+    return _grouped(_checked(files, check, refuse, root))
+
+
+def rendered_backgrounds(count: int, seed: int) -> tuple[Background, ...]:
+    """Rooms rendered by this package, with true depth in metres."""
+    version = rooms.Builder.VERSION
+    return tuple(
+        Background(
+            name=f"room {index}",
+            digest=f"rooms {version} {seed} {index}",
+            group=f"room {index}",
+            room=(seed, index),
+        )
+        for index in range(count)
+    )
+
+
+def read_room(background: Background, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """A rendered background's picture and its depth, in parts of the rooms' scale."""
+    room = rooms_scene.make_room(*background.room, size)
+    return room.bg, (room.depth / rooms.SCALE).astype(np.float32)
+
+
+def _checked(
+    files: Sequence[PictureFile],
+    check: Callable[[PictureFile], tuple[_Source, np.ndarray]],
+    refuse: Refuse,
+    root: Path,
+) -> list[tuple[_Source, np.ndarray]]:
+    """What `check` gives for the files it accepts; each name once."""
+    of_stem = collections.defaultdict(list)
+    for file in files:
+        of_stem[_stem(file)].append(file.name)
+
+    def attempt(file: PictureFile) -> tuple[_Source, np.ndarray] | str:
+        names = of_stem[_stem(file)]
+        if file.name != names[0]:
+            return (
+                f"{file.where}: received a second picture named like {names[0]}, which "
+                "is used; expected one of a name. Rename or remove it."
+            )
+        try:
+            return check(file)
+        except UserError as error:
+            return str(error)
+
+    usable = []
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for result in pool.map(attempt, files):
+            if isinstance(result, str):
+                refuse(result)
+            else:
+                usable.append(result)
+    if not usable:
+        raise UserError(
+            f"{root}: none of its {len(files)} pictures can be used; see the lines "
+            "above. Correct them, or give another folder."
+        )
+    return usable
+
+
+def _grouped(usable: list[tuple[_Source, np.ndarray]]) -> tuple[_Source, ...]:
+    """Joins folders' groups that share near-duplicates."""
+    names = near_duplicates.groups({found.name: hashed for found, hashed in usable})
+    # A picture at the top of the folder is a group of its own.
+    links = [(names[f.name], f"{f.group}/" if f.group else f.name) for f, _ in usable]
+    parents: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while parents.setdefault(name, name) != name:
+            name = parents[name]
+        return name
+
+    for one, other in links:
+        first, second = sorted((root(one), root(other)))
+        parents[second] = first
+    return tuple(
+        dataclasses.replace(found, group=root(one))
+        for (found, _), (one, _) in zip(usable, links, strict=True)
+    )
+
+
+def _stem(file: PictureFile) -> str:
+    return file.name.rpartition(".")[0].lower()
