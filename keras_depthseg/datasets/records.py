@@ -31,6 +31,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 IMAGE_FIELDS = ("bg", "fg_bg", "mask", "depth")
+NEAREST_DEPTH = 2e-4
+"""The least that a known depth is stored as: 0 means unknown, and metrics leave out what
+is not above 1e-4, as the original does."""
+
 SPLITS = ("train", "val", "unseen_bg", "unseen_fg", "unseen_both")
 
 

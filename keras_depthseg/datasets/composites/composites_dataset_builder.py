@@ -233,6 +233,7 @@ class Maker:
                 yield from made
                 continue
             depths = teacher.label(np.stack([it.fg_bg for _, _, it in made]))
+            depths = np.maximum(depths, np.float32(records.NEAREST_DEPTH))
             for (entry, scene, composite), depth in zip(made, depths, strict=True):
                 yield entry, scene, dataclasses.replace(composite, depth=depth)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_depthseg.datasets.records import DepthMetadata
+from keras_depthseg.datasets.records import NEAREST_DEPTH, DepthMetadata
 from keras_depthseg.errors import UserError
 
 DEFAULT_SCALE = 10.0
@@ -43,7 +43,7 @@ class DepthFolder:
     def normalise(self, levels: np.ndarray) -> np.ndarray:
         """Grey levels, uint8 or uint16, to float32 in [0, 1], larger = farther.
 
-        0 stays 0, unknown; what is known is at least 1/65535.
+        0 stays 0, unknown; what is known is at least `records.NEAREST_DEPTH`.
         """
         if self.step is not None:
             depth = levels * np.float32(self.step / self.scale)
@@ -51,7 +51,7 @@ class DepthFolder:
             depth = levels / np.float32(np.iinfo(levels.dtype).max)
             if self.larger == "nearer":
                 depth = 1 - depth
-        depth = np.clip(depth, 1 / 65535, 1).astype(np.float32)
+        depth = np.clip(depth, NEAREST_DEPTH, 1).astype(np.float32)
         depth[levels == 0] = 0
         return depth
 
