@@ -15,6 +15,7 @@ import_tensorflow_quietly()
 from keras_depthseg.augment import AUGMENTATIONS  # noqa: E402
 from keras_depthseg.command_line import Parser, run  # noqa: E402
 from keras_depthseg.datasets.locate import default_cache_dir, locate_records  # noqa: E402
+from keras_depthseg.datasets.records import SPLITTINGS  # noqa: E402
 from keras_depthseg.errors import UserError  # noqa: E402
 from keras_depthseg.losses import COMBINATIONS  # noqa: E402
 from keras_depthseg.recipes import OPTIMIZERS, RECIPES  # noqa: E402
@@ -40,8 +41,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--data",
         default="rooms",
         help="a folder of records; a folder in the original layout (bg/, fg_bg/, "
-        "fg_bg_mask/, fg_bg_depth/, file_map.txt), turned into records once; or "
-        "rooms[:COUNT], the embedded data set (default: rooms)",
+        "fg_bg_mask/, fg_bg_depth/, file_map.txt), turned into records once; "
+        "rooms[:COUNT], the embedded data set; or pets_in_rooms[:COUNT], composed of two "
+        "public data sets that are downloaded, 35 GB (default: rooms)",
+    )
+    data.add_argument(
+        "--split",
+        choices=SPLITTINGS,
+        help="of the original layout: identity keeps some backgrounds and cutouts out of "
+        "training; random splits pictures at random, as the original did (default: "
+        "identity)",
     )
     data.add_argument(
         "--cache-dir",
@@ -131,8 +140,9 @@ def main(argv: list[str] | None = None) -> None:
         locate_records(
             args.data,
             args.cache_dir,
+            splitting=args.split,
             # Rendered once, as large as they are ever looked at.
-            rooms_size=max(phase.resolution for phase in phases),
+            size=max(phase.resolution for phase in phases),
         ),
         run_dir,
         recipe,

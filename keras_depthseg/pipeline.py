@@ -60,7 +60,7 @@ def make_pipeline(
         `depth`, `mask` (B, resolution, resolution, 1) float32 in [0, 1].
 
     Raises:
-        UserError: if the data set is missing or cut short, or lacks the split.
+        UserError: if the data set is missing or cut short, or lacks depth or the split.
     """
     samples = sample_batches(
         data,
@@ -113,6 +113,11 @@ def sample_batches(
         A `tf.data.Dataset` whose elements are dicts of batched fields.
     """
     records = data if isinstance(data, Records) else open_records(data)
+    if "depth" not in records.builder.info.features:
+        raise UserError(
+            f"{records.builder.data_path}: its samples have no depth, which the network "
+            "learns too; compose it again with --depth."
+        )
     samples, size = _read(records, split, shuffle, seed, shard)
     if shuffle:
         whole = records.builder.info.splits[split]

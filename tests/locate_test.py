@@ -4,7 +4,7 @@ from unittest import mock
 
 import tensorflow as tf
 
-from keras_depthseg.datasets import locate, modest, rooms
+from keras_depthseg.datasets import locate, modest, pets_in_rooms, rooms
 from keras_depthseg.errors import UserError
 
 
@@ -14,8 +14,8 @@ class LocateTest(tf.test.TestCase):
         self.folder = Path(self.get_temp_dir()) / self._testMethodName
         self.folder.mkdir()
 
-    def locate(self, data):
-        return locate.locate_records(str(data), self.folder / "cache")
+    def locate(self, data, **options):
+        return locate.locate_records(str(data), self.folder / "cache", **options)
 
     def test_a_folder_of_records_is_taken_as_it_is(self):
         (self.folder / "dataset_info.json").touch()
@@ -25,7 +25,19 @@ class LocateTest(tf.test.TestCase):
         (self.folder / "file_map.txt").touch()
         with mock.patch.object(modest, "build", return_value="built") as build:
             self.assertEqual(self.locate(self.folder), "built")
-        build.assert_called_once_with(self.folder, self.folder / "cache", seed=0)
+        build.assert_called_once_with(
+            self.folder, self.folder / "cache", splitting="identity", seed=0
+        )
+
+    def test_only_the_original_layout_is_split_here(self):
+        (self.folder / "file_map.txt").touch()
+        with mock.patch.object(modest, "build") as build:
+            self.locate(self.folder, splitting="random")
+        self.assertEqual(build.call_args.kwargs["splitting"], "random")
+        (self.folder / "dataset_info.json").touch()
+        for data in (self.folder, "rooms"):
+            with self.assertRaisesRegex(UserError, "--split: received random"):
+                self.locate(data, splitting="random")
 
     def test_rooms_and_their_number(self):
         with mock.patch.object(rooms, "build") as build:
@@ -33,6 +45,13 @@ class LocateTest(tf.test.TestCase):
             self.locate("rooms:77")
         counts = [call.kwargs["num_samples"] for call in build.call_args_list]
         self.assertEqual(counts, [rooms.DEFAULT_SAMPLES, 77])
+
+    def test_pets_in_rooms(self):
+        with mock.patch.object(pets_in_rooms, "build") as build:
+            self.locate("pets_in_rooms:500", size=96)
+        build.assert_called_once_with(
+            self.folder / "cache", num_samples=500, size=96, seed=0
+        )
 
     def test_too_few_rooms(self):
         with self.assertRaisesRegex(UserError, "received 3 samples"):

@@ -136,6 +136,20 @@ class BuildTest(ModestTestCase):
         self.assertLen(merged(splits), 36)
         self.assertEqual(sum(map(len, splits.values())), 36)
 
+    def test_random_split_of_the_original(self):
+        write_source(self.source, 6, 6)
+        splits = stored(self.build(val_fraction=0.3, splitting="random"))
+        self.assertEqual(list(splits), ["train", "val"])
+        self.assertLen(merged(splits), 36)
+        self.assertBetween(len(splits["val"]), 4, 18)
+        for key in ("bg_id", "fg_id"):
+            seen, val = (
+                {s[key] for s in splits[split].values()} for split in ("train", "val")
+            )
+            self.assertNotEmpty(seen & val)
+        with self.assertRaisesRegex(UserError, "splitting: received 'no'"):
+            self.build(splitting="no")
+
     def test_empty_splits_are_left_out(self):
         write_source(self.source, 1, 1)
         self.assertEqual(list(stored(self.build(val_fraction=0))), ["train"])

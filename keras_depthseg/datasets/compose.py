@@ -199,7 +199,9 @@ def make_config(
     cutouts = gather.gather_cutouts(options.fg, options.fg_mask, refuse)
     if depth == "rooms":
         count = int(_ROOMS.fullmatch(options.bg)[1] or _DEFAULT_ROOMS)
-        backgrounds = gather.rendered_backgrounds(count, options.seed)
+        backgrounds = tuple(
+            gather.RenderedRoom(options.seed, index) for index in range(count)
+        )
     else:
         maps = depth if isinstance(depth, DepthFolder) else None
         backgrounds = gather.gather_backgrounds(Path(options.bg), maps, refuse)

@@ -6,10 +6,10 @@ import os
 import re
 from pathlib import Path
 
-from keras_depthseg.datasets import modest, rooms
+from keras_depthseg.datasets import modest, pets_in_rooms, rooms
 from keras_depthseg.errors import UserError
 
-_ROOMS = re.compile(r"rooms(?::(\d+))?", re.ASCII)
+_NAMED = re.compile(r"(rooms|pets_in_rooms)(?::(\d+))?", re.ASCII)
 
 
 def default_cache_dir() -> Path:
@@ -24,34 +24,55 @@ def default_cache_dir() -> Path:
 
 
 def locate_records(
-    data: str, cache_dir: Path, *, seed: int = 0, rooms_size: int = 224
+    data: str,
+    cache_dir: Path,
+    *,
+    splitting: str | None = None,
+    seed: int = 0,
+    size: int = 224,
 ) -> Path:
     """The folder of records that `data` means; makes them first where needed.
 
     Args:
         data: a folder of records; a folder in the original layout, which is turned into
-            records once; `rooms` or `rooms:COUNT` for the embedded data set.
+            records once; `rooms` or `rooms:COUNT` for the embedded data set;
+            `pets_in_rooms[:COUNT]` for one composed of public data sets, downloaded.
         cache_dir: where records that are made here go.
+        splitting: of the original layout, one of `records.SPLITTINGS`; `None` is
+            `identity`. Other data is split already.
         seed: of the split of the original layout, and of the rooms.
-        rooms_size: side of the rooms' pictures, in pixels.
+        size: side of the pictures of the named data sets, in pixels.
 
     Raises:
         UserError: if `data` is none of these, or something in it is bad.
     """
-    if match := _ROOMS.fullmatch(data):
-        count = int(match[1]) if match[1] else rooms.DEFAULT_SAMPLES
-        return rooms.build(cache_dir, num_samples=count, size=rooms_size, seed=seed)
     folder = Path(data)
+    layout = any((folder / name).exists() for name in ("file_map.txt", "bg", "fg_bg"))
+    if splitting is not None and (not layout or _is_records(folder)):
+        raise UserError(
+            f"--split: received {splitting} for {data}, which is split already; it is "
+            "for a folder in the original layout. Leave it out."
+        )
+    if match := _NAMED.fullmatch(data):
+        named = {"rooms": rooms, "pets_in_rooms": pets_in_rooms}[match[1]]
+        count = int(match[2]) if match[2] else named.DEFAULT_SAMPLES
+        return named.build(cache_dir, num_samples=count, size=size, seed=seed)
     if not folder.is_dir():
         raise UserError(
             f"{data}: no such folder; give a folder of records, a folder in the original "
             "layout (bg/, fg_bg/, fg_bg_mask/, fg_bg_depth/, file_map.txt), or rooms."
         )
-    if (folder / "dataset_info.json").is_file():
+    if _is_records(folder):
         return folder
-    if any((folder / name).exists() for name in ("file_map.txt", "bg", "fg_bg")):
-        return modest.build(folder, cache_dir, seed=seed)
+    if layout:
+        return modest.build(
+            folder, cache_dir, splitting=splitting or "identity", seed=seed
+        )
     raise UserError(
         f"{data}: neither records (no dataset_info.json) nor the original layout (no "
         "file_map.txt, no bg/); give one of the two, or rooms."
     )
+
+
+def _is_records(folder: Path) -> bool:
+    return (folder / "dataset_info.json").is_file()

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from keras_depthseg.datasets.records import IMAGE_FIELDS
 from keras_depthseg.errors import UserError
 
 # Before each record of a TFRecord file stand its length (8 bytes) and the length's
@@ -23,7 +22,8 @@ class Records:
 
     Attributes:
         builder: the TFDS builder that reads it.
-        depth: unit, scale and direction of its depth, see `DepthMetadata`.
+        depth: unit, scale and direction of its depth, see `DepthMetadata`; empty for a
+            data set of masks only.
         statistics: mean and standard deviation per branch over `train`, in units of
             0..1, as `DSResNet` takes them; `None` if the data set has none.
     """
@@ -64,7 +64,7 @@ def open_records(data_dir: str | Path) -> Records:
             f"{data_dir}: dataset_info.json, features.json or metadata.json is damaged "
             f"({type(error).__name__}); build the data set again."
         ) from error
-    missing = {*IMAGE_FIELDS, "sample_id", "bg_id"} - set(builder.info.features)
+    missing = {"bg", "fg_bg", "mask", "sample_id", "bg_id"} - set(builder.info.features)
     if missing:
         raise UserError(
             f"{data_dir}: not a data set of this package: its samples have no "

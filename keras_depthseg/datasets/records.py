@@ -176,6 +176,16 @@ def sample_metadata(
     )
 
 
+SPLITTINGS = ("identity", "random")
+"""`identity` keeps some backgrounds and cutouts out of training; `random` splits samples
+at random into `train` and `val`, as the original did: all are then in both."""
+
+
+def random_split(sample_id: str, *, val_fraction: float, seed: int) -> str:
+    """The split of a sample by `random`: `val_fraction` of the samples are `val`."""
+    return "val" if _hash_fraction(seed, sample_id) < val_fraction else "train"
+
+
 def _hash_fraction(*parts: object) -> float:
     """A number in [0, 1) that depends on `parts` only, the same on every machine."""
     text = "\0".join(map(str, parts)).encode()

@@ -7,15 +7,14 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from keras_depthseg.datasets import encode, records, rooms
-from keras_depthseg.datasets.composites import gather, paste, pictures, placing
+from keras_depthseg.datasets.composites import paste, placing
 from keras_depthseg.datasets.composites.depth_folder import DepthFolder
-from keras_depthseg.datasets.composites.gather import Background, Cutout
 from keras_depthseg.datasets.composites.layer import Layer
 from keras_depthseg.datasets.composites.plan import Entry, Plan, parts
 from keras_depthseg.datasets.composites.scene import Scene
@@ -34,6 +33,35 @@ _SAMPLE = 3
 """Keeps the random streams of samples apart from those of the plan."""
 
 
+class Background(Protocol):
+    """A background to compose on, such as `gather.Background`; can be pickled.
+
+    Attributes:
+        name: for the metadata.
+        digest: changes when the picture or its depth does.
+        group: what has one group stays in one split.
+    """
+
+    name: str
+    digest: str
+    group: str
+
+    def read(self, size: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """(size, size, 3) uint8 RGB, and (size, size) float32 depth in [0, 1], larger =
+        farther, 0 where unknown; `None` without depth."""
+
+
+class Cutout(Protocol):
+    """A cutout to compose, such as `gather.Cutout`; attributes as of `Background`."""
+
+    name: str
+    digest: str
+    group: str
+
+    def read(self, height: int, largest: int) -> Layer:
+        """As high as `height` pixels, or less where it would be wider than `largest`."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """How composites are made of backgrounds and cutouts.
@@ -44,7 +72,8 @@ class Recipe:
         placement: one of `placing.PLACEMENTS`.
         shadow: part of the composites with a cast shadow, 0..1.
         lossless: `bg` and `fg_bg` as PNG instead of JPEG of quality 95.
-        depth: what labels depth: a folder of maps, a network, `"rooms"`, or nothing.
+        depth: what gives depth: a folder of maps, a network, `"rooms"` or `"sensor"`,
+            which the backgrounds have, or nothing.
         seed: of the places.
     """
 
@@ -73,7 +102,7 @@ class CompositesConfig(tfds.core.BuilderConfig):
     """What is composed, how, and how it is split.
 
     Attributes:
-        backgrounds, cutouts: from `gather`.
+        backgrounds, cutouts: what is composed.
         recipe: how composites are made.
         placements: places of each cutout on each background.
         flip: as many again with the cutout mirrored.
@@ -133,6 +162,18 @@ class CompositesConfig(tfds.core.BuilderConfig):
             "unseen_fraction": self.unseen_fraction,
         }
 
+    @property
+    def sources(self) -> dict[str, dict[str, str]]:
+        """What each background and cutout is, by its id, for the metadata."""
+        return {
+            name(index): {"file": source.name, "sha256": source.digest}
+            for name, found in (
+                (self.plan.bg_id, self.backgrounds),
+                (self.plan.fg_id, self.cutouts),
+            )
+            for index, source in enumerate(found)
+        }
+
     def fingerprint(self) -> str:
         """64 hexadecimal digits that change whenever the records do."""
         sources = [
@@ -180,14 +221,7 @@ class Builder(ShardedBuilder):
         metadata = records.sample_metadata(depth)
         metadata["composed"] = config.settings
         metadata["licences"] = dict(config.licences)
-        metadata["sources"] = {
-            name(index): {"file": source.name, "sha256": source.digest}
-            for name, sources in (
-                (config.plan.bg_id, config.backgrounds),
-                (config.plan.fg_id, config.cutouts),
-            )
-            for index, source in enumerate(sources)
-        }
+        metadata["sources"] = config.sources
         return self.dataset_info_from_configs(
             features=records.sample_features(np.uint16 if depth else None),
             metadata=metadata,
@@ -198,17 +232,25 @@ class Builder(ShardedBuilder):
         self, dl_manager: tfds.download.DownloadManager
     ) -> Mapping[str, Sequence[Shard]]:
         del dl_manager  # the pictures are here
-        config = self.builder_config
-        maker = Maker(
-            config.recipe, config.plan, tuple(config.backgrounds), tuple(config.cutouts)
-        )
-        return {
-            split: [
-                _CompositesShard(maker, tuple(part.tolist()))
-                for part in parts(numbers, shard_count(len(numbers)))
-            ]
-            for split, numbers in config.splits().items()
-        }
+        return composites_shards(self.builder_config)
+
+
+def composites_shards(config: CompositesConfig) -> dict[str, list[Shard]]:
+    """The shards of each split, for a builder of any sources.
+
+    Raises:
+        UserError: nothing is left for training.
+    """
+    maker = Maker(
+        config.recipe, config.plan, tuple(config.backgrounds), tuple(config.cutouts)
+    )
+    return {
+        split: [
+            _CompositesShard(maker, tuple(part.tolist()))
+            for part in parts(numbers, shard_count(len(numbers)))
+        ]
+        for split, numbers in config.splits().items()
+    }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -289,17 +331,7 @@ class _CompositesShard(Shard):
 
 def make_scene(background: Background, recipe: Recipe) -> Scene:
     """Reads a background, and its depth where that is known before composing."""
-    if background.room is not None:
-        bg, depth = gather.read_room(background, recipe.size)
-        return Scene.of(bg, depth, recipe.lossless)
-    bg = pictures.read_background(background.file, recipe.size)
-    depth = None
-    if background.depth is not None:
-        shape = pictures.background_shape(background.file)
-        depth = recipe.depth.normalise(
-            pictures.read_depth(background.depth, shape, recipe.size)
-        )
-    return Scene.of(bg, depth, recipe.lossless)
+    return Scene.of(*background.read(recipe.size), recipe.lossless)
 
 
 def _make_layer(cutout: Cutout, recipe: Recipe, flip: bool) -> Layer:
@@ -307,7 +339,7 @@ def _make_layer(cutout: Cutout, recipe: Recipe, flip: bool) -> Layer:
     if recipe.placement == "standing":
         # Nearer ones are higher; shrinking is better than enlarging.
         height, largest = 2 * height, 2 * largest
-    layer = pictures.read_cutout(cutout.file, cutout.mask, height, largest)
+    layer = cutout.read(height, largest)
     return layer.flipped() if flip else layer
 
 

@@ -22,6 +22,7 @@ from keras_depthseg.datasets.composites.folder import (
     is_companion,
     list_pictures,
 )
+from keras_depthseg.datasets.composites.layer import Layer
 from keras_depthseg.datasets.rooms import scene as rooms_scene
 from keras_depthseg.errors import UserError
 
@@ -37,28 +38,70 @@ _Source = TypeVar("_Source", "Background", "Cutout")
 
 @dataclasses.dataclass(frozen=True)
 class Background:
-    """Where a background comes from.
+    """A picture as a background.
 
     Attributes:
-        name: its file, or `room N`.
+        name: its file.
         digest: SHA-256 of its file and of its depth map.
         group: what has one group stays in one split: the pictures of a sub-folder,
             near-duplicates.
-        file, depth: picture and depth map; `None` for a room.
-        room: seed and index of a rendered room.
+        file, depth: picture and depth map.
+        maps: what the numbers of the depth map mean.
     """
 
     name: str
     digest: str
     group: str
-    file: PictureFile | None = None
+    file: PictureFile
     depth: PictureFile | None = None
-    room: tuple[int, int] | None = None
+    maps: DepthFolder | None = None
+
+    def read(self, size: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """The middle square: (size, size, 3) uint8 RGB, and (size, size) float32 depth
+        in [0, 1], larger = farther, 0 where unknown; `None` without depth.
+
+        Raises:
+            UserError: the picture or its depth map cannot be used.
+        """
+        bg = pictures.read_background(self.file, size)
+        if self.depth is None:
+            return bg, None
+        shape = pictures.background_shape(self.file)
+        return bg, self.maps.normalise(pictures.read_depth(self.depth, shape, size))
+
+
+@dataclasses.dataclass(frozen=True)
+class RenderedRoom:
+    """A room rendered by this package as a background, with true depth.
+
+    Attributes:
+        seed, index: of the room.
+    """
+
+    seed: int
+    index: int
+
+    @property
+    def name(self) -> str:
+        return f"room {self.index}"
+
+    @property
+    def digest(self) -> str:
+        return f"rooms {rooms.Builder.VERSION} {self.seed} {self.index}"
+
+    @property
+    def group(self) -> str:
+        return self.name
+
+    def read(self, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """As of `Background`; depth is in parts of `rooms.SCALE` metres."""
+        room = rooms_scene.make_room(self.seed, self.index, size)
+        return room.bg, (room.depth / rooms.SCALE).astype(np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
 class Cutout:
-    """Where a cutout comes from; fields as of `Background`.
+    """A picture as a cutout; fields as of `Background`.
 
     Attributes:
         mask: a picture of its opacity; `None` takes the file's alpha channel.
@@ -69,6 +112,10 @@ class Cutout:
     group: str
     file: PictureFile
     mask: PictureFile | None = None
+
+    def read(self, height: int, largest: int) -> Layer:
+        """See `pictures.read_cutout`."""
+        return pictures.read_cutout(self.file, self.mask, height, largest)
 
 
 def gather_backgrounds(
@@ -109,7 +156,7 @@ def gather_backgrounds(
             levels = pictures.read_depth(beside, shape, _HASHED_SIZE)
             bits[levels.dtype.itemsize * 8] += 1
             digest += beside.digest()
-        found = Background(file.name, digest, file.folder, file, beside)
+        found = Background(file.name, digest, file.folder, file, beside, depth)
         return found, near_duplicates.picture_hash(picture)
 
     usable = _checked(files, check, refuse, root)
@@ -156,26 +203,6 @@ def gather_cutouts(root: Path, masks: Path | None, refuse: Refuse) -> tuple[Cuto
         return found, near_duplicates.picture_hash(picture)
 
     return _grouped(_checked(files, check, refuse, root))
-
-
-def rendered_backgrounds(count: int, seed: int) -> tuple[Background, ...]:
-    """Rooms rendered by this package, with true depth in metres."""
-    version = rooms.Builder.VERSION
-    return tuple(
-        Background(
-            name=f"room {index}",
-            digest=f"rooms {version} {seed} {index}",
-            group=f"room {index}",
-            room=(seed, index),
-        )
-        for index in range(count)
-    )
-
-
-def read_room(background: Background, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """A rendered background's picture and its depth, in parts of the rooms' scale."""
-    room = rooms_scene.make_room(*background.room, size)
-    return room.bg, (room.depth / rooms.SCALE).astype(np.float32)
 
 
 def _checked(

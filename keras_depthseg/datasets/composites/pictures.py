@@ -36,8 +36,7 @@ def read_background(file: PictureFile, size: int) -> np.ndarray:
         raise images.refused(
             file.where, image, "expected RGB or greyscale, opaque. Save it as RGB."
         )
-    pixels = _middle_square(np.asarray(image.convert("RGB")))
-    return _resized(pixels, size, size)
+    return resized_square(np.asarray(image.convert("RGB")), size)
 
 
 def read_cutout(
@@ -75,9 +74,7 @@ def read_cutout(
             )
         rgba = np.dstack([np.asarray(image.convert("RGB")), opaque])
     where = mask.where if mask else file.where
-    top, left, bottom, right = _box(rgba[..., 3], where)
-    layer = Layer.of(rgba[top:bottom, left:right])
-    return layer.fitted(height, largest)
+    return trimmed(rgba[..., :3], rgba[..., 3], where).fitted(height, largest)
 
 
 def read_depth(file: PictureFile, shape: tuple[int, int], size: int) -> np.ndarray:
@@ -107,10 +104,7 @@ def read_depth(file: PictureFile, shape: tuple[int, int], size: int) -> np.ndarr
             f"{file.where}: received only zeros; expected a depth somewhere. Leave the "
             "file and its background out."
         )
-    # Nearest: a mean of two surfaces lies on neither.
-    return cv2.resize(
-        _middle_square(levels), (size, size), interpolation=cv2.INTER_NEAREST
-    )
+    return nearest_square(levels, size)
 
 
 def background_shape(file: PictureFile) -> tuple[int, int]:
@@ -162,6 +156,35 @@ def _box(alpha: np.ndarray, where: str) -> tuple[int, int, int, int]:
             "transparency around it. Cut it out, or give a folder of masks."
         )
     return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
+
+
+def trimmed(rgb: np.ndarray, alpha: np.ndarray, where: str) -> Layer:
+    """The part of a picture that is not transparent everywhere.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        alpha: (H, W) uint8.
+        where: the file, for messages.
+
+    Raises:
+        UserError: it is transparent, or opaque, everywhere.
+    """
+    top, left, bottom, right = _box(alpha, where)
+    rgba = np.dstack([rgb, alpha])
+    return Layer.of(rgba[top:bottom, left:right])
+
+
+def resized_square(pixels: np.ndarray, size: int) -> np.ndarray:
+    """The middle square of (H, W, 3) uint8, (size, size, 3)."""
+    return _resized(_middle_square(pixels), size, size)
+
+
+def nearest_square(depth: np.ndarray, size: int) -> np.ndarray:
+    """The middle square of (H, W), (size, size), each pixel one of the old ones: a mean
+    of two surfaces lies on neither."""
+    return cv2.resize(
+        _middle_square(depth), (size, size), interpolation=cv2.INTER_NEAREST
+    )
 
 
 def _middle_square(pixels: np.ndarray) -> np.ndarray:

@@ -27,18 +27,19 @@ def make_composite(
     """The cutout at a random place where enough of it is seen.
 
     Args:
-        scene: the background; for `standing` one with ground.
+        scene: the background.
         cutout: what is placed.
         height: of a standing cutout at the usual distance, in pixels.
         placement: `"anywhere"`, wholly inside the picture, as the original does; where
             depth is known, at some distance before what is usual there. `"standing"`,
-            with its lower edge on the ground, sized by its distance.
+            with its lower edge on the ground, sized by its distance; anywhere where
+            there is no ground.
         shadow: how likely it casts one, 0..1.
         rng: what places are drawn from.
     """
     casts = rng.random() < shadow
     for _ in range(_TRIES):
-        if placement == "standing":
+        if placement == "standing" and len(scene.ground):
             picture, place = _standing(scene, cutout, height, rng)
         else:
             picture, place = cutout, _anywhere(scene, cutout, rng)

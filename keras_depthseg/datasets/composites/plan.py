@@ -120,10 +120,12 @@ class Plan:
         """
         numbers = self.numbers()
         if by_identity:
-            pair_splits = self._pair_splits(
-                bg_groups, fg_groups, val_fraction, unseen_fraction
+            # Only of what was drawn: all pairs may be many millions.
+            pairs, inverse = np.unique(numbers // self.places, return_inverse=True)
+            of_pair = self._pair_splits(
+                pairs, bg_groups, fg_groups, val_fraction, unseen_fraction
             )
-            indices = pair_splits[numbers // self.places]
+            indices = of_pair[inverse]
         else:
             rng = np.random.default_rng([self.seed, _DRAW, 1])
             in_val = rng.permutation(len(numbers)) < round(len(numbers) * val_fraction)
@@ -138,16 +140,18 @@ class Plan:
 
     def _pair_splits(
         self,
+        pairs: np.ndarray,
         bg_groups: Mapping[int, str],
         fg_groups: Mapping[int, str],
         val_fraction: float,
         unseen_fraction: float,
     ) -> np.ndarray:
-        """Index of the split of each background and cutout, (pairs,) int8."""
+        """Index of the split of each pair of a background and a cutout, (pairs,) int8."""
         unseen_bg = records.held_out(list(bg_groups.values()), unseen_fraction, self.seed)
         unseen_fg = records.held_out(list(fg_groups.values()), unseen_fraction, self.seed)
-        splits = np.empty((self.backgrounds, self.cutouts), np.int8)
-        for bg, fg in np.ndindex(*splits.shape):
+        splits = np.empty(len(pairs), np.int8)
+        for position, pair in enumerate(pairs.tolist()):
+            bg, fg = divmod(pair, self.cutouts)
             name = records.assign_split(
                 bg_groups[bg],
                 fg_groups[fg],
@@ -156,8 +160,8 @@ class Plan:
                 val_fraction=val_fraction,
                 seed=self.seed,
             )
-            splits[bg, fg] = records.SPLITS.index(name)
-        return splits.ravel()
+            splits[position] = records.SPLITS.index(name)
+        return splits
 
 
 def parts(items: Sequence | np.ndarray, count: int) -> list:

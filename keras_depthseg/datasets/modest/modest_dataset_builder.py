@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 
-from keras_depthseg.datasets.building import CleanBuilder, data_set_path, prepare
 from keras_depthseg.datasets import images, records
+from keras_depthseg.datasets.building import CleanBuilder, data_set_path, prepare
 from keras_depthseg.datasets.modest import layout, tables
 from keras_depthseg.datasets.modest.examples import ExampleReader
 from keras_depthseg.errors import UserError
@@ -29,6 +29,8 @@ class ModestConfig(tfds.core.BuilderConfig):
             in `val`; 0 or more, less than 1.
         unseen_fraction: of the backgrounds, and of the cutouts, those kept out of
             `train` and `val`; 0 or more, less than 1.
+        splitting: one of `records.SPLITTINGS`; by `random`, `val_fraction` is of all
+            samples.
         seed: of the splits.
         depth_dtype: `"uint8"`, or `"uint16"` when the depth pictures are 16-bit PNGs.
     """
@@ -36,6 +38,7 @@ class ModestConfig(tfds.core.BuilderConfig):
     source: Path | str | None = None
     val_fraction: float = 0.1
     unseen_fraction: float = 0.1
+    splitting: str = "identity"
     seed: int = 0
     depth_dtype: str = "uint8"
 
@@ -47,6 +50,11 @@ class ModestConfig(tfds.core.BuilderConfig):
                     f"{name}: received {value!r}; expected a number of at least 0 and "
                     "less than 1. Choose a smaller part, such as 0.1."
                 )
+        if self.splitting not in records.SPLITTINGS:
+            raise UserError(
+                f"splitting: received {self.splitting!r}; expected "
+                f"{' or '.join(map(repr, records.SPLITTINGS))}. Choose one."
+            )
         if self.depth_dtype not in ("uint8", "uint16"):
             raise UserError(
                 f"depth_dtype: received {self.depth_dtype!r}; expected 'uint8' or "
@@ -89,13 +97,18 @@ class Builder(CleanBuilder, tfds.core.GeneratorBasedBuilder):
         }
         splits = collections.defaultdict(list)
         for sample in source.samples:
-            split = records.assign_split(
-                sample.bg_id,
-                sample.fg_id,
-                **unseen,
-                val_fraction=config.val_fraction,
-                seed=config.seed,
-            )
+            if config.splitting == "random":
+                split = records.random_split(
+                    sample.fg_bg, val_fraction=config.val_fraction, seed=config.seed
+                )
+            else:
+                split = records.assign_split(
+                    sample.bg_id,
+                    sample.fg_id,
+                    **unseen,
+                    val_fraction=config.val_fraction,
+                    seed=config.seed,
+                )
             splits[split].append(sample)
         if "train" not in splits:
             raise UserError(
@@ -134,6 +147,7 @@ def build(
     *,
     val_fraction: float = 0.1,
     unseen_fraction: float = 0.1,
+    splitting: str = "identity",
     seed: int = 0,
 ) -> Path:
     """Builds a source's data set, or finds it when it is built already.
@@ -145,7 +159,7 @@ def build(
     Args:
         source: a folder as `layout` describes it.
         data_dir: where data sets go; made when missing.
-        val_fraction, unseen_fraction, seed: see `ModestConfig`.
+        val_fraction, unseen_fraction, splitting, seed: see `ModestConfig`.
 
     Returns:
         The folder that `tfds.builder_from_directory` opens.
@@ -157,6 +171,7 @@ def build(
     settings = {
         "val_fraction": val_fraction,
         "unseen_fraction": unseen_fraction,
+        "splitting": splitting,
         "seed": seed,
     }
     digest = layout.fingerprint(source, *settings.items())[:16]
