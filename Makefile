@@ -10,7 +10,7 @@ help:
 	@echo "make demo       train a small network on rendered rooms (under 8 minutes)"
 	@echo "make test       run the tests (under 10 minutes)"
 	@echo "make test-long  run the tests that take longer"
-	@echo "make bench      measure speed against PyTorch (about 15 minutes)"
+	@echo "make bench      measure speed against PyTorch (about 20 minutes)"
 	@echo "make lint       check style"
 	@echo "make format     format the code"
 	@echo "make clean      remove the virtual environment"
@@ -37,6 +37,7 @@ test-long: $(VENV)/test
 bench: $(VENV)/test
 	$(BIN)/python -m benchmarks.training_speed
 	$(BIN)/python -m benchmarks.loader_speed
+	$(BIN)/python -m benchmarks.compose_speed
 
 lint: $(VENV)/test
 	$(BIN)/ruff check .
