@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 
 
@@ -33,9 +34,11 @@ def _silenced_standard_error() -> Iterator[None]:
 
 
 def main() -> None:
-    import_tensorflow_quietly()
-    from keras_depthseg import cli, command_line
-
+    try:
+        import_tensorflow_quietly()
+        from keras_depthseg import cli, command_line
+    except KeyboardInterrupt:
+        sys.exit(130)
     command_line.run(cli.main)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import textwrap
 from pathlib import Path
+from typing import Any
 
-from keras_depthseg.command_line import Parser
+from keras_depthseg.command_line import HelpFormatter, Parser
 
 
 def main(argv: list[str] | None = None) -> int | None:
@@ -23,14 +25,21 @@ def main(argv: list[str] | None = None) -> int | None:
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = Parser(
         prog="depthseg",
-        description="Foreground mask and scene depth from a background plate and a "
-        "picture.",
+        **_described(
+            "Foreground mask and scene depth from a background plate and a picture.",
+            "depthseg data --help\ndepthseg data validate my_data",
+        ),
     )
     groups = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     data = groups.add_parser(
         "data",
         help="make and check data sets",
-        description="Make data sets, look at them and check them.",
+        **_described(
+            "Make data sets, look at them and check them.",
+            "depthseg data compose --bg backgrounds --fg cutouts --out my_data\n"
+            "depthseg data card my_data\n"
+            "depthseg data validate my_data",
+        ),
     )
     commands = data.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_compose(commands)
@@ -40,13 +49,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def _command(commands, name: str, help: str, description: str, example: str) -> Parser:
-    return commands.add_parser(
-        name,
-        help=help,
-        description=textwrap.fill(description, 79),
-        epilog="example:\n" + textwrap.indent(example, "  "),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    return commands.add_parser(name, help=help, **_described(description, example))
+
+
+def _described(description: str, example: str) -> dict[str, Any]:
+    """Arguments of `Parser`."""
+    return {
+        "description": textwrap.fill(description, 79),
+        "epilog": "example:\n" + textwrap.indent(example, "  "),
+        "formatter_class": HelpFormatter,
+    }
 
 
 def _add_compose(commands) -> None:
@@ -145,7 +157,11 @@ def _add_compose(commands) -> None:
         help="part of the samples with a cast shadow, 0 to 1 (default: %(default)s)",
     )
     samples.add_argument(
-        "--seed", type=int, default=0, help="of all that is drawn (default: %(default)s)"
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of all that is drawn (default: %(default)s)",
     )
 
     splits = parser.add_argument_group("splits")
@@ -197,7 +213,7 @@ def _add_compose(commands) -> None:
         "--beam",
         metavar="OPTIONS",
         help="run on Apache Beam, for instance "
-        '"--runner=DirectRunner --direct_num_workers=4 '
+        '--beam="--runner=DirectRunner --direct_num_workers=4 '
         '--direct_running_mode=multi_processing"',
     )
     parser.set_defaults(run=_compose)
@@ -208,7 +224,9 @@ def _compose(args: argparse.Namespace) -> None:
 
     names = [field.name for field in dataclasses.fields(ComposeOptions)]
     options = ComposeOptions(**{name: getattr(args, name) for name in names})
-    print(f"wrote {compose(options, args.out)}")
+    was_there = os.path.lexists(args.out)
+    compose(options, args.out)
+    print(f"{args.out}: nothing to do" if was_there else f"wrote {args.out}")
 
 
 def _add_card(commands) -> None:
@@ -232,6 +250,7 @@ def _add_card(commands) -> None:
         "--seed",
         type=int,
         default=0,
+        metavar="N",
         help="of the choice of pictures (default: %(default)s)",
     )
     parser.set_defaults(run=_card)
@@ -260,8 +279,16 @@ def _add_validate(commands) -> None:
 
 
 def _validate(args: argparse.Namespace) -> int:
+    from tqdm.auto import tqdm
+
     from keras_depthseg.datasets.validate import validate
 
-    report = validate(args.data)
-    print(report)
+    with tqdm(unit=" samples", disable=None) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        report = validate(args.data, progress)
+    print("\n".join(report.lines()))
     return 1 if report.errors else 0

@@ -408,7 +408,7 @@ BAD = {
     "text": (_write(COMPOSITE, b"hello\n" * 99), COMPOSITE, "is not a picture"),
     "gif": (
         lambda root: Image.fromarray(grey(0)).save(root / COMPOSITE, "GIF"),
-        *(COMPOSITE, "is not a picture; expected a JPEG or PNG"),
+        *(COMPOSITE, "in the format GIF; expected a JPEG or PNG"),
     ),
     "grey_bg": (
         _write(BG, encoded(grey(0))),

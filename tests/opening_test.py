@@ -79,9 +79,9 @@ class OpeningTest(TinyDataTestCase, parameterized.TestCase):
     def test_another_data_set(self):
         path = self.copy / "features.json"
         features = json.loads(path.read_text())
-        del features["featuresDict"]["features"]["depth"]
+        del features["featuresDict"]["features"]["mask"]
         path.write_text(json.dumps(features))
-        self._refused(self.copy, "not a data set of this package", "no depth")
+        self._refused(self.copy, "not a data set of this package", "no mask")
 
     def test_missing_shard(self):
         self.shard.unlink()

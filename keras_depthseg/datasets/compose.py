@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
+from keras_depthseg.command_line import printable
 from keras_depthseg.datasets.building import data_set_path, quiet
 from keras_depthseg.datasets.composites import gather
 from keras_depthseg.datasets.composites.composites_dataset_builder import (
@@ -27,9 +30,11 @@ from keras_depthseg.datasets.composites.composites_dataset_builder import (
 from keras_depthseg.datasets.composites.depth_folder import (
     DepthFolder,
     parse_depth_folder,
+    split_folder,
 )
 from keras_depthseg.datasets.composites.original_layout import write_original_layout
 from keras_depthseg.datasets.composites.placing import PLACEMENTS
+from keras_depthseg.datasets.sharded import only_builder, put_in_place, remove_partial
 from keras_depthseg.datasets.teacher import TeacherSettings, parse_teacher
 from keras_depthseg.errors import UserError
 
@@ -40,11 +45,16 @@ FG_HEIGHT = 108 / 224
 
 _ROOMS = re.compile(r"rooms(?::(\d+))?", re.ASCII)
 _DEFAULT_ROOMS = 100
+_MOST = 100_000
+"""Rendered rooms, and places of a cutout on a background."""
+_MOST_SAMPLES = 10_000_000
+"""Their numbers are held in memory; of 224 px they take 300 GB on the disk."""
+
 _FINGERPRINT = "fingerprint.json"
 
 
 def _tell(line: str) -> None:
-    print(f"left out: {line}", file=sys.stderr)
+    print(f"left out: {printable(line)}", file=sys.stderr)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,13 +62,13 @@ class ComposeOptions:
     """What to compose and how; the defaults are the original's.
 
     Attributes:
-        bg: folder or zip of backgrounds; or `rooms` or `rooms:COUNT`, rendered ones
-            with true depth.
+        bg: folder or zip of backgrounds; or `rooms` (100) or `rooms:COUNT`, rendered
+            ones with true depth.
         fg: folder or zip of cutouts with an alpha channel, or with `fg_mask` of any
             pictures.
         fg_mask: folder or zip of the cutouts' masks.
         depth: `FOLDER,step=…` for maps of the backgrounds, see `depth_folder`;
-            `NETWORK,…` for a teacher, see `teacher`; `None` for none.
+            `NETWORK,…` for a teacher, see `teacher`; `None` for none, and with rooms.
         placements, flip, count: see `Plan`.
         size: height and width of the pictures, in pixels.
         fg_height: of the cutouts, in pixels; `None` for 108 at 224, as in the original.
@@ -74,6 +84,9 @@ class ComposeOptions:
         workers: threads; `None` takes one for each core.
         beam: options of an Apache Beam pipeline, such as
             `--runner=DirectRunner --direct_num_workers=4`; `None` for threads.
+
+    Raises:
+        UserError: a value is not accepted.
     """
 
     bg: str
@@ -106,7 +119,7 @@ class ComposeOptions:
         self._check(
             "fg_height", height is None or 1 <= height <= size, f"1 to {size} pixels"
         )
-        self._check("placements", self.placements >= 1, "1 or more")
+        self._check("placements", 1 <= self.placements <= _MOST, f"1 to {_MOST:,}")
         self._check("count", self.count is None or self.count >= 1, "1 or more")
         self._check("workers", self.workers is None or self.workers >= 1, "1 or more")
         self._check("seed", 0 <= self.seed < 2**32, f"0 to {2**32 - 1}")
@@ -120,14 +133,17 @@ class ComposeOptions:
         ):
             self._check(name, getattr(self, name) in values, " or ".join(values))
         original = self.layout == "original"
-        self._check("zip", original or not self.zip, "only with layout=original")
-        self._check("beam", not (original and self.beam), "only with layout=records")
+        self._check("zip", original or not self.zip, "only with --layout original")
+        self._check(
+            "beam", self.beam is None or not original, "only with --layout records"
+        )
 
     def _check(self, name: str, fine: bool, accepted: str) -> None:
         if not fine:
             option = f"--{name.replace('_', '-')}"
             raise UserError(
-                f"{option}: received {getattr(self, name)}; accepted: {accepted}."
+                f"{option}: received {getattr(self, name)}; accepted: {accepted}. Change "
+                "it, or leave it out."
             )
 
 
@@ -137,7 +153,8 @@ def compose(
     """Composes a data set into `out`, or goes on with one that was interrupted.
 
     Until it is finished it grows in `.OUT.partial` beside `out`. Calling again after a
-    crash goes on there; calling again after the end changes nothing.
+    crash goes on there; calling again after the end changes nothing. Of several
+    processes at once, one works and the others wait for it.
 
     Args:
         options: what to compose and how.
@@ -145,23 +162,44 @@ def compose(
         refuse: told, in a line each, which pictures are left out and why.
 
     Returns:
-        `out`: a folder that `train.py --data` takes.
+        `out`, absolute: a folder that `train.py --data` takes.
 
     Raises:
         UserError: an option, a source or `out` cannot be used.
     """
-    out = out.absolute()
+    out = Path(os.path.abspath(out))
+    _check_out(out)
+    beam = _beam(options.beam)
     config = make_config(options, refuse)
     identity = {
         "fingerprint": config.fingerprint(),
         "layout": options.layout,
         "zip": options.zip,
     }
-    if _finished(out, identity):
-        return out
     partial = out.with_name(f".{out.name}.partial")
     try:
-        _start(partial, identity)
+        if not _finished(out, identity) or partial.exists():
+            with only_builder(partial):
+                # Another process may have finished it while this one waited.
+                if not _finished(out, identity):
+                    _start(partial, identity)
+                    os.replace(_build(options, config, beam, partial), out)
+                remove_partial(partial)
+    except OSError as error:
+        raise _unwritable(
+            out, error, "free some space; the same command goes on where it stopped"
+        ) from error
+    return out
+
+
+def _build(
+    options: ComposeOptions,
+    config: CompositesConfig,
+    beam: tfds.download.DownloadConfig | None,
+    partial: Path,
+) -> Path:
+    """Makes the data set in `partial`, or goes on with it; returns its folder there."""
+    try:
         if options.layout == "original":
             finished = partial / "original"
             write_original_layout(config, finished, options.zip)
@@ -169,17 +207,14 @@ def compose(
             finished = data_set_path(Builder, config, partial)
             with quiet():
                 builder = Builder(config=config, data_dir=partial)
-                builder.download_and_prepare(download_config=_beam(options.beam))
-        (finished / _FINGERPRINT).write_text(json.dumps(identity))
-        os.replace(finished, out)
-        shutil.rmtree(partial)
-    except OSError as error:
-        raise UserError(
-            f"{out}: the data set cannot be written there "
-            f"({error.strerror or error}); free some space or choose another folder. "
-            "The same command goes on where it stopped."
-        ) from error
-    return out
+                builder.download_and_prepare(download_config=beam)
+    except UserError:
+        # Other options or pictures are needed, and would not be let in.
+        remove_partial(partial)
+        raise
+    # A copy: what is unfinished keeps its own until the end.
+    shutil.copyfile(partial / _FINGERPRINT, finished / _FINGERPRINT)
+    return finished
 
 
 def make_config(
@@ -196,7 +231,9 @@ def make_config(
         depth=depth,
         seed=options.seed,
     )
-    cutouts = gather.gather_cutouts(options.fg, options.fg_mask, refuse)
+    cutouts = gather.gather_cutouts(
+        options.fg, options.fg_mask, refuse, recipe.fg_height, recipe.size
+    )
     if depth == "rooms":
         count = int(_ROOMS.fullmatch(options.bg)[1] or _DEFAULT_ROOMS)
         backgrounds = tuple(
@@ -204,7 +241,9 @@ def make_config(
         )
     else:
         maps = depth if isinstance(depth, DepthFolder) else None
-        backgrounds = gather.gather_backgrounds(Path(options.bg), maps, refuse)
+        backgrounds = gather.gather_backgrounds(
+            Path(options.bg), maps, refuse, recipe.size
+        )
     if options.placement == "standing":
         backgrounds = _with_ground(backgrounds, recipe, refuse)
     licences = {"bg": options.bg_licence, "fg": options.fg_licence}
@@ -222,31 +261,46 @@ def make_config(
         licences={kind: text for kind, text in licences.items() if text},
         workers=options.workers,
     )
-    if (options.count or 0) > config.plan.total:
-        raise UserError(
-            f"--count: received {options.count}; {len(backgrounds)} backgrounds and "
-            f"{len(cutouts)} cutouts at {config.plan.places} places make "
-            f"{config.plan.total} samples at most. Choose fewer, or more --placements."
-        )
+    _check_count(config)
     return config
 
 
+def _check_count(config: CompositesConfig) -> None:
+    total = config.plan.total
+    made = (
+        f"{len(config.backgrounds)} backgrounds and {len(config.cutouts)} cutouts at "
+        f"{config.plan.places} places make {total:,} samples"
+    )
+    if (config.count or 0) > total:
+        raise UserError(
+            f"--count: received {config.count}; {made} at most. Choose fewer, or more "
+            "--placements."
+        )
+    if (config.count or total) > _MOST_SAMPLES:
+        raise UserError(
+            f"--count: received {config.count or 'none'}; {made}, and at most "
+            f"{_MOST_SAMPLES:,} are accepted. Choose fewer."
+        )
+
+
 def _parse_depth(options: ComposeOptions) -> DepthFolder | TeacherSettings | str | None:
-    if _ROOMS.fullmatch(options.bg):
-        if options.depth not in (None, "rooms"):
-            raise UserError(
-                f"--depth: received {options.depth} for rendered rooms, which have "
-                "their true depth; leave it out."
-            )
+    if rooms := _ROOMS.fullmatch(options.bg):
+        _check_rooms(options, rooms[1])
         return "rooms"
     depth = None
     if options.depth is not None:
-        folder = Path(options.depth.split(",")[0])
+        name, pairs = split_folder(options.depth)
+        folder = Path(name)
         is_network = any(
-            (folder / name).exists() for name in ("saved_model.pb", "config.json")
+            os.path.exists(folder / name) for name in ("saved_model.pb", "config.json")
         )
-        maps = folder.is_dir() and not is_network
-        if maps or folder.suffix.lower() == ".zip":
+        # A network has no step: this is a folder that is missing.
+        has_step = any(pair.startswith("step=") for pair in pairs)
+        if (
+            (os.path.isdir(folder) and not is_network)
+            or folder.suffix.lower() == ".zip"
+            or has_step
+        ):
             depth = parse_depth_folder(options.depth)
         else:
             depth = parse_teacher(options.depth)
@@ -257,6 +311,25 @@ def _parse_depth(options: ComposeOptions) -> DepthFolder | TeacherSettings | str
             "anywhere."
         )
     return depth
+
+
+def _check_rooms(options: ComposeOptions, count: str | None) -> None:
+    if count is None and os.path.isdir(options.bg):
+        raise UserError(
+            f"--bg: received {options.bg}, which is a folder here and the name of "
+            f"rendered rooms; expected ./{options.bg} for the folder, or "
+            f"{options.bg}:{_DEFAULT_ROOMS} for rendered ones. Say which."
+        )
+    if count is not None and not (len(count) < 9 and 1 <= int(count) <= _MOST):
+        raise UserError(
+            f"--bg: received {options.bg}; accepted: rooms:1 to rooms:{_MOST}. Choose "
+            "another number."
+        )
+    if options.depth not in (None, "rooms"):
+        raise UserError(
+            f"--depth: received {options.depth} for rendered rooms; accepted: none, as "
+            "they have their true depth. Leave it out."
+        )
 
 
 def _with_ground(backgrounds, recipe: Recipe, refuse: Callable[[str], None]):
@@ -273,7 +346,7 @@ def _with_ground(backgrounds, recipe: Recipe, refuse: Callable[[str], None]):
     if not found:
         raise UserError(
             "--placement: received standing, but no background has level ground in its "
-            "depth; place anywhere, or check --depth."
+            "depth; expected some. Place anywhere, or correct --depth."
         )
     return tuple(found)
 
@@ -283,34 +356,75 @@ def _beam(options: str | None) -> tfds.download.DownloadConfig | None:
         return None
     try:
         from apache_beam.options.pipeline_options import PipelineOptions
+        from apache_beam.runners import create_runner
     except ImportError as error:
         raise UserError(
             "--beam: Apache Beam is not installed; install it by "
             'pip install "keras_depthseg[beam]", or leave --beam out.'
         ) from error
-    return tfds.download.DownloadConfig(beam_options=PipelineOptions(options.split()))
+    told = io.StringIO()
+    try:
+        # Beam parses when asked, and then prints all of its options.
+        with contextlib.redirect_stderr(told):
+            parsed = PipelineOptions(shlex.split(options))
+            runner = parsed.get_all_options()["runner"]
+        create_runner(runner or "DirectRunner")
+    except (SystemExit, ValueError, ImportError) as error:
+        lines = told.getvalue().splitlines() or [str(error)]
+        reason = lines[-1].partition("error: ")[2] or lines[-1]
+        raise UserError(
+            f"--beam: received {options!r}, which Apache Beam refuses ({reason}); "
+            "accepted are options of a pipeline. Correct them, or leave --beam out."
+        ) from error
+    return tfds.download.DownloadConfig(beam_options=parsed)
+
+
+def _check_out(out: Path) -> None:
+    """Refuses, before everything is read, what can only be refused afterwards."""
+    try:
+        out.lstat()
+    except FileNotFoundError:
+        return
+    # It is in a file, or its name is too long.
+    except OSError as error:
+        raise _unwritable(out, error, "remove what is there") from error
+    if not (out / _FINGERPRINT).is_file():
+        raise _occupied(out)
 
 
 def _finished(out: Path, identity: dict[str, Any]) -> bool:
     """Whether `out` is this data set; `False` if there is nothing."""
-    if not out.exists():
+    if not os.path.lexists(out):
         return False
     with contextlib.suppress(OSError, ValueError):
         if json.loads((out / _FINGERPRINT).read_text()) == identity:
             return True
-    raise UserError(
-        f"--out: {out} exists and is not the data set of these options; nothing is "
-        "overwritten. Choose another folder, or remove it."
+    raise _occupied(out)
+
+
+def _occupied(out: Path) -> UserError:
+    return UserError(
+        f"--out: {out} exists and is not the data set of these options and pictures; "
+        "expected a new folder, as nothing is overwritten. Choose another, or remove it."
+    )
+
+
+def _unwritable(out: Path, error: OSError, remedy: str) -> UserError:
+    return UserError(
+        f"--out: {out} cannot be written ({error.strerror or error}); expected a folder "
+        f"that can be made, with room on the disk. Choose another, or {remedy}."
     )
 
 
 def _start(partial: Path, identity: dict[str, Any]) -> None:
-    """Makes the folder of an unfinished build, or finds the one of the same build."""
+    """Marks the folder of an unfinished build, or finds the mark of the same build."""
     mark = partial / _FINGERPRINT
-    if mark.exists() and mark.read_text() != json.dumps(identity):
+    if not mark.exists():
+        part = partial / f"{_FINGERPRINT}.part"
+        part.write_text(json.dumps(identity))
+        put_in_place(part, mark)
+    elif mark.read_text() != json.dumps(identity):
         raise UserError(
             f"--out: {partial} is an unfinished data set of other options or pictures; "
-            "finish it with those, or remove it."
+            "expected the same ones. Finish it with those, or remove it."
         )
-    partial.mkdir(parents=True, exist_ok=True)
-    mark.write_text(json.dumps(identity))

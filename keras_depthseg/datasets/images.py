@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import re
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image
@@ -22,6 +25,25 @@ _MODES = {
     "I": "greyscale (1 channel, 16 bit)",
     "I;16": "greyscale (1 channel, 16 bit)",
 }
+
+# What the accepted formats begin with: a file that does is a damaged one of them.
+_SIGNATURES = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG", "WEBP": b"RIFF....WEBP"}
+
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""By the Exif tag's value, what makes the picture upright."""
+
+_WARNINGS = threading.Lock()
+"""Filters of warnings are the process's: two threads that change them at once leave them
+changed."""
 
 
 def decode_colour(data: bytes, where: str) -> np.ndarray:
@@ -63,27 +85,49 @@ def decode_single(
         UserError: not a whole JPEG or PNG, not of one channel, or not of `dtype`.
     """
     image = open_picture(data, where)
-    bits = 8 * np.dtype(dtype).itemsize
+    pixels = single_channel(image, bits_per_channel(data), where, dtype)
+    if image.mode == "RGB":
+        encoded = io.BytesIO()
+        Image.fromarray(pixels).save(encoded, format="PNG")
+        data = encoded.getvalue()
+    return pixels, data
+
+
+def single_channel(
+    image: Image.Image, bits: int, where: str, dtype: type = np.uint8
+) -> np.ndarray:
+    """The one channel of a picture, or one of three equal ones.
+
+    Args:
+        image: from `open_picture`.
+        bits: its `bits_per_channel`.
+        where: the file, for messages.
+        dtype: `np.uint8`, or `np.uint16` for a 16-bit PNG.
+
+    Returns:
+        (H, W) of `dtype`.
+
+    Raises:
+        UserError: not of one channel, or not of `dtype`.
+    """
+    expected = 8 * np.dtype(dtype).itemsize
     accepted = (
-        f"expected one channel of {bits} bit without alpha, or three equal ones. Save "
-        f"it as a greyscale {'JPEG or PNG' if bits == 8 else '16-bit PNG'}."
+        f"expected one channel of {expected} bit without alpha, or three equal ones. "
+        f"Save it as a greyscale {'JPEG or PNG' if expected == 8 else '16-bit PNG'}."
     )
-    if bits_per_channel(data) != bits:
-        depth = f"{bits_per_channel(data)} bit a channel"
-        raise UserError(f"{where}: received {depth}; {accepted}")
+    if bits != expected:
+        raise UserError(f"{where}: received {bits} bit a channel; {accepted}")
     if image.mode == "RGB" and bits == 8:
         pixels = np.asarray(image)
         single = np.ascontiguousarray(pixels[..., 0])
         if not (pixels == single[..., None]).all():
             raise refused(where, image, f"the channels differ; {accepted}")
-        encoded = io.BytesIO()
-        Image.fromarray(single).save(encoded, format="PNG")
-        return single, encoded.getvalue()
+        return single
     if image.mode == "1":
         image = image.convert("L")
     if image.mode != "L" and not (bits == 16 and image.mode.startswith("I")):
         raise refused(where, image, accepted)
-    return np.asarray(image).astype(dtype, copy=False), data
+    return np.asarray(image).astype(dtype, copy=False)
 
 
 def bits_per_channel(data: bytes) -> int:
@@ -112,36 +156,91 @@ def open_picture(
         raise UserError(
             f"{where}: received an empty file; expected a {accepted}. Write it again."
         )
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            image = Image.open(io.BytesIO(data), formats=formats)
-        except Image.UnidentifiedImageError:
-            raise UserError(
-                f"{where}: received something that is not a picture; expected a "
-                f"{accepted}. Replace the file."
-            ) from None
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise UserError(
-                f"{where}: received more pixels than can be meant; at most "
-                f"{Image.MAX_IMAGE_PIXELS:,} are accepted. Make it smaller."
-            ) from error
-        except Exception as error:
-            raise _damaged(where, error) from error
-    # A JPEG may have other views appended, of which the first is the picture.
-    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-        raise UserError(
-            f"{where}: received an animation of {image.n_frames} pictures; expected "
-            "one picture. Save one of them."
-        )
     try:
-        # OpenCV fills what is missing with grey; Pillow raises.
-        image.load()
-        _check_end(data, image.format)
+        with _filtered("error", Image.DecompressionBombWarning):
+            image = Image.open(io.BytesIO(data), formats=formats)
+        # A JPEG may have other views appended, of which the first is the picture.
+        frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+        if frames == 1:
+            # OpenCV fills what is missing with grey; Pillow raises.
+            image.load()
+            _check_end(data, image.format)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        count = re.search(r"\d+", str(error))
+        raise UserError(
+            f"{where}: received {int(count[0]):,} pixels, more than can be meant; at "
+            f"most {Image.MAX_IMAGE_PIXELS:,} are accepted. Make it smaller."
+        ) from error
     # A damaged file makes Pillow raise OSError, SyntaxError, ValueError and others.
     except Exception as error:
-        raise _damaged(where, error) from error
+        if isinstance(error, Image.UnidentifiedImageError):
+            if not any(_begins(data, name) for name in formats):
+                raise UserError(
+                    f"{where}: received {_kind(data)}; expected a {accepted}. Replace "
+                    "the file."
+                ) from None
+            error = "its beginning is wrong"
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{where}: received a truncated or damaged picture ({reason}); expected a "
+            f"whole {accepted}. Copy or write it again."
+        ) from None
+    if frames != 1:
+        raise UserError(
+            f"{where}: received an animation of {frames} pictures; expected one picture. "
+            "Save one of them."
+        )
     return image
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """As a viewer shows it: turned as its Exif or XMP says; as it is without them."""
+    return image.transpose(_TURNS[turn]) if (turn := _turn(image)) else image
+
+
+def upright_shape(data: bytes) -> tuple[int, int]:
+    """Height and width as a viewer shows it, of a picture that `open_picture` accepts.
+
+    Nothing is decoded for it.
+    """
+    with Image.open(io.BytesIO(data)) as image:
+        width, height = image.size
+        # These turn it by a quarter.
+        return (width, height) if _turn(image) in (5, 6, 7, 8) else (height, width)
+
+
+def _turn(image: Image.Image) -> int | None:
+    """A key of `_TURNS`; `None` for an upright picture."""
+    try:
+        # Pillow warns of what it skips.
+        with _filtered("ignore", UserWarning):
+            value = image.getexif().get(_ORIENTATION)
+    # Whatever is wrong with it, a viewer shows the picture as it is stored.
+    except Exception:
+        return None
+    return value if value in _TURNS else None
+
+
+@contextlib.contextmanager
+def _filtered(action: str, category: type[Warning]) -> Iterator[None]:
+    with _WARNINGS, warnings.catch_warnings():
+        warnings.simplefilter(action, category)
+        yield
+
+
+def _begins(data: bytes, name: str) -> bool:
+    return re.match(_SIGNATURES[name], data, re.DOTALL) is not None
+
+
+def _kind(data: bytes) -> str:
+    """What an unaccepted file is: often a picture with the suffix of another format."""
+    if data[4:8] == b"ftyp":
+        return "a picture or film of another format, such as HEIC"
+    try:
+        with _filtered("ignore", Image.DecompressionBombWarning):
+            return f"a picture in the format {Image.open(io.BytesIO(data)).format}"
+    except Exception:
+        return "something that is not a picture"
 
 
 def _check_end(data: bytes, image_format: str | None) -> None:
@@ -157,14 +256,6 @@ def _check_end(data: bytes, image_format: str | None) -> None:
         b"\xff\xda"
     ):
         raise OSError("no end-of-image marker")
-
-
-def _damaged(where: str, error: Exception) -> UserError:
-    reason = " ".join(str(error).split())
-    return UserError(
-        f"{where}: received a truncated or damaged picture ({reason}); expected a "
-        "whole JPEG or PNG. Copy or write it again."
-    )
 
 
 def refused(where: str, image: Image.Image, rest: str) -> UserError:

@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import tensorflow_datasets as tfds
+from tensorflow_datasets.proto import tf_example_pb2, tf_feature_pb2
 
 IMAGE_FIELDS = ("bg", "fg_bg", "mask", "depth")
 NEAREST_DEPTH = 2e-4
@@ -75,11 +76,11 @@ class ImageStatistics:
 
     def update(self, image: np.ndarray) -> None:
         """Adds one image, (H, W, 3) uint8."""
-        mean, std = (value[:, 0] for value in cv2.meanStdDev(image))
-        pixels = image.shape[0] * image.shape[1]
-        self.count += pixels
-        self.total += pixels * mean / 255.0
-        self.total_squares += pixels * (np.square(mean) + np.square(std)) / 255.0**2
+        # Exact sums of integers, in half the time of OpenCV's meanStdDev.
+        squares = [cv2.norm(channel, cv2.NORM_L2SQR) for channel in cv2.split(image)]
+        self.count += image.shape[0] * image.shape[1]
+        self.total += np.array(cv2.sumElems(image)[:3]) / 255.0
+        self.total_squares += np.array(squares) / 255.0**2
 
     @classmethod
     def of(cls, image: np.ndarray) -> ImageStatistics:
@@ -156,6 +157,30 @@ def sample_features(depth_dtype: type | None = np.uint8) -> tfds.features.Featur
     if depth_dtype is not None:
         features["depth"] = image(shape=(None, None, 1), dtype=depth_dtype)
     return tfds.features.FeaturesDict(features)
+
+
+def serialize(features: Mapping[str, Any]) -> bytes:
+    """A sample as a `tf.train.Example`, as TFDS serializes `sample_features`.
+
+    In a fifth of TFDS's time, and its fields in order of their names: TFDS's are in
+    another order in each process, so that no two builds have the same bytes.
+
+    Args:
+        features: of an `Example`: bytes, text and the box.
+    """
+    fields = {}
+    for name, value in features.items():
+        if isinstance(value, str):
+            value = value.encode()
+        if isinstance(value, bytes):
+            values = tf_feature_pb2.BytesList(value=[value])
+            fields[name] = tf_feature_pb2.Feature(bytes_list=values)
+        else:
+            box = (value.ymin, value.xmin, value.ymax, value.xmax)
+            values = tf_feature_pb2.FloatList(value=box)
+            fields[name] = tf_feature_pb2.Feature(float_list=values)
+    example = tf_example_pb2.Example(features=tf_feature_pb2.Features(feature=fields))
+    return example.SerializeToString(deterministic=True)
 
 
 def sample_metadata(

@@ -11,23 +11,25 @@ import abc
 import contextlib
 import dataclasses
 import errno
+import itertools
 import json
 import os
 import shutil
 import sys
 import threading
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent import futures
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from tensorflow_datasets.core import example_serializer
 from tqdm.auto import tqdm
 
 from keras_depthseg.datasets.building import CleanBuilder
-from keras_depthseg.datasets.records import Example, ImageStatistics
+from keras_depthseg.datasets.records import Example, ImageStatistics, serialize
 from keras_depthseg.errors import UserError
 
 try:
@@ -35,8 +37,11 @@ try:
 except ImportError:  # Windows: two builds of one data set at once are not kept apart.
     fcntl = None
 
-_FEWEST_SAMPLES = 256
+_SAMPLES = 256
 _MOST_SHARDS = 256
+
+_LOCK = "lock"
+_ATTEMPTS = 1000
 
 
 class Shard(abc.ABC):
@@ -52,11 +57,17 @@ class Shard(abc.ABC):
 
 
 def shard_count(samples: int) -> int:
-    """In how many shards samples go: of 256 samples or more, and 256 shards at most.
+    """In how many shards samples go: one for every 256 begun, and 256 at most.
 
-    256 samples of 224 px are 10 to 30 MB, and what a killed build loses at most.
+    256 samples of 224 px are 10 to 30 MB, and about what a killed worker loses.
     """
-    return max(1, min(_MOST_SHARDS, -(-samples // _FEWEST_SAMPLES)))
+    return max(1, min(_MOST_SHARDS, -(-samples // _SAMPLES)))
+
+
+def parts(items: Sequence | np.ndarray, count: int) -> list:
+    """`count` parts of `items`, in order, that differ by one item at most."""
+    bounds = [len(items) * index // count for index in range(count + 1)]
+    return [items[start:end] for start, end in itertools.pairwise(bounds)]
 
 
 class ShardedBuilder(
@@ -65,9 +76,10 @@ class ShardedBuilder(
     """A builder whose shards are made independently of one another.
 
     Finished shards wait in a hidden folder beside the data set, `.VERSION.partial`,
-    where a build that was killed finds them again. Without `beam_runner` and
-    `beam_options` threads make them, as many as the configuration's `workers`. Samples
-    are written in the order in which shards give them: shuffling is up to the shards.
+    where a build that was killed finds them again; with Beam all workers must see it.
+    Without `beam_runner` and `beam_options` threads make them, as many as the
+    configuration's `workers`. Samples are written in the order in which shards give
+    them: shuffling is up to the shards.
     """
 
     @abc.abstractmethod
@@ -75,6 +87,14 @@ class ShardedBuilder(
         self, dl_manager: tfds.download.DownloadManager
     ) -> Mapping[str, Sequence[Shard]]:
         """The shards of each split, in order."""
+
+    def _fingerprint(self) -> str:
+        """Changes with what the records depend on: what a killed build of another one
+        has left is not used."""
+        config = self.builder_config
+        if hasattr(config, "workers"):
+            config = dataclasses.replace(config, workers=None)
+        return repr(config)
 
     def download_and_prepare(
         self,
@@ -85,26 +105,40 @@ class ShardedBuilder(
         """As the base class's; what a killed process has finished is used again.
 
         Raises:
-            UserError: the source cannot be used.
+            UserError: the source cannot be used; `data_dir` is then as it was before.
             OSError: the data set cannot be written; run again to go on.
         """
         data_path = Path(self.data_path)
         overwrite = download_config and download_config.download_mode.overwrite_dataset
-        if data_path.exists() and not overwrite:
-            return
         self._partial = data_path.with_name(f".{data_path.name}.partial")
-        with _only_builder(self._partial):
+        if data_path.exists() and not overwrite and not self._partial.exists():
+            return
+        with only_builder(self._partial):
             # Another process may have finished it while this one waited.
             if overwrite or not data_path.exists():
                 _remove_abandoned(data_path)
+                self._keep_only_own()
                 try:
                     super().download_and_prepare(
                         download_config=download_config, **kwargs
                     )
                 except UserError:
-                    shutil.rmtree(self._partial)
+                    root = Path(self.data_dir_root)
+                    parents = [path for path in data_path.parents if root in path.parents]
+                    remove_partial(self._partial, *parents)
                     raise
-            shutil.rmtree(self._partial)
+            remove_partial(self._partial)
+
+    def _keep_only_own(self) -> None:
+        """Empties the folder of finished shards, unless they are of this data set."""
+        mark = self._partial / "fingerprint"
+        fingerprint = self._fingerprint().encode()
+        if not mark.exists() or mark.read_bytes() != fingerprint:
+            _empty(self._partial)
+            mark.write_bytes(fingerprint)
+        for pattern in ("*.part", "*.refused"):
+            for path in self._partial.glob(pattern):
+                path.unlink()
 
     def _download_and_prepare(
         self,
@@ -121,7 +155,6 @@ class ShardedBuilder(
                     / template.relative_filepath(
                         shard_index=index, num_shards=len(shards)
                     ),
-                    features=self.info.features,
                     shard=shard,
                 )
                 for index, shard in enumerate(shards)
@@ -142,7 +175,7 @@ class ShardedBuilder(
             if split == "train":
                 self.info.metadata["statistics"] = _joined_statistics(summaries)
             for job in group:
-                os.replace(job.path, Path(self.data_path) / job.path.name)
+                _bring(job.path, Path(self.data_path) / job.path.name)
             splits.append(
                 tfds.core.SplitInfo(
                     name=split,
@@ -159,7 +192,6 @@ class _Job:
     """A shard to write."""
 
     path: Path
-    features: tfds.features.FeaturesDict
     shard: Shard
 
     def __len__(self) -> int:
@@ -174,19 +206,19 @@ class _Job:
             progress: told of every sample.
             stop: gives up, once set.
         """
-        if self._summary_path.exists():
+        if self._summary_path.exists() and self.path.exists():
             if progress is not None:
                 progress.update(len(self.shard))
             return
         # Beam may try a shard again while it believes the first try to be lost.
-        part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        part = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex}.part")
         try:
             summary = self._write(part, progress, stop)
             if summary is None:
                 return
             put_in_place(part, self.path)
             # Only now: a shard with a summary is whole.
-            part.write_text(json.dumps(summary))
+            part.write_bytes(json.dumps(summary).encode())
             put_in_place(part, self._summary_path)
         except tf.errors.ResourceExhaustedError as error:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), part) from error
@@ -198,9 +230,6 @@ class _Job:
     def _write(
         self, part: Path, progress: tqdm | None, stop: threading.Event | None
     ) -> dict | None:
-        serializer = example_serializer.ExampleSerializer(
-            self.features.get_serialized_info()
-        )
         samples = 0
         size = 0
         statistics = {"bg": ImageStatistics(), "fg_bg": ImageStatistics()}
@@ -208,11 +237,7 @@ class _Job:
             for example in self.shard.examples():
                 if stop is not None and stop.is_set():
                     return None
-                record = serializer.get_tf_example(
-                    self.features.encode_example(example.features)
-                )
-                # Fields in order of their names: otherwise it changes from run to run.
-                serialized = record.SerializeToString(deterministic=True)
+                serialized = serialize(example.features)
                 writer.write(serialized)
                 samples += 1
                 size += len(serialized)
@@ -229,6 +254,11 @@ class _Job:
     def summary(self) -> dict:
         """What is known of the written shard: `samples`, `bytes`, `statistics`."""
         return json.loads(self._summary_path.read_text())
+
+    @property
+    def refusal_path(self) -> Path:
+        """Where a process of Beam leaves the `UserError` that it met."""
+        return self.path.with_name(f"{self.path.name}.refused")
 
     @property
     def _summary_path(self) -> Path:
@@ -253,12 +283,22 @@ def run_in_threads(jobs: Sequence[Job], workers: int | None) -> None:
     and a fresh process would import the caller's main module again. Beam has processes.
     """
     stop = threading.Event()
+
+    def run(job: Job) -> None:
+        if stop.is_set():
+            return
+        try:
+            job.run(progress, stop)
+        except BaseException:
+            stop.set()
+            raise
+
     # Only on a terminal.
     progress = tqdm(total=sum(map(len, jobs)), unit=" samples", disable=None)
     pool = futures.ThreadPoolExecutor(workers or os.cpu_count() or 1)
     try:
         with progress:
-            tasks = [pool.submit(job.run, progress, stop) for job in jobs]
+            tasks = [pool.submit(run, job) for job in jobs]
             for task in futures.as_completed(tasks):
                 task.result()
     finally:
@@ -277,18 +317,30 @@ def _run_on_beam(
             'beam_runner. Install it by pip install "keras_depthseg[beam]".'
         ) from error
     options = download_config.beam_options
-    with beam.Pipeline(runner=download_config.beam_runner, options=options) as pipeline:
-        # Without a reshuffle one worker would get what one `Create` gives.
-        _ = (
-            pipeline
-            | "Shards" >> beam.Create(jobs)
-            | "Spread" >> beam.Reshuffle()
-            | "Write" >> beam.Map(_run)
-        )
+    try:
+        with beam.Pipeline(download_config.beam_runner, options=options) as pipeline:
+            # Numbers and not jobs: what all jobs share is sent once. Without a reshuffle
+            # one worker would get what one `Create` gives.
+            _ = (
+                pipeline
+                | "Shards" >> beam.Create(range(len(jobs)))
+                | "Spread" >> beam.Reshuffle()
+                | "Write" >> beam.Map(_run, jobs)
+            )
+    except Exception as error:
+        for job in jobs:
+            if job.refusal_path.exists():
+                raise UserError(job.refusal_path.read_bytes().decode()) from error
+        raise
 
 
-def _run(job: _Job) -> None:
-    job.run()
+def _run(index: int, jobs: Sequence[_Job]) -> None:
+    try:
+        jobs[index].run()
+    except UserError as error:
+        # Beam makes errors of other processes its own.
+        jobs[index].refusal_path.write_bytes(str(error).encode())
+        raise
 
 
 def _joined_statistics(summaries: Sequence[dict]) -> dict:
@@ -303,46 +355,87 @@ def _joined_statistics(summaries: Sequence[dict]) -> dict:
 
 def put_in_place(part: Path, path: Path) -> None:
     """Renames a finished file once the disk has it: a crash leaves all of it or none."""
-    with part.open("rb") as file:
+    # To be read only would be enough, but not on Windows.
+    with part.open("r+b") as file:
         os.fsync(file.fileno())
     os.replace(part, path)
 
 
+def _bring(shard: Path, path: Path) -> None:
+    """Puts a shard at `path` too, so that a build that fails after that still has it;
+    moves it where the file system has no links."""
+    try:
+        os.link(shard, path)
+    except OSError:
+        os.replace(shard, path)
+
+
 @contextlib.contextmanager
-def _only_builder(folder: Path) -> Iterator[None]:
+def only_builder(folder: Path) -> Iterator[None]:
     """Makes `folder` and waits until no other process works in it.
 
     The lock goes with the process, also when that is killed.
     """
-    while True:
+    if fcntl is None:
         folder.mkdir(parents=True, exist_ok=True)
-        if fcntl is None:
-            yield
-            return
-        with (folder / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                print(
-                    f"waiting for another process that builds {folder.parent}",
-                    file=sys.stderr,
-                )
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            # The other process removes the folder when it has finished.
-            if not _is_open_at(folder / "lock", lock):
+        yield
+        return
+    with _locked(folder):
+        yield
+
+
+def _locked(folder: Path) -> IO:
+    for attempt in itertools.count():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = (folder / _LOCK).open("w")
+        except (FileExistsError, FileNotFoundError):
+            # The process that has finished removes the folder, at any moment.
+            if attempt < _ATTEMPTS:
                 continue
-            yield
-            return
+            raise
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(
+                f"waiting for another process that builds {folder.parent}",
+                file=sys.stderr,
+            )
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:
+            pass  # Some network file systems have no locks.
+        if _is_open_at(folder / _LOCK, file):
+            return file
+        file.close()
 
 
-def _is_open_at(path: Path, file) -> bool:
+def _is_open_at(path: Path, file: IO) -> bool:
     try:
         return os.path.samestat(path.stat(), os.fstat(file.fileno()))
     except FileNotFoundError:
         return False
 
 
+def _empty(folder: Path) -> None:
+    """Removes all but the lock."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != _LOCK:
+            path.unlink(missing_ok=True)
+
+
+def remove_partial(folder: Path, *parents: Path) -> None:
+    """Removes a folder that this process has locked, and parents that are then empty."""
+    _empty(folder)
+    (folder / _LOCK).unlink(missing_ok=True)
+    for empty in (folder, *parents):
+        # The next process may have its own lock there already.
+        with contextlib.suppress(OSError):
+            empty.rmdir()
+
+
 def _remove_abandoned(data_path: Path) -> None:
     """Removes what TFDS has left of a killed build; called by the only builder."""
-    for folder in data_path.parent.glob(f"*incomplete*_{data_path.name}"):
+    for folder in data_path.parent.glob(f"incomplete.*_{data_path.name}"):
         shutil.rmtree(folder, ignore_errors=True)

@@ -6,7 +6,8 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,16 +17,16 @@ from keras_depthseg.datasets import encode, records, rooms
 from keras_depthseg.datasets.composites import paste, placing
 from keras_depthseg.datasets.composites.depth_folder import DepthFolder
 from keras_depthseg.datasets.composites.layer import Layer
-from keras_depthseg.datasets.composites.plan import Entry, Plan, parts
+from keras_depthseg.datasets.composites.plan import Entry, Plan
 from keras_depthseg.datasets.composites.scene import Scene
 from keras_depthseg.datasets.records import ImageStatistics
-from keras_depthseg.datasets.sharded import Shard, ShardedBuilder, shard_count
+from keras_depthseg.datasets.sharded import Shard, ShardedBuilder, parts, shard_count
 from keras_depthseg.datasets.teacher import Teacher, TeacherSettings, load_teacher
 from keras_depthseg.errors import UserError
 
 SPLITTINGS = ("identity", "random")
 
-# Bytes of what is kept decoded, of backgrounds and of cutouts each.
+# Of what a `Maker` keeps decoded, of backgrounds and of cutouts each.
 _CACHE_BYTES = 2**28
 # Labelled at a time.
 _BATCH = 16
@@ -193,8 +194,8 @@ class CompositesConfig(tfds.core.BuilderConfig):
             UserError: nothing is left for training.
         """
         splits = self.plan.splits(
-            {index: found.group for index, found in enumerate(self.backgrounds)},
-            {index: found.group for index, found in enumerate(self.cutouts)},
+            [found.group for found in self.backgrounds],
+            [found.group for found in self.cutouts],
             val_fraction=self.val_fraction,
             unseen_fraction=self.unseen_fraction,
             by_identity=self.splitting == "identity",
@@ -215,8 +216,15 @@ class Builder(ShardedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}
 
+    @property
+    def _config(self) -> CompositesConfig:
+        return self.builder_config or CompositesConfig(name="empty")
+
+    def _fingerprint(self) -> str:
+        return self._config.fingerprint()
+
     def _info(self) -> tfds.core.DatasetInfo:
-        config = self.builder_config or CompositesConfig(name="empty")
+        config = self._config
         depth = config.recipe.depth_metadata
         metadata = records.sample_metadata(depth)
         metadata["composed"] = config.settings
@@ -232,7 +240,7 @@ class Builder(ShardedBuilder):
         self, dl_manager: tfds.download.DownloadManager
     ) -> Mapping[str, Sequence[Shard]]:
         del dl_manager  # the pictures are here
-        return composites_shards(self.builder_config)
+        return composites_shards(self._config)
 
 
 def composites_shards(config: CompositesConfig) -> dict[str, list[Shard]]:
@@ -241,36 +249,62 @@ def composites_shards(config: CompositesConfig) -> dict[str, list[Shard]]:
     Raises:
         UserError: nothing is left for training.
     """
-    maker = Maker(
-        config.recipe, config.plan, tuple(config.backgrounds), tuple(config.cutouts)
-    )
+    maker = Maker.of(config)
     return {
         split: [
-            _CompositesShard(maker, tuple(part.tolist()))
+            _CompositesShard(maker, part)
             for part in parts(numbers, shard_count(len(numbers)))
         ]
         for split, numbers in config.splits().items()
     }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Maker:
-    """Makes composites one by one; each depends on its number and the recipe only."""
+    """Makes composites one by one; each depends on its number and the recipe only.
+
+    Keeps the pictures that it has read last; threads may share it. Can be pickled before
+    it is used.
+    """
 
     recipe: Recipe
     plan: Plan
-    backgrounds: tuple[Background, ...]
-    cutouts: tuple[Cutout, ...]
+    backgrounds: Sequence[Background]
+    cutouts: Sequence[Cutout]
+
+    @classmethod
+    def of(cls, config: CompositesConfig) -> Maker:
+        """For the composites of a configuration."""
+        return cls(config.recipe, config.plan, config.backgrounds, config.cutouts)
+
+    @functools.cached_property
+    def scene(self) -> Callable[[int], Scene]:
+        """Gives the background of an index."""
+        # 4 bytes a pixel; with depth, its holes filled and ground 10 more.
+        largest = (4 if self.recipe.depth is None else 14) * self.recipe.size**2
+        return functools.lru_cache(max(1, _CACHE_BYTES // largest))(
+            lambda index: make_scene(self.backgrounds[index], self.recipe)
+        )
+
+    @functools.cached_property
+    def _layer(self) -> Callable[[int], Layer]:
+        # Nearer standing ones are higher; shrinking is better than enlarging.
+        factor = 2 if self.recipe.placement == "standing" else 1
+        size = factor * self.recipe.fg_height, factor * self.recipe.size
+        return functools.lru_cache(max(1, _CACHE_BYTES // (4 * size[0] * size[1])))(
+            lambda index: self.cutouts[index].read(*size)
+        )
 
     def composites(
-        self, numbers: Sequence[int]
+        self, numbers: np.ndarray
     ) -> Iterator[tuple[Entry, Scene, paste.Composite]]:
         """Composites of entries of the plan, in order, labelled if there is a teacher."""
         teacher = None
         if isinstance(self.recipe.depth, TeacherSettings):
             teacher = _teacher(self.recipe.depth)
         for start in range(0, len(numbers), _BATCH):
-            made = [self._composite(n) for n in numbers[start : start + _BATCH]]
+            batch = numbers[start : start + _BATCH].tolist()
+            made = [self._composite(number) for number in batch]
             if teacher is None:
                 yield from made
                 continue
@@ -281,13 +315,11 @@ class Maker:
 
     def _composite(self, number: int) -> tuple[Entry, Scene, paste.Composite]:
         entry = self.plan.entry(number)
-        scene = _scenes(self.recipe.size)(self.backgrounds[entry.bg], self.recipe)
-        cutout = _layers(self.recipe.size)(
-            self.cutouts[entry.fg], self.recipe, entry.flip
-        )
+        scene = self.scene(entry.bg)
+        cutout = self._layer(entry.fg)
         composite = placing.make_composite(
             scene,
-            cutout,
+            cutout.flipped() if entry.flip else cutout,
             self.recipe.fg_height,
             self.recipe.placement,
             self.recipe.shadow,
@@ -296,12 +328,12 @@ class Maker:
         return entry, scene, composite
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class _CompositesShard(Shard):
-    """Entries of the plan, by their numbers."""
+    """Entries of the plan, by their numbers, (N,) int64."""
 
     maker: Maker
-    numbers: tuple[int, ...]
+    numbers: np.ndarray
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -334,26 +366,11 @@ def make_scene(background: Background, recipe: Recipe) -> Scene:
     return Scene.of(*background.read(recipe.size), recipe.lossless)
 
 
-def _make_layer(cutout: Cutout, recipe: Recipe, flip: bool) -> Layer:
-    height, largest = recipe.fg_height, recipe.size
-    if recipe.placement == "standing":
-        # Nearer ones are higher; shrinking is better than enlarging.
-        height, largest = 2 * height, 2 * largest
-    layer = cutout.read(height, largest)
-    return layer.flipped() if flip else layer
+_loading = threading.Lock()
+_load_teacher = functools.lru_cache(1)(load_teacher)
 
 
-@functools.cache
-def _scenes(size: int):
-    # A scene with depth holds 14 bytes a pixel.
-    return functools.lru_cache(max(16, _CACHE_BYTES // (14 * size**2)))(make_scene)
-
-
-@functools.cache
-def _layers(size: int):
-    return functools.lru_cache(max(16, _CACHE_BYTES // (4 * size**2)))(_make_layer)
-
-
-@functools.cache
 def _teacher(settings: TeacherSettings) -> Teacher:
-    return load_teacher(settings)
+    # Threads that want it at once wait for one network and do not each load their own.
+    with _loading:
+        return _load_teacher(settings)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_depthseg.command_line import printable
 from keras_depthseg.datasets.records import NEAREST_DEPTH, DepthMetadata
 from keras_depthseg.errors import UserError
 
@@ -15,6 +16,8 @@ DEFAULT_SCALE = 10.0
 """Metres at 1.0: as far as depth cameras measure."""
 
 _KEYS = ("step", "scale", "larger")
+_METRES = (1e-6, 1e6)
+"""Accepted: whatever is stored as float32 is then far from its limits."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,32 +58,63 @@ class DepthFolder:
         depth[levels == 0] = 0
         return depth
 
+    def check(self, levels: np.ndarray, where: str) -> None:
+        """Tells a wrong `step`: all that is known is then stored as 1.
+
+        Args:
+            levels: as for `normalise`, something in it known.
+            where: the file, for messages.
+
+        Raises:
+            UserError: everything is as far as `scale` or farther.
+        """
+        if self.step is None or self.normalise(levels)[levels > 0].min() < 1:
+            return
+        raise UserError(
+            f"{where}: received depths of {levels[levels > 0].min() * self.step:.4g} m "
+            f"and more with step={self.step:g}; expected some nearer than "
+            f"scale={self.scale:g}. Correct step (0.001 for millimetres), or give a "
+            "larger scale."
+        )
+
+
+def split_folder(text: str) -> tuple[str, list[str]]:
+    """The folder's name, in which there may be commas, and the `KEY=VALUE` after it."""
+    parts = text.split(",")
+    count = next((i for i, part in enumerate(parts[1:], 1) if "=" in part), len(parts))
+    return ",".join(parts[:count]), parts[count:]
+
 
 def parse_depth_folder(text: str) -> DepthFolder:
     """Reads `FOLDER,step=METRES[,scale=METRES]` or `FOLDER,larger=farther|nearer`.
 
     Raises:
-        UserError: an unknown key, a bad value, or neither `step` nor `larger`, so that
-            it is not known what the numbers mean.
+        UserError: no folder, an unknown key, a bad value, or neither `step` nor
+            `larger`, so that it is not known what the numbers mean.
     """
-    name, *options = text.split(",")
+    name, options = split_folder(text)
+    if not name:
+        raise UserError(
+            f"--depth: received {text!r} without a folder; expected one before the first "
+            "comma, for instance --depth depth_maps,step=0.001"
+        )
     values = {}
     for option in options:
         key, _, value = option.partition("=")
         if key not in _KEYS or key in values:
-            raise _refused(text, f"{option!r}", f"each of {', '.join(_KEYS)} once")
+            raise _refused(name, f"{option!r}", f"each of {', '.join(_KEYS)} once")
         values[key] = value
     if "step" in values:
-        step = _metres(text, "step", values["step"])
-        scale = _metres(text, "scale", values.get("scale", str(DEFAULT_SCALE)))
+        step = _metres(name, "step", values["step"])
+        scale = _metres(name, "scale", values.get("scale", str(DEFAULT_SCALE)))
         if values.get("larger", "farther") != "farther":
-            raise _refused(text, "larger=nearer with step", "metres, larger is farther")
+            raise _refused(name, "larger=nearer with step", "metres, larger is farther")
         return DepthFolder(Path(name), step, scale)
     if "scale" in values:
-        raise _refused(text, "scale without step", "step=METRES of one grey level")
+        raise _refused(name, "scale without step", "step=METRES of one grey level")
     if values.get("larger") not in ("farther", "nearer"):
         raise _refused(
-            text,
+            name,
             f"larger={values['larger']}" if "larger" in values else "no more",
             "step=METRES of one grey level (0.001 for millimetres), or "
             "larger=farther or larger=nearer for relative depth",
@@ -88,19 +122,21 @@ def parse_depth_folder(text: str) -> DepthFolder:
     return DepthFolder(Path(name), larger=values["larger"])
 
 
-def _metres(text: str, key: str, value: str) -> float:
+def _metres(name: str, key: str, value: str) -> float:
     try:
         metres = float(value)
     except ValueError:
         metres = math.nan
-    if not 0 < metres < math.inf:
-        raise _refused(text, f"{key}={value}", "metres, more than 0")
+    low, high = _METRES
+    if not low <= metres <= high:
+        raise _refused(name, f"{key}={value}", f"metres, {low:g} to {high:,.0f}")
     return metres
 
 
-def _refused(text: str, received: str, accepted: str) -> UserError:
-    name = text.split(",")[0]
+def _refused(name: str, received: str, accepted: str) -> UserError:
     return UserError(
-        f"--depth {name}: received {received}; accepted: {accepted}. For instance "
-        f"--depth {name},step=0.001"
+        printable(
+            f"--depth {name}: received {received}; accepted: {accepted}. For instance "
+            f"--depth {name},step=0.001"
+        )
     )

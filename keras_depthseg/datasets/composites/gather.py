@@ -6,6 +6,7 @@ import collections
 import concurrent.futures
 import dataclasses
 import os
+import posixpath
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +14,7 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
+from keras_depthseg.command_line import printable
 from keras_depthseg.datasets import near_duplicates, rooms
 from keras_depthseg.datasets.composites import pictures
 from keras_depthseg.datasets.composites.depth_folder import DepthFolder
@@ -34,6 +36,7 @@ _HASHED_SIZE = 128
 
 Refuse = Callable[[str], None]
 _Source = TypeVar("_Source", "Background", "Cutout")
+_Result = TypeVar("_Result", bound=tuple)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,56 +122,55 @@ class Cutout:
 
 
 def gather_backgrounds(
-    root: Path, depth: DepthFolder | None, refuse: Refuse
+    root: Path, depth: DepthFolder | None, refuse: Refuse, size: int = _HASHED_SIZE
 ) -> tuple[Background, ...]:
     """The usable backgrounds of a folder or zip, in order of their names.
 
     Args:
         root: the folder or zip.
-        depth: maps beside them; a background without one is left out.
+        depth: maps of them, by their names, or with `_depth` appended; may be in `root`
+            itself. A background without one is left out.
         refuse: told, in a line each, what is left out and why.
+        size: at which the maps will be used, in pixels.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or metric maps are of 8 and of 16 bit.
     """
-    files = list_pictures(root, refuse)
-    maps = None
-    if depth is not None:
-        maps = Companions(
-            [
-                file
-                for file in list_pictures(depth.path, refuse)
-                if depth.path.resolve() != root.resolve()
-                or is_companion(file, *DEPTH_SUFFIXES)
-            ],
-            *DEPTH_SUFFIXES,
-        )
-        if depth.path.resolve() == root.resolve():
-            files = [file for file in files if not is_companion(file, *DEPTH_SUFFIXES)]
-    bits = collections.Counter()
+    maps_root = depth and depth.path
+    files, maps = _with_companions(root, maps_root, DEPTH_SUFFIXES, refuse)
 
-    def check(file: PictureFile) -> tuple[Background, np.ndarray]:
+    def check(file: PictureFile) -> tuple[Background, np.ndarray, int]:
         picture = pictures.read_background(file, _HASHED_SIZE)
-        digest, beside = file.digest(), None
+        digest, beside, bits = file.digest(), None, 0
         if maps is not None:
             beside = maps[file]
             shape = pictures.background_shape(file)
-            levels = pictures.read_depth(beside, shape, _HASHED_SIZE)
-            bits[levels.dtype.itemsize * 8] += 1
+            levels = pictures.read_depth(beside, shape, size)
+            depth.check(levels, beside.where)
+            bits = levels.dtype.itemsize * 8
             digest += beside.digest()
         found = Background(file.name, digest, file.folder, file, beside, depth)
-        return found, near_duplicates.picture_hash(picture)
+        return found, near_duplicates.picture_hash(picture), bits
 
     usable = _checked(files, check, refuse, root)
-    if len(bits) > 1:
+    bits = collections.Counter(result[2] for result in usable)
+    # Full scale is 1 in relative maps, whatever they have.
+    if len(bits) > 1 and depth.step is not None:
         raise UserError(
             f"{depth.path}: received depth maps of 8 bit ({bits[8]}) and of 16 bit "
-            f"({bits[16]}); one unit and scale cannot hold for both. Convert some."
+            f"({bits[16]}); expected one kind, as one step cannot hold for both. Convert "
+            "some."
         )
-    return _grouped(usable)
+    return _grouped([result[:2] for result in usable])
 
 
-def gather_cutouts(root: Path, masks: Path | None, refuse: Refuse) -> tuple[Cutout, ...]:
+def gather_cutouts(
+    root: Path,
+    masks: Path | None,
+    refuse: Refuse,
+    height: int = _HASHED_SIZE,
+    largest: int = _HASHED_SIZE,
+) -> tuple[Cutout, ...]:
     """The usable cutouts of a folder or zip, in order of their names.
 
     Args:
@@ -176,25 +178,18 @@ def gather_cutouts(root: Path, masks: Path | None, refuse: Refuse) -> tuple[Cuto
         masks: a folder or zip of masks, by the names of the pictures, or with `_mask`
             appended; may be `root` itself.
         refuse: told, in a line each, what is left out and why.
+        height, largest: at which they will be used, see `pictures.read_cutout`.
 
     Raises:
         UserError: there is none.
     """
-    files = list_pictures(root, refuse)
-    beside = None
-    if masks is not None:
-        same = masks.resolve() == root.resolve()
-        found = list_pictures(masks, refuse)
-        beside = Companions(
-            [file for file in found if not same or is_companion(file, *MASK_SUFFIXES)],
-            *MASK_SUFFIXES,
-        )
-        if same:
-            files = [file for file in files if not is_companion(file, *MASK_SUFFIXES)]
+    files, beside = _with_companions(root, masks, MASK_SUFFIXES, refuse)
 
     def check(file: PictureFile) -> tuple[Cutout, np.ndarray]:
         mask = beside[file] if beside is not None else None
-        layer = pictures.read_cutout(file, mask, _HASHED_SIZE, _HASHED_SIZE)
+        whole = pictures.read_whole_cutout(file, mask)
+        pictures.fit_cutout(whole, height, largest, (mask or file).where)
+        layer = whole.fitted(_HASHED_SIZE, _HASHED_SIZE)
         # On grey, as a hash takes no transparency.
         grey = (255 - layer.alpha[..., None]) // 2
         picture = cv2.add(layer.colour, cv2.merge([grey] * 3))
@@ -205,49 +200,67 @@ def gather_cutouts(root: Path, masks: Path | None, refuse: Refuse) -> tuple[Cuto
     return _grouped(_checked(files, check, refuse, root))
 
 
+def _with_companions(
+    root: Path, beside: Path | None, suffixes: Sequence[str], refuse: Refuse
+) -> tuple[list[PictureFile], Companions | None]:
+    """The pictures of `root`, and their masks or depth maps in `beside`."""
+    files = list_pictures(root, refuse)
+    if beside is None:
+        return files, None
+    if beside.resolve() == root.resolve():
+        others = [file for file in files if is_companion(file, *suffixes)]
+        files = [file for file in files if not is_companion(file, *suffixes)]
+    else:
+        others = list_pictures(beside, refuse)
+    return files, Companions(beside, others, *suffixes)
+
+
 def _checked(
     files: Sequence[PictureFile],
-    check: Callable[[PictureFile], tuple[_Source, np.ndarray]],
+    check: Callable[[PictureFile], _Result],
     refuse: Refuse,
     root: Path,
-) -> list[tuple[_Source, np.ndarray]]:
+) -> list[_Result]:
     """What `check` gives for the files it accepts; each name once."""
-    of_stem = collections.defaultdict(list)
-    for file in files:
-        of_stem[_stem(file)].append(file.name)
 
-    def attempt(file: PictureFile) -> tuple[_Source, np.ndarray] | str:
-        names = of_stem[_stem(file)]
-        if file.name != names[0]:
-            return (
-                f"{file.where}: received a second picture named like {names[0]}, which "
-                "is used; expected one of a name. Rename or remove it."
-            )
+    def attempt(file: PictureFile) -> _Result | str:
         try:
             return check(file)
         except UserError as error:
             return str(error)
 
-    usable = []
+    usable, name_of = [], {}
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for result in pool.map(attempt, files):
+        for file, result in zip(files, pool.map(attempt, files), strict=True):
             if isinstance(result, str):
                 refuse(result)
+            # A mask would belong to both.
+            elif name_of.setdefault(_stem(file), file.name) != file.name:
+                refuse(
+                    f"{file.where}: received a second picture named like "
+                    f"{printable(name_of[_stem(file)])}, which is used; expected one of "
+                    "a name. Rename or remove it."
+                )
             else:
                 usable.append(result)
     if not usable:
         raise UserError(
-            f"{root}: none of its {len(files)} pictures can be used; see the lines "
-            "above. Correct them, or give another folder."
+            f"{root}: none of its {len(files)} pictures can be used; expected one at "
+            "least. Correct what the lines above say, or give another folder."
         )
     return usable
 
 
-def _grouped(usable: list[tuple[_Source, np.ndarray]]) -> tuple[_Source, ...]:
+def _grouped(usable: Sequence[tuple[_Source, np.ndarray]]) -> tuple[_Source, ...]:
     """Joins folders' groups that share near-duplicates."""
     names = near_duplicates.groups({found.name: hashed for found, hashed in usable})
-    # A picture at the top of the folder is a group of its own.
-    links = [(names[f.name], f"{f.group}/" if f.group else f.name) for f, _ in usable]
+    # Pictures at the top are groups of their own, also where all lie one folder deeper,
+    # as in most zips.
+    top = posixpath.commonpath([found.group for found, _ in usable])
+    links = [
+        (names[found.name], found.name if found.group == top else f"{found.group}/")
+        for found, _ in usable
+    ]
     parents: dict[str, str] = {}
 
     def root(name: str) -> str:

@@ -14,6 +14,11 @@ _STEEPEST = math.radians(40)
 """Between the camera's upward direction and the ground's: nobody holds it more askew."""
 
 _TRIES = 200
+_CANDIDATES = 20
+_FITS = 4
+_NEAR = 0.02
+"""Distance from the ground that counts as on it, as a part of the distance from the
+camera: twice the noise of a good depth camera."""
 _SMALLEST = 0.03
 """Part of the picture that the ground must fill."""
 
@@ -22,7 +27,8 @@ def find_ground(depth: np.ndarray, seed: int = 0) -> np.ndarray:
     """The largest level surface with hardly anything below it.
 
     Planes through three random points of the lower half are tried (RANSAC, Fischler and
-    Bolles 1981). Depth is taken as distance along the camera's axis, of any unit.
+    Bolles 1981), and the best are fitted to all points near them. Depth is taken as
+    distance along the camera's axis, of any unit.
 
     Args:
         depth: (H, W) float, 0 where unknown; H = W.
@@ -38,36 +44,77 @@ def find_ground(depth: np.ndarray, seed: int = 0) -> np.ndarray:
     step = max(1, height // 64)
     grid = np.zeros_like(known)
     grid[::step, ::step] = known[::step, ::step]
-    sparse = points[grid]
     lower = grid & (np.arange(height)[:, None] >= height // 2)
-    candidates = points[lower]
-    if len(candidates) < 16:
+    plane = _find_plane(points[grid], points[lower], np.random.default_rng(seed))
+    if plane is None:
         return np.zeros_like(known)
-    rng = np.random.default_rng(seed)
-    triples = candidates[rng.integers(len(candidates), size=(_TRIES, 3))]
+    normal, offset = plane
+    # Where nothing is known both sides are 0.
+    near = np.abs(points @ normal - offset) < _NEAR * points[..., 2]
+    # Single pixels of other surfaces that the plane cuts.
+    kernel = np.ones((3, 3), np.uint8)
+    return cv2.morphologyEx((known & near).astype(np.uint8), cv2.MORPH_OPEN, kernel) > 0
+
+
+_Plane = tuple[np.ndarray, float]
+"""`normal`, upwards, (3,) of length 1, and `offset`: `points @ normal` is about it."""
+
+
+def _find_plane(
+    points: np.ndarray, lower: np.ndarray, rng: np.random.Generator
+) -> _Plane | None:
+    """The ground's, of (N, 3) points; those in the picture's lower half are `lower`."""
+    if len(lower) < 16:
+        return None
+    triples = lower[rng.integers(len(lower), size=(_TRIES, 3))]
     normals = np.cross(triples[:, 1] - triples[:, 0], triples[:, 2] - triples[:, 0])
     lengths = np.linalg.norm(normals, axis=1)
     # Image rows run down, so up is negative y.
     normals *= -np.sign(normals[:, 1:2]) / np.maximum(lengths, 1e-12)[:, None]
     level = (lengths > 1e-9) & (normals[:, 1] < -math.cos(_STEEPEST))
     normals, origins = normals[level], triples[level, 0]
-    if not len(normals):
-        return np.zeros_like(known)
     # Above the plane, as a part of the distance: sensors err in proportion.
-    above = (sparse @ normals.T - np.sum(origins * normals, axis=1)) / sparse[:, 2:]
-    near = np.abs(above) < 0.02
-    # What is below may be noise, mirrors or a step, but not much of the picture.
-    below = np.mean(above < -0.04, axis=0)
-    support = np.where(below < 0.05, near.mean(axis=0), 0)
-    best = int(np.argmax(support))
-    if support[best] < _SMALLEST:
-        return np.zeros_like(known)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        distance = (points - origins[best]) @ normals[best] / depth
-    ground = known & (np.abs(distance) < 0.02)
-    # Single pixels of other surfaces that the plane cuts.
-    kernel = np.ones((3, 3), np.uint8)
-    return cv2.morphologyEx(ground.astype(np.uint8), cv2.MORPH_OPEN, kernel) > 0
+    above = (points @ normals.T - np.sum(origins * normals, axis=1)) / points[:, 2:]
+    near = np.abs(above) < _NEAR
+    support = np.where(_is_lowest(above), near.mean(axis=0), 0)
+    for best in np.argsort(-support, kind="stable")[:_CANDIDATES]:
+        if support[best] < _SMALLEST:
+            break
+        plane = _grown(points, near[:, best])
+        if plane is not None:
+            return plane
+    return None
+
+
+def _grown(points: np.ndarray, near: np.ndarray) -> _Plane | None:
+    """The plane of all points near one, found step by step; `None` if it is no ground.
+
+    Three noisy points of a wall may look level; all that lie in its plane do not.
+    """
+    for _ in range(_FITS):
+        normal, offset = _fit(points[near])
+        above = (points @ normal - offset) / points[:, 2]
+        near = np.abs(above) < _NEAR
+        if near.mean() < _SMALLEST:
+            return None
+    level = normal[1] < -math.cos(_STEEPEST)
+    return (normal, offset) if level and _is_lowest(above) else None
+
+
+def _is_lowest(above: np.ndarray) -> np.ndarray:
+    """Whether hardly any points, the first axis, lie below."""
+    # It may be noise, mirrors or a step, but not much of the picture.
+    return np.mean(above < -2 * _NEAR, axis=0) < 0.05
+
+
+def _fit(points: np.ndarray) -> _Plane:
+    """By least squares through (N, 3) points, errors in parts of the distance."""
+    nearness = 1 / points[:, 2:]
+    middle = np.sum(points * nearness**2, axis=0) / np.sum(nearness**2)
+    scaled = (points - middle) * nearness
+    normal = np.linalg.eigh(scaled.T @ scaled)[1][:, 0]
+    normal = -normal if normal[1] > 0 else normal
+    return normal, float(middle @ normal)
 
 
 def _points(depth: np.ndarray) -> np.ndarray:

@@ -42,6 +42,8 @@ class Layer:
     def resized(self, height: int, width: int) -> Layer:
         """At another size. Colours are multiplied already, as they must be for this:
         transparent pixels have colours of their own, often white."""
+        if (height, width) == self.alpha.shape:
+            return self
         shrinks = height < self.height
         kind = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         colour, alpha = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -18,7 +19,6 @@ from keras_depthseg.datasets import encode
 from keras_depthseg.datasets.composites.composites_dataset_builder import (
     CompositesConfig,
     Maker,
-    make_scene,
 )
 from keras_depthseg.datasets.modest.layout import FOLDERS
 from keras_depthseg.datasets.modest.tables import FILE_MAP, LABELS
@@ -26,6 +26,9 @@ from keras_depthseg.datasets.sharded import put_in_place, run_in_threads
 
 # Of a zip's members: their real times would make every build's bytes its own.
 _DATE = (1980, 1, 1, 0, 0, 0)
+
+_ROWS = ".rows"
+"""Where finished backgrounds leave their lines of the two tables."""
 
 
 def write_original_layout(config: CompositesConfig, folder: Path, zipped: bool) -> None:
@@ -41,39 +44,45 @@ def write_original_layout(config: CompositesConfig, folder: Path, zipped: bool) 
     Raises:
         OSError: it cannot be written; call again to go on.
     """
-    plan = config.plan
-    maker = Maker(config.recipe, plan, tuple(config.backgrounds), tuple(config.cutouts))
-    numbers = plan.numbers()
-    of_bg = numbers // (plan.places * plan.cutouts)
-    jobs = [
-        _Job(folder, maker, bg, tuple(numbers[of_bg == bg].tolist()), zipped)
-        for bg in np.unique(of_bg).tolist()
-    ]
-    for name in (*FOLDERS.values(), _ROWS):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    run_in_threads(jobs, config.workers)
-    rows = [row for job in jobs for row in job.rows()]
-    for name, column in ((FILE_MAP, "file_map"), (LABELS, "labels")):
-        part = folder / f"{name}.part"
-        part.write_text("".join(f"{row[column]}\n" for row in rows))
-        put_in_place(part, folder / name)
-    shutil.rmtree(folder / _ROWS)
+    if not (folder / FILE_MAP).exists():
+        for name in (*FOLDERS.values(), _ROWS):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        jobs = _jobs(config, folder, zipped)
+        run_in_threads(jobs, config.workers)
+        # The file map last: a folder with one is whole.
+        for name in (LABELS, FILE_MAP):
+            part = folder / f"{name}.part"
+            with part.open("wb") as table:
+                for job in jobs:
+                    table.write(job.rows(name).encode())
+            put_in_place(part, folder / name)
+    shutil.rmtree(folder / _ROWS, ignore_errors=True)
     if config.recipe.depth is None:
-        (folder / FOLDERS["depth"]).rmdir()
+        with contextlib.suppress(FileNotFoundError):
+            (folder / FOLDERS["depth"]).rmdir()
 
 
-_ROWS = ".rows"
-"""Where finished backgrounds leave their lines of the two tables."""
+def _jobs(config: CompositesConfig, folder: Path, zipped: bool) -> list[_Job]:
+    maker = Maker.of(config)
+    numbers = config.plan.numbers()
+    of_bg = numbers // (config.plan.places * config.plan.cutouts)
+    backgrounds, starts = np.unique(of_bg, return_index=True)
+    return [
+        _Job(folder, maker, bg, part, zipped)
+        for bg, part in zip(
+            backgrounds.tolist(), np.split(numbers, starts[1:]), strict=True
+        )
+    ]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class _Job:
-    """All composites of one background."""
+    """All composites of one background, by their numbers, (N,) int64."""
 
     folder: Path
     maker: Maker
     bg: int
-    numbers: tuple[int, ...]
+    numbers: np.ndarray
     zipped: bool
 
     def __len__(self) -> int:
@@ -85,32 +94,33 @@ class _Job:
             progress.update(len(self))
             return
         bg_id = self.maker.plan.bg_id(self.bg)
-        recipe = self.maker.recipe
-        scene = make_scene(self.maker.backgrounds[self.bg], recipe)
-        suffix = "png" if recipe.lossless else "jpeg"
-        _write(self.folder / f"bg/{bg_id}.{suffix}", scene.encoded)
-        rows = []
+        suffix = "png" if self.maker.recipe.lossless else "jpeg"
+        encoded = self.maker.scene(self.bg).encoded
+        _write(self.folder / FOLDERS["bg"] / f"{bg_id}.{suffix}", encoded)
+        rows = {FILE_MAP: [], LABELS: []}
         with _Target(self.folder, bg_id, self.zipped) as target:
             for row, pictures in self._samples():
                 if stop.is_set():
                     return
                 for field, (name, data) in pictures.items():
                     target.write(FOLDERS[field], name, data)
-                rows.append(row)
+                for table, columns in row.items():
+                    rows[table].append("\t".join(map(str, columns)) + "\n")
                 progress.update()
             target.finish()
-        _write(self._rows_path, json.dumps(rows).encode())
+        tables = {table: "".join(lines) for table, lines in rows.items()}
+        _write(self._rows_path, json.dumps(tables).encode())
 
-    def rows(self) -> list[dict[str, str]]:
-        """A line of each table for every sample."""
-        return json.loads(self._rows_path.read_text())
+    def rows(self, table: str) -> str:
+        """Its lines of one of the two tables, one for every sample."""
+        return json.loads(self._rows_path.read_bytes())[table]
 
     @property
     def _rows_path(self) -> Path:
         return self.folder / _ROWS / f"{self.bg}.json"
 
-    def _samples(self) -> Iterator[tuple[dict[str, str], dict]]:
-        """Lines, and file names and bytes by field."""
+    def _samples(self) -> Iterator[tuple[dict[str, tuple], dict[str, tuple[str, bytes]]]]:
+        """Columns by table, and file names and bytes by field."""
         lossless = self.maker.recipe.lossless
         suffix = "png" if lossless else "jpeg"
         for entry, _, composite in self.maker.composites(self.numbers):
@@ -127,11 +137,9 @@ class _Job:
                 depth = encode.encode_depth(composite.depth)
                 pictures["depth"] = (f"{name}_depth_map.png", depth)
             top, left, bottom, right = composite.box
-            columns = (entry.bg_id, name, f"{name}_mask", f"{name}_depth_map")
-            box = (name, left, top, right - left, bottom - top)
             row = {
-                "file_map": "\t".join(columns),
-                "labels": "\t".join(map(str, box)),
+                FILE_MAP: (entry.bg_id, name, f"{name}_mask", f"{name}_depth_map"),
+                LABELS: (name, left, top, right - left, bottom - top),
             }
             yield row, pictures
 
@@ -154,7 +162,10 @@ class _Target:
         if folder not in self._zips:
             part = self._folder / folder / f"{self._name}.part"
             self._zips[folder] = zipfile.ZipFile(part, "w", zipfile.ZIP_STORED)
-        self._zips[folder].writestr(zipfile.ZipInfo(name, _DATE), data)
+        member = zipfile.ZipInfo(name, _DATE)
+        # As on Linux, everywhere; without a mode nobody may read what is unpacked.
+        member.create_system, member.external_attr = 3, 0o100644 << 16
+        self._zips[folder].writestr(member, data)
 
     def finish(self) -> None:
         """Puts the zips in place."""
@@ -169,7 +180,8 @@ class _Target:
 
 
 def _write(path: Path, data: bytes) -> None:
-    # Not to the disk at once, file by file: a background is made again after a crash.
+    # Without waiting for the disk, as that takes longer than composing: of a process
+    # that is killed nothing is lost, of a machine without power the last seconds are.
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(data)
     os.replace(part, path)

@@ -96,7 +96,8 @@ def paste(
         mask,
         depth,
         (top, left, top + tall, left + wide) if wide else (0, 0, 0, 0),
-        cv2.sumElems(alpha)[0] / cv2.sumElems(cutout.alpha)[0],
+        # Shrunk, a cutout of single pixels may be nothing.
+        cv2.sumElems(alpha)[0] / max(1.0, cv2.sumElems(cutout.alpha)[0]),
     )
 
 
@@ -105,9 +106,9 @@ def cast_shadow(
 ) -> np.ndarray:
     """The shadow of a standing cutout on the ground.
 
-    Its outline, sheared away from a lamp about its lowest row and blurred the more the
-    farther it falls; on pixels of about the cutout's depth only, where depth is known,
-    so that a wall behind stays lit.
+    Its outline, flattened and sheared away from a lamp about its lowest row, and blurred;
+    on pixels of about the cutout's depth only, where depth is known, so that a wall
+    behind stays lit.
 
     Returns:
         (H, W) float32, the part of its light that a pixel loses, 0 to 0.6.

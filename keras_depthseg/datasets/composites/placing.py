@@ -7,6 +7,7 @@ import numpy as np
 from keras_depthseg.datasets.composites.layer import Layer
 from keras_depthseg.datasets.composites.paste import Composite, Place, cast_shadow, paste
 from keras_depthseg.datasets.composites.scene import Scene
+from keras_depthseg.datasets.records import NEAREST_DEPTH
 
 PLACEMENTS = ("anywhere", "standing")
 
@@ -28,8 +29,8 @@ def make_composite(
 
     Args:
         scene: the background.
-        cutout: what is placed.
-        height: of a standing cutout at the usual distance, in pixels.
+        cutout: what is placed; a standing one best larger than `height`.
+        height: of the cutout, in pixels; of a standing one at the usual distance.
         placement: `"anywhere"`, wholly inside the picture, as the original does; where
             depth is known, at some distance before what is usual there. `"standing"`,
             with its lower edge on the ground, sized by its distance; anywhere where
@@ -38,21 +39,21 @@ def make_composite(
         rng: what places are drawn from.
     """
     casts = rng.random() < shadow
+    stands = placement == "standing" and len(scene.ground) > 0
+    fitted = cutout.fitted(height, scene.bg.shape[1])
     for _ in range(_TRIES):
-        if placement == "standing" and len(scene.ground):
+        if stands:
             picture, place = _standing(scene, cutout, height, rng)
         else:
-            picture, place = cutout, _anywhere(scene, cutout, rng)
+            picture, place = fitted, _anywhere(scene, fitted, rng)
         taken = cast_shadow(scene, picture, place, rng) if casts else None
         composite = paste(scene, picture, place, taken)
         if composite.seen >= LEAST_SEEN:
             return composite
     # Before everything else.
     nearest = float(scene.surfaces.min()) if scene.depth is not None else None
-    side = scene.bg.shape[0]
-    picture = cutout.fitted(height, side)
-    place = _anywhere(scene, picture, rng)
-    return paste(scene, picture, Place(place.top, place.left, nearest))
+    place = _anywhere(scene, fitted, rng)
+    return paste(scene, fitted, Place(place.top, place.left, nearest))
 
 
 def _anywhere(scene: Scene, cutout: Layer, rng: np.random.Generator) -> Place:
@@ -63,7 +64,8 @@ def _anywhere(scene: Scene, cutout: Layer, rng: np.random.Generator) -> Place:
     if scene.depth is None:
         return Place(top, left)
     behind = scene.surfaces[top : top + tall, left : left + wide]
-    return Place(top, left, float(rng.uniform(0.3, 0.95) * np.median(behind)))
+    depth = float(rng.uniform(0.3, 0.95) * np.median(behind))
+    return Place(top, left, max(depth, NEAREST_DEPTH))
 
 
 def _standing(
@@ -76,7 +78,9 @@ def _standing(
     best = int(np.argmin(np.abs(depths - rng.uniform(depths.min(), depths.max()))))
     (row, column), depth = some[best], float(depths[best])
     scale = scene.usual_depth / depth
-    tall = round(float(np.clip(height * scale, 0.1 * side, 0.95 * side)))
+    # The higher and the wider side must fit.
+    largest = 0.95 * side * min(1, cutout.height / cutout.width)
+    tall = max(1, round(float(np.clip(height * scale, 0.1 * side, largest))))
     wide = max(1, round(cutout.width * tall / cutout.height))
     place = Place(int(row) + 1 - tall, int(column) - wide // 2, depth)
     return cutout.resized(tall, wide), place

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from keras_depthseg.datasets import records
 
-_DRAW, _ORDER = 1, 2
-"""Keep apart the random streams of the choice of samples and of their order."""
+_DRAW, _ORDER, _SPLIT = 1, 2, 4
+"""Keep apart the random streams of the choice of samples, their order and their splits;
+3 is that of the samples themselves."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,8 +99,8 @@ class Plan:
 
     def splits(
         self,
-        bg_groups: Mapping[int, str],
-        fg_groups: Mapping[int, str],
+        bg_groups: Sequence[str],
+        fg_groups: Sequence[str],
         *,
         val_fraction: float,
         unseen_fraction: float,
@@ -108,63 +108,81 @@ class Plan:
     ) -> dict[str, np.ndarray]:
         """The chosen combinations of each split, shuffled; empty splits are left out.
 
+        No split takes more than its fraction, unless that were nothing: of two things
+        or more at least one is held out, and at least one is left.
+
         Args:
-            bg_groups, fg_groups: a name for each background and each cutout by index;
-                what has one name stays on one side: the same place, near-duplicates.
-            val_fraction: of the samples with seen backgrounds and cutouts; without
-                `by_identity` of all samples.
-            unseen_fraction: of the groups of backgrounds, and of cutouts, that are kept
-                out of `train` and `val`.
+            bg_groups, fg_groups: a name for each background and each cutout; what has
+                one name stays on one side: the same place, near-duplicates.
+            val_fraction: of the samples with seen backgrounds and cutouts, those in
+                `val`, all samples of a background's and a cutout's group together;
+                without `by_identity` of all samples.
+            unseen_fraction: of the backgrounds, and of the cutouts, those kept out of
+                `train` and `val`.
             by_identity: `False` splits samples at random into `train` and `val`, as
                 the original did: every background and cutout is then in both.
         """
         numbers = self.numbers()
+        rng = np.random.default_rng([self.seed, _SPLIT])
         if by_identity:
-            # Only of what was drawn: all pairs may be many millions.
-            pairs, inverse = np.unique(numbers // self.places, return_inverse=True)
-            of_pair = self._pair_splits(
-                pairs, bg_groups, fg_groups, val_fraction, unseen_fraction
+            bg, fg = divmod(numbers // self.places, self.cutouts)
+            bg_group, unseen_bg = _grouped(bg_groups, unseen_fraction, rng)
+            fg_group, unseen_fg = _grouped(fg_groups, unseen_fraction, rng)
+            bg_group, fg_group = bg_group[bg], fg_group[fg]
+            new_bg, new_fg = unseen_bg[bg_group], unseen_fg[fg_group]
+            seen = ~new_bg & ~new_fg
+            pairs = bg_group * len(unseen_fg) + fg_group
+            _, pairs, sizes = np.unique(
+                pairs[seen], return_inverse=True, return_counts=True
             )
-            indices = of_pair[inverse]
+            in_val = np.zeros(len(numbers), bool)
+            in_val[seen] = _held_out(sizes, val_fraction, rng)[pairs]
+            unseen = (new_bg & ~new_fg, ~new_bg & new_fg, new_bg & new_fg)
+            # In the order of `records.SPLITS`.
+            members = (seen & ~in_val, in_val, *unseen)
         else:
-            rng = np.random.default_rng([self.seed, _DRAW, 1])
-            in_val = rng.permutation(len(numbers)) < round(len(numbers) * val_fraction)
-            indices = in_val.astype(np.int8)
+            in_val = _held_out(np.ones(len(numbers), int), val_fraction, rng)
+            members = (~in_val, in_val)
         groups = {}
-        for index, name in enumerate(records.SPLITS):
-            chosen = numbers[indices == index]
+        for index, member in enumerate(members):
             rng = np.random.default_rng([self.seed, _ORDER, index])
-            if len(chosen):
-                groups[name] = rng.permutation(chosen)
+            if member.any():
+                groups[records.SPLITS[index]] = rng.permutation(numbers[member])
         return groups
 
-    def _pair_splits(
-        self,
-        pairs: np.ndarray,
-        bg_groups: Mapping[int, str],
-        fg_groups: Mapping[int, str],
-        val_fraction: float,
-        unseen_fraction: float,
-    ) -> np.ndarray:
-        """Index of the split of each pair of a background and a cutout, (pairs,) int8."""
-        unseen_bg = records.held_out(list(bg_groups.values()), unseen_fraction, self.seed)
-        unseen_fg = records.held_out(list(fg_groups.values()), unseen_fraction, self.seed)
-        splits = np.empty(len(pairs), np.int8)
-        for position, pair in enumerate(pairs.tolist()):
-            bg, fg = divmod(pair, self.cutouts)
-            name = records.assign_split(
-                bg_groups[bg],
-                fg_groups[fg],
-                unseen_bg=unseen_bg,
-                unseen_fg=unseen_fg,
-                val_fraction=val_fraction,
-                seed=self.seed,
-            )
-            splits[position] = records.SPLITS.index(name)
-        return splits
+
+def _grouped(
+    names: Sequence[str], fraction: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The index of each one's group, and for each group whether it is held out."""
+    index_of = {name: index for index, name in enumerate(sorted(set(names)))}
+    group = np.array([index_of[name] for name in names], int)
+    return group, _held_out(np.bincount(group), fraction, rng)
 
 
-def parts(items: Sequence | np.ndarray, count: int) -> list:
-    """`count` parts of `items`, in order, that differ by one item at most."""
-    bounds = [len(items) * index // count for index in range(count + 1)]
-    return [items[start:end] for start, end in itertools.pairwise(bounds)]
+def _held_out(sizes: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
+    """Chooses groups at random that are `fraction` of all members together, or less.
+
+    Where each group is more than that, the smallest is chosen. One group alone never is.
+
+    Args:
+        sizes: members of each group, (N,) int.
+        fraction: 0 or more, less than 1.
+        rng: what the choice is drawn from.
+
+    Returns:
+        (N,) bool.
+    """
+    held = np.zeros(len(sizes), bool)
+    if len(sizes) < 2 or fraction <= 0:
+        return held
+    total = int(sizes.sum())
+    left = min(round(total * fraction), total - 1)
+    order = rng.permutation(len(sizes))
+    for index, size in zip(order.tolist(), sizes[order].tolist(), strict=True):
+        if size <= left:
+            held[index] = True
+            left -= size
+    if not held.any():
+        held[order[np.argmin(sizes[order])]] = True
+    return held

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -12,7 +11,7 @@ import tensorflow_datasets as tfds
 
 from keras_depthseg.datasets import encode, records
 from keras_depthseg.datasets.rooms import cutouts, geometry, plan, render, scene
-from keras_depthseg.datasets.sharded import Shard, ShardedBuilder, shard_count
+from keras_depthseg.datasets.sharded import Shard, ShardedBuilder, parts, shard_count
 
 SCALE = geometry.FAR
 """Metres at the full scale of the stored depth."""
@@ -104,7 +103,7 @@ class Builder(ShardedBuilder):
             name: [
                 _RoomsShard(config.seed, config.size, index, tuple(part))
                 # The samples of a room stand together, so that it is rendered once.
-                for index, part in enumerate(_parts(group, shard_count(len(group))))
+                for index, part in enumerate(parts(group, shard_count(len(group))))
             ]
             for name, group in groups.items()
         }
@@ -148,9 +147,3 @@ class _RoomsShard(Shard):
                 records.ImageStatistics.of(composite.bg),
                 records.ImageStatistics.of(composite.fg_bg),
             )
-
-
-def _parts(items: Sequence, count: int) -> list[Sequence]:
-    """`count` parts of `items`, in order, that differ by one item at most."""
-    bounds = [len(items) * index // count for index in range(count + 1)]
-    return [items[start:end] for start, end in itertools.pairwise(bounds)]
