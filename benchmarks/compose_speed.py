@@ -5,9 +5,9 @@
 
 Both make composites and masks of 224 px from the same pictures, no depth. Ours reads and
 checks all sources, hashes them for near-duplicates and writes TFRecord shards of JPEG
-(quality 95, full colour resolution) and lossless masks, with one thread for each core; a
-turn is all of that, from nothing to the finished folder. The peer's pictures are resized
-before its turn begins.
+(quality 95, full colour resolution) and lossless masks, one thread for each core; the
+peer resizes them first, which its author did by hand. A turn is all of that, from the two
+folders to the finished data set.
 """
 
 from __future__ import annotations
@@ -40,12 +40,11 @@ def keras_side(bg: str, fg: str, out: str, count: int) -> Callable[[], int]:
 
 def original_side(bg: str, fg: str, out: str, count: int) -> Callable[[], int]:
     """The peer: the notebook's procedure."""
-    prepared = pathlib.Path(out, "prepared")
-    original_compose.prepare(pathlib.Path(bg), pathlib.Path(fg), prepared)
-    target = pathlib.Path(out, "composed")
+    prepared, target = (pathlib.Path(out, name) for name in ("prepared", "composed"))
 
     def run() -> int:
-        shutil.rmtree(target, ignore_errors=True)
+        shutil.rmtree(out, ignore_errors=True)
+        original_compose.prepare(pathlib.Path(bg), pathlib.Path(fg), prepared)
         original_compose.compose(prepared, target, count, places=40)
         return count
 

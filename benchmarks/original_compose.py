@@ -1,6 +1,6 @@
 """The original's way of composing: its notebook's procedure, written anew.
 
-Pictures are resized beforehand, as the original's were by hand: backgrounds to 224 px
+Pictures are resized first, as the original's were by hand: backgrounds to 224 px
 squares, cutouts to a height of 108, with a mask each. Then, one after the other: copy,
 mirror every second cutout, paste at a random place wholly inside, save composite and mask
 as optimised JPEG of quality 65 into a temporary file, store that in the background's zip,

@@ -12,15 +12,29 @@ _JPEG = (
 )  # fmt: skip
 # The lowest level is nearly as small as the others, and faster.
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
-# A mask is large areas of one value: without the filters it is as small, and takes an
-# eighth of the time (48 instead of 395 us at 224 px).
-_FLAT_PNG = (*_PNG, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE)
+# A mask is large areas of one value: without the filters, and looking for runs only, it
+# is smaller and takes a quarter of the time (94 instead of 395 us at 224 px).
+_FLAT_PNG = (
+    *_PNG,
+    cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE,
+    cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
+)  # fmt: skip
 
 
-def encode_colour(image: np.ndarray, lossless: bool = False) -> bytes:
-    """(H, W, 3) uint8 RGB to a JPEG of quality 95, or to a PNG."""
+def encode_colour(
+    image: np.ndarray, lossless: bool = False, restart_interval: int = 0
+) -> bytes:
+    """(H, W, 3) uint8 RGB to a JPEG of quality 95, or to a PNG.
+
+    Args:
+        image: the picture.
+        lossless: PNG.
+        restart_interval: blocks of a JPEG between two restart markers; 0 for none.
+    """
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    return _encode(".png", bgr, _PNG) if lossless else _encode(".jpg", bgr, _JPEG)
+    if lossless:
+        return _encode(".png", bgr, _PNG)
+    return _encode(".jpg", bgr, (*_JPEG, cv2.IMWRITE_JPEG_RST_INTERVAL, restart_interval))
 
 
 def encode_mask(mask: np.ndarray, lossless: bool = True) -> bytes:

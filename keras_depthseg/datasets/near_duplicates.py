@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import cv2
 import imagehash
 import numpy as np
 from PIL import Image
@@ -62,9 +63,8 @@ def picture_hash(image: np.ndarray) -> np.ndarray:
     picture = Image.fromarray(image)
     mirrored = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     bits = [imagehash.phash(view, _SIDE).hash for view in (picture, mirrored)]
-    colour = image.mean(axis=(0, 1))
-    contrast = image.std(axis=(0, 1)).max()
-    levels = np.round([*colour, contrast]).astype(np.uint8)
+    colour, deviation = (values[:, 0] for values in cv2.meanStdDev(image))
+    levels = np.round([*colour, deviation.max()]).astype(np.uint8)
     return np.concatenate([np.packbits(bits), levels])
 
 

@@ -339,13 +339,12 @@ class _CompositesShard(Shard):
         return len(self.numbers)
 
     def examples(self) -> Iterator[records.Example]:
-        lossless = self.maker.recipe.lossless
         for entry, scene, composite in self.maker.composites(self.numbers):
             height, width = composite.mask.shape
             top, left, bottom, right = composite.box
             features = {
                 "bg": scene.encoded,
-                "fg_bg": encode.encode_colour(composite.fg_bg, lossless),
+                "fg_bg": scene.encode(composite.fg_bg, *composite.changed),
                 "mask": encode.encode_mask(composite.mask),
                 "sample_id": entry.sample_id,
                 "bg_id": entry.bg_id,

@@ -123,13 +123,13 @@ class _Job:
         """Columns by table, and file names and bytes by field."""
         lossless = self.maker.recipe.lossless
         suffix = "png" if lossless else "jpeg"
-        for entry, _, composite in self.maker.composites(self.numbers):
+        for entry, scene, composite in self.maker.composites(self.numbers):
             name = entry.sample_id
             mask = encode.encode_mask(composite.mask, lossless)
             pictures = {
                 "fg_bg": (
                     f"{name}.{suffix}",
-                    encode.encode_colour(composite.fg_bg, lossless),
+                    scene.encode(composite.fg_bg, *composite.changed),
                 ),
                 "mask": (f"{name}_mask.{suffix}", mask),
             }

@@ -39,6 +39,7 @@ class Composite:
         depth: (H, W) float32, the cutout's where mask >= 128; `None` without depth.
         box: ymin, xmin, ymax, xmax of mask > 0 in pixels, the last two exclusive; all
             0 if nothing is seen.
+        changed: rows, the last exclusive, outside of which `fg_bg` is the background.
         seen: the part of the cutout's opacity that is in the mask, 0..1.
     """
 
@@ -46,6 +47,7 @@ class Composite:
     mask: np.ndarray
     depth: np.ndarray | None
     box: tuple[int, int, int, int]
+    changed: tuple[int, int]
     seen: float
 
 
@@ -73,7 +75,8 @@ def paste(
     fg_bg = scene.bg.copy() if shadow is None else _darkened(scene.bg, shadow)
     depth = None if scene.depth is None else scene.depth.copy()
     if top >= bottom or left >= right:
-        return Composite(fg_bg, mask, depth, (0, 0, 0, 0), 0.0)
+        changed = _rows(mask, shadow)
+        return Composite(fg_bg, mask, depth, (0, 0, 0, 0), changed, 0.0)
 
     region = np.s_[top:bottom, left:right]
     part = np.s_[
@@ -96,9 +99,18 @@ def paste(
         mask,
         depth,
         (top, left, top + tall, left + wide) if wide else (0, 0, 0, 0),
+        _rows(mask, shadow),
         # Shrunk, a cutout of single pixels may be nothing.
         cv2.sumElems(alpha)[0] / max(1.0, cv2.sumElems(cutout.alpha)[0]),
     )
+
+
+def _rows(mask: np.ndarray, shadow: np.ndarray | None) -> tuple[int, int]:
+    """The first row with mask or shadow, and one after the last."""
+    _, top, _, tall = cv2.boundingRect(
+        mask if shadow is None else ((mask > 0) | (shadow > 0)).astype(np.uint8)
+    )
+    return top, top + tall
 
 
 def cast_shadow(

@@ -11,6 +11,7 @@ import numpy as np
 from keras_depthseg.datasets import encode
 from keras_depthseg.datasets.composites import ground
 from keras_depthseg.datasets.records import ImageStatistics
+from keras_depthseg.datasets.row_jpeg import RowJpeg
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -20,6 +21,7 @@ class Scene:
     Attributes:
         bg: (H, W, 3) uint8 RGB, H = W.
         encoded: `bg` as it goes into every record.
+        jpeg: the same, if it is a JPEG; `None` if it is a PNG.
         depth: (H, W) float32 in [0, 1], larger = farther, 0 where nothing is known;
             `None` without depth.
     """
@@ -27,14 +29,26 @@ class Scene:
     bg: np.ndarray
     encoded: bytes
     depth: np.ndarray | None = None
+    jpeg: RowJpeg | None = None
 
     @classmethod
     def of(cls, bg: np.ndarray, depth: np.ndarray | None, lossless: bool) -> Scene:
         """A scene of a picture; what is stored of it is a JPEG, or `lossless` a PNG."""
-        encoded = encode.encode_colour(bg, lossless)
+        jpeg = None if lossless else RowJpeg(bg)
+        encoded = encode.encode_colour(bg, lossless) if jpeg is None else jpeg.data
         # As every reader will see it, so that nothing differs outside the foreground.
         stored = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
-        return cls(stored, encoded, depth)
+        return cls(stored, encoded, depth, jpeg)
+
+    def encode(self, fg_bg: np.ndarray, top: int, bottom: int) -> bytes:
+        """A composite as it goes into its record, encoded like `bg`.
+
+        Args:
+            fg_bg: (H, W, 3) uint8 RGB, equal to `bg` outside rows `top` to `bottom`.
+        """
+        if self.jpeg is None:
+            return encode.encode_colour(fg_bg, lossless=True)
+        return self.jpeg.with_rows(fg_bg, top, bottom)
 
     @functools.cached_property
     def statistics(self) -> ImageStatistics:
