@@ -16,7 +16,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from keras_depthseg.augment import OriginalColourChanges, make_augmentation
-from keras_depthseg.datasets.opening import Records, open_records
+from keras_depthseg.datasets.opening import Records, open_records, require_depth
 from keras_depthseg.datasets.records import IMAGE_FIELDS
 from keras_depthseg.decode import Decoder, background_cache
 from keras_depthseg.errors import UserError
@@ -113,11 +113,7 @@ def sample_batches(
         A `tf.data.Dataset` whose elements are dicts of batched fields.
     """
     records = data if isinstance(data, Records) else open_records(data)
-    if "depth" not in records.builder.info.features:
-        raise UserError(
-            f"{records.builder.data_path}: its samples have no depth, which the network "
-            "learns too; compose it again with --depth."
-        )
+    require_depth(records)
     samples, size = _read(records, split, shuffle, seed, shard)
     if shuffle:
         whole = records.builder.info.splits[split]

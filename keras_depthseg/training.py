@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from keras_depthseg import figures
 from keras_depthseg.callbacks import PredictionPictures, ResolutionScheduler
-from keras_depthseg.datasets.opening import Records, open_records
+from keras_depthseg.datasets.opening import Records, open_records, require_depth
 from keras_depthseg.datasets.records import SPLITS
 from keras_depthseg.errors import UserError
 from keras_depthseg.evaluation import evaluate, score_table
@@ -77,6 +77,7 @@ def train(
     phases = parse_schedule(recipe.schedule, batch_size)
     policy = resolve_precision(precision)
     records = open_records(data_dir)
+    require_depth(records)
     if not records.size("train"):
         raise UserError(f"{data_dir}: the split 'train' is empty; nothing to train on.")
     validation_split = "val" if records.size("val") else None

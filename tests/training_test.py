@@ -4,8 +4,10 @@ import csv
 import dataclasses
 import json
 import math
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from unittest import mock
 
@@ -174,6 +176,15 @@ class RefusedTest(TinyDataTestCase, parameterized.TestCase):
     )
     def test_nothing_is_left(self, options, *parts):
         self.assert_refused(self._train(**options), *parts)
+        self.assertEmpty(list(self.folder.iterdir()))
+
+    def test_masks_only_leave_nothing(self):
+        data = Path(self.enter_context(tempfile.TemporaryDirectory())) / "masks"
+        shutil.copytree(self.records, data)
+        features = json.loads((data / "features.json").read_text())
+        del features["featuresDict"]["features"]["depth"]
+        (data / "features.json").write_text(json.dumps(features))
+        self.assert_refused(self._train(data=data), data, "no depth", "--depth")
         self.assertEmpty(list(self.folder.iterdir()))
 
     def test_bad_seed_leaves_nothing(self):

@@ -38,6 +38,15 @@ class Records:
         return splits[split].num_examples if split in splits else 0
 
 
+def require_depth(records: Records) -> None:
+    """Raises `UserError` for a data set of masks only."""
+    if "depth" not in records.builder.info.features:
+        raise UserError(
+            f"{records.builder.data_path}: its samples have no depth, which the network "
+            "learns too; compose it again with --depth."
+        )
+
+
 def open_records(data_dir: str | Path) -> Records:
     """Opens a folder that a builder of this package has written.
 
