@@ -36,8 +36,8 @@ def keras_side(
     import tensorflow as tf
 
     from keras_depthseg import losses
+    from keras_depthseg.datasets.opening import untuned
     from keras_depthseg.model import DSResNet
-    from keras_depthseg.pipeline import untuned
 
     keras.utils.set_random_seed(0)
     policy = "float32" if dtype == "float32" else f"mixed_{dtype}"

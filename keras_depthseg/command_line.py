@@ -44,3 +44,10 @@ def printable(text: str) -> str:
         char if char.isprintable() else char.encode("unicode_escape").decode()
         for char in text
     )
+
+
+def split_option(text: str) -> tuple[str, list[str]]:
+    """The name in `NAME,KEY=VALUE,…`, in which there may be commas, and what follows."""
+    parts = text.split(",")
+    count = next((i for i, part in enumerate(parts[1:], 1) if "=" in part), len(parts))
+    return ",".join(parts[:count]), parts[count:]

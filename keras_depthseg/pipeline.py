@@ -16,7 +16,12 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from keras_depthseg.augment import OriginalColourChanges, make_augmentation
-from keras_depthseg.datasets.opening import Records, open_records, require_depth
+from keras_depthseg.datasets.opening import (
+    Records,
+    open_records,
+    require_depth,
+    untuned,
+)
 from keras_depthseg.datasets.records import IMAGE_FIELDS
 from keras_depthseg.decode import Decoder, background_cache
 from keras_depthseg.errors import UserError
@@ -74,18 +79,6 @@ def make_pipeline(
     )
     # Two batches wait ready, one decoded on each core beside them.
     return samples.map(inputs_and_labels).prefetch(2).with_options(untuned())
-
-
-def untuned() -> tf.data.Options:
-    """Options that switch off tf.data's tuning while it runs.
-
-    Its thread (TensorFlow 2.21) sleeps 10 ms, 20 ms, 40 ms … up to a minute between two
-    looks, and the end of every pass waits for it to wake up: passes take 2.55, 5.11,
-    10.23 s, never less, up to twice their work.
-    """
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return options
 
 
 def inputs_and_labels(sample: dict) -> tuple[dict, dict]:

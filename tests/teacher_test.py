@@ -25,8 +25,7 @@ from keras_depthseg.datasets.teacher import (
     load_teacher,
     parse_teacher,
 )
-from keras_depthseg.errors import UserError
-from tests.tiny_data import colour
+from tests.tiny_data import RefusalTestCase, colour
 
 SIZE = 8, 12
 FORMATS = {
@@ -114,7 +113,7 @@ def _write_onnx(path, channels_first, height_width=SIZE, batch=1, **saving):
     )
 
 
-class TeacherTestCase(tf.test.TestCase, parameterized.TestCase):
+class TeacherTestCase(RefusalTestCase, parameterized.TestCase):
     def setUp(self):
         super().setUp()
         self.folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
@@ -126,14 +125,6 @@ class TeacherTestCase(tf.test.TestCase, parameterized.TestCase):
 
     def _teacher(self, path, options="input=0:1,larger=farther"):
         return load_teacher(parse_teacher(f"{path},{options}"))
-
-    def _refused(self, call, *parts):
-        with self.assertRaises(UserError) as caught:
-            call()
-        message = str(caught.exception)
-        self.assertLen(message.splitlines(), 1, message)
-        for part in parts:
-            self.assertIn(str(part), message)
 
 
 class FormatTest(TeacherTestCase):
@@ -203,13 +194,13 @@ class FormatTest(TeacherTestCase):
         data = file.read_bytes()
         for content in (data[: len(data) // 2], b"", b"no network"):
             file.write_bytes(content)
-            self._refused(lambda: self._teacher(copy), copy, "cannot be opened")
+            self.assert_refused(lambda: self._teacher(copy), copy, "cannot be opened")
 
     @parameterized.parameters(*FORMATS)
     def test_size_that_contradicts(self, form):
         path = self._path(form)
         self._teacher(path, "input=0:1,larger=farther,size=8x12")
-        self._refused(
+        self.assert_refused(
             lambda: self._teacher(path, "input=0:1,larger=farther,size=8x13"),
             *(path, "size=8x13", "(8, 12)", "leave size out"),
         )
@@ -233,7 +224,7 @@ class FormatTest(TeacherTestCase):
             path.write_bytes(b"")
             options = "input=0:1,larger=nearer"
         with mock.patch.dict(sys.modules, {package: None}):
-            self._refused(
+            self.assert_refused(
                 lambda: self._teacher(path, options),
                 *(path, package, 'pip install "keras_depthseg[teacher]"'),
             )
@@ -252,7 +243,7 @@ class FormatTest(TeacherTestCase):
             case "onnx":
                 self._path(form)  # Skips without its packages.
                 _write_onnx(path, False, ("height", "width"))
-        self._refused(lambda: self._teacher(path), path, "(?, ?)", "add size=")
+        self.assert_refused(lambda: self._teacher(path), path, "(?, ?)", "add size=")
         teacher = self._teacher(path, "input=0:1,larger=farther,size=8x12")
         expected = _stretched(_convolution(self.pictures / 255))
         labels = teacher.label(self.pictures)
@@ -384,7 +375,7 @@ class LabelTest(TeacherTestCase):
         low, high = np.percentile(outputs[2:-2, 2:-2], (0.1, 99.9))
         expected = outputs if extra else np.clip((outputs - low) / (high - low), 0, 1)
         self.assertAllClose(label, expected, rtol=0, atol=1e-5)
-        self._refused(
+        self.assert_refused(
             lambda: self._teacher(path, "input=0:1,larger=farther,crop=4"),
             *("crop=4", "8x12"),
         )
@@ -397,7 +388,7 @@ class LabelTest(TeacherTestCase):
         tables = [table, keras.ops.transpose(table, (0, 2, 1))]
         outputs = [keras.ops.mean(inputs, axis=(1, 2)), *tables, inputs]
         path = self._save(keras.Model(inputs, outputs), "none.keras")
-        self._refused(
+        self.assert_refused(
             lambda: self._teacher(path),
             *(path, "(1, 3), (1, 96, 4), (1, 4, 96), (1, 8, 12, 3)", "one channel"),
         )
@@ -415,13 +406,17 @@ class LabelTest(TeacherTestCase):
         for path in (self._save(network), self.folder / "saved"):
             if path.name == "saved":
                 network.export(path, verbose=False)
-            self._refused(lambda path=path: self._teacher(path), path, "has 2 inputs")
+            self.assert_refused(
+                lambda path=path: self._teacher(path), path, "has 2 inputs"
+            )
 
     @parameterized.parameters((8, 12, 1), (8, 3), (4, 8, 12))
     def test_input_that_is_no_picture(self, *shape):
         inputs = keras.Input(shape)
         path = self._save(keras.Model(inputs, inputs + 1))
-        self._refused(lambda: self._teacher(path), path, "input of shape (?, ", "RGB")
+        self.assert_refused(
+            lambda: self._teacher(path), path, "input of shape (?, ", "RGB"
+        )
 
     def test_size_that_the_network_cannot_run(self):
         inputs = keras.Input((None, None, 3))
@@ -429,7 +424,7 @@ class LabelTest(TeacherTestCase):
         outputs = keras.ops.add(keras.layers.UpSampling2D(2)(half), inputs)[..., :1]
         path = self._save(keras.Model(inputs, outputs))
         self._teacher(path, "input=0:1,larger=farther,size=8x12")
-        self._refused(
+        self.assert_refused(
             lambda: self._teacher(path, "input=0:1,larger=farther,size=7x12"),
             *(path, "does not run", "7x12"),
         )
@@ -439,7 +434,7 @@ class LabelTest(TeacherTestCase):
         outputs = keras.ops.mean(keras.ops.cast(inputs, "float32"), axis=-1)
         path = self._save(keras.Model(inputs, outputs))
         options = "larger=farther,output=0:255"
-        self._refused(
+        self.assert_refused(
             lambda: self._teacher(path, f"input=0:1,{options}"),
             *("input=0:1", "uint8", "input=0:255"),
         )
@@ -455,7 +450,7 @@ class LabelTest(TeacherTestCase):
         self.pictures = np.maximum(self.pictures, 1)
         self.assertAllInRange(teacher.label(self.pictures), 0, 1)
         self.pictures[2, 3, 4] = 0
-        self._refused(
+        self.assert_refused(
             lambda: teacher.label(self.pictures),
             *(path, "1 depths that are not finite", "picture 2", "input=0:1"),
         )
@@ -545,19 +540,19 @@ class PresetTest(TeacherTestCase):
     )
     def test_refused(self, preset, options, part):
         path = self.presets / preset
-        self._refused(lambda: self._teacher(path, options), path, part)
+        self.assert_refused(lambda: self._teacher(path, options), path, part)
 
     def test_damaged(self):
         path = self.folder / "preset"
         shutil.copytree(self.presets / "relative", path)
         for file in ("model.weights.h5", "task.json", "config.json"):
             (path / file).write_text("{")
-            self._refused(
+            self.assert_refused(
                 lambda: self._teacher(path, "larger=nearer"), path, "cannot be opened"
             )
 
     def test_unknown_name(self):
-        self._refused(
+        self.assert_refused(
             lambda: self._teacher("depth_anything_v9", "larger=nearer"),
             *("depth_anything_v9", "no such preset", "depth_anything_v2_small"),
         )
@@ -640,20 +635,22 @@ class SettingsTest(TeacherTestCase):
         ("larger=nearer,larger=farther,input=0:1", "larger twice", "once"),
     )
     def test_refused(self, options, *parts):
-        self._refused(lambda: parse_teacher(f"{self.path},{options}"), self.path, *parts)
+        self.assert_refused(
+            lambda: parse_teacher(f"{self.path},{options}"), self.path, *parts
+        )
 
     @parameterized.parameters("no/such.tflite", "such.onnx", "no/such", "model.pth")
     def test_missing_file(self, name):
         text = f"{self.folder}/{name},input=0:1,larger=nearer"
-        self._refused(lambda: parse_teacher(text), name, "no such file", ".tflite")
+        self.assert_refused(lambda: parse_teacher(text), name, "no such file", ".tflite")
 
     def test_unknown_format(self):
         path = self.folder / "model.pth"
         path.write_bytes(b"")
         for name, part in ((path, "unknown format"), (self.folder, "saved_model.pb")):
             text = f"{name},input=0:1,larger=nearer"
-            self._refused(lambda text=text: parse_teacher(text), name, part)
-        self._refused(lambda: parse_teacher(",larger=nearer"), "no network")
+            self.assert_refused(lambda text=text: parse_teacher(text), name, part)
+        self.assert_refused(lambda: parse_teacher(",larger=nearer"), "no network")
 
 
 if __name__ == "__main__":

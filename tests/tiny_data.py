@@ -94,7 +94,20 @@ def write_records(root, backgrounds=8, cutouts=8, shards=3, **source):
     return Path(builder.data_path)
 
 
-class TinyDataTestCase(tf.test.TestCase):
+class RefusalTestCase(tf.test.TestCase):
+    """Checks that a user's mistake is told in one line."""
+
+    def assert_refused(self, call, *parts):
+        """The call fails with one line that has all `parts`."""
+        with self.assertRaises(UserError) as caught:
+            call()
+        message = str(caught.exception)
+        self.assertLen(message.splitlines(), 1, message)
+        for part in parts:
+            self.assertIn(str(part), message)
+
+
+class TinyDataTestCase(RefusalTestCase):
     """Has records in `self.records`, shared by a class, and `self.folder`, a test's own.
 
     By default 64 samples: 8 backgrounds and 8 cutouts, 64 px, three shards a split.
@@ -111,12 +124,3 @@ class TinyDataTestCase(tf.test.TestCase):
     def setUp(self):
         super().setUp()
         self.folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
-
-    def assert_refused(self, call, *parts):
-        """The call fails with one line that has all `parts`."""
-        with self.assertRaises(UserError) as caught:
-            call()
-        message = str(caught.exception)
-        self.assertLen(message.splitlines(), 1, message)
-        for part in parts:
-            self.assertIn(str(part), message)

@@ -17,11 +17,10 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from keras_depthseg.command_line import printable
+from keras_depthseg.command_line import printable, split_option
 from keras_depthseg.datasets.building import data_set_path, quiet
 from keras_depthseg.datasets.composites import gather
 from keras_depthseg.datasets.composites.composites_dataset_builder import (
-    SPLITTINGS,
     Builder,
     CompositesConfig,
     Recipe,
@@ -30,10 +29,10 @@ from keras_depthseg.datasets.composites.composites_dataset_builder import (
 from keras_depthseg.datasets.composites.depth_folder import (
     DepthFolder,
     parse_depth_folder,
-    split_folder,
 )
 from keras_depthseg.datasets.composites.original_layout import write_original_layout
 from keras_depthseg.datasets.composites.placing import PLACEMENTS
+from keras_depthseg.datasets.records import SPLITTINGS
 from keras_depthseg.datasets.sharded import only_builder, put_in_place, remove_partial
 from keras_depthseg.datasets.teacher import TeacherSettings, parse_teacher
 from keras_depthseg.errors import UserError
@@ -289,7 +288,7 @@ def _parse_depth(options: ComposeOptions) -> DepthFolder | TeacherSettings | str
         return "rooms"
     depth = None
     if options.depth is not None:
-        name, pairs = split_folder(options.depth)
+        name, pairs = split_option(options.depth)
         folder = Path(name)
         is_network = any(
             os.path.exists(folder / name) for name in ("saved_model.pb", "config.json")

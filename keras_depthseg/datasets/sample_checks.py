@@ -112,8 +112,7 @@ def check_sample(
         checked.errors.append(f"{where}: depth is 0 everywhere")
     if {"bg", "fg_bg"} <= pictures.keys():
         for field in ("bg", "fg_bg"):
-            checked.statistics[field] = ImageStatistics()
-            checked.statistics[field].update(pictures[field])
+            checked.statistics[field] = ImageStatistics.of(pictures[field])
         if mask is not None and (line := _other_background(**_three(pictures))):
             checked.warnings.append(f"{where}: {line}")
     if hash_bg and "bg" in pictures:

@@ -18,10 +18,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from google.protobuf.message import DecodeError
 
+from keras_depthseg.datasets.opening import untuned
 from keras_depthseg.errors import UserError
-
-FRAME_BYTES = 16
-"""Of a TFRecord file, beside each record: its length and two checksums."""
 
 _NEEDED = ("bg", "fg_bg", "mask", "sample_id", "bg_id")
 
@@ -154,10 +152,7 @@ def read_shard(path: Path) -> Iterator[bytes]:
         tf.errors.NotFoundError: if there is no such file.
         tf.errors.DataLossError: after the last whole record before damage.
     """
-    # Without tf.data's tuning: its thread would hold up the end of every shard.
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    for record in tf.data.TFRecordDataset(str(path)).with_options(options):
+    for record in tf.data.TFRecordDataset(str(path)).with_options(untuned()):
         yield record.numpy()
 
 

@@ -14,7 +14,6 @@ import threading
 import cv2
 import numpy as np
 
-from keras_depthseg.datasets.records import DepthMetadata
 from keras_depthseg.datasets.teacher_networks import DepthNetwork, network_kind
 from keras_depthseg.datasets.teacher_settings import (
     PERCENTILES,
@@ -45,7 +44,7 @@ class Teacher:
 
     def __init__(self, settings: TeacherSettings, network: DepthNetwork):
         self.settings = settings
-        self.depth = DepthMetadata(settings.unit, settings.scale)
+        self.depth = settings.metadata
         self._network = network
         self._lock = threading.Lock()
 

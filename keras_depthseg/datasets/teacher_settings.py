@@ -24,6 +24,8 @@ import json
 import math
 from pathlib import Path
 
+from keras_depthseg.command_line import split_option
+from keras_depthseg.datasets.records import DepthMetadata
 from keras_depthseg.datasets.teacher_networks import network_files, network_kind
 from keras_depthseg.errors import UserError
 
@@ -96,6 +98,11 @@ class TeacherSettings:
         return ",".join(texts)
 
     @property
+    def metadata(self) -> DepthMetadata:
+        """What the labels mean."""
+        return DepthMetadata(self.unit, self.scale)
+
+    @property
     def range(self) -> str:
         """Whether labels of two pictures can be compared, for a data set's metadata:
         `"metres"`, `"fixed"` by `output`, or `"each picture stretched …"`."""
@@ -151,10 +158,7 @@ def parse_teacher(text: str) -> TeacherSettings:
         UserError: a key or a value is not accepted, two contradict, or the file is
             missing.
     """
-    network, *pairs = text.split(",")
-    # A comma in a path.
-    while pairs and "=" not in pairs[0]:
-        network += f",{pairs.pop(0)}"
+    network, pairs = split_option(text)
     keys = [field.name for field in dataclasses.fields(TeacherSettings)[1:]]
     values = {}
     for pair in pairs:

@@ -11,10 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_depthseg.datasets.leaks import SEEN, Identities
+from keras_depthseg.datasets.opening import FRAME_BYTES
 from keras_depthseg.datasets.records import ImageStatistics
 from keras_depthseg.datasets.sample_checks import Checked, check_sample
 from keras_depthseg.datasets.stored_records import (
-    FRAME_BYTES,
     DataSet,
     Sample,
     StoredShard,

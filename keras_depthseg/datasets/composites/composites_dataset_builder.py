@@ -24,8 +24,6 @@ from keras_depthseg.datasets.sharded import Shard, ShardedBuilder, parts, shard_
 from keras_depthseg.datasets.teacher import Teacher, TeacherSettings, load_teacher
 from keras_depthseg.errors import UserError
 
-SPLITTINGS = ("identity", "random")
-
 # Of what a `Maker` keeps decoded, of backgrounds and of cutouts each.
 _CACHE_BYTES = 2**28
 # Labelled at a time.
@@ -89,10 +87,8 @@ class Recipe:
     @property
     def depth_metadata(self) -> records.DepthMetadata | None:
         """What the stored depth means; `None` without depth."""
-        if isinstance(self.depth, DepthFolder):
+        if isinstance(self.depth, DepthFolder | TeacherSettings):
             return self.depth.metadata
-        if isinstance(self.depth, TeacherSettings):
-            return records.DepthMetadata(self.depth.unit, self.depth.scale)
         if self.depth == "rooms":
             return records.DepthMetadata("metre", rooms.SCALE)
         return None

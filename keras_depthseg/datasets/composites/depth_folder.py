@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_depthseg.command_line import printable
+from keras_depthseg.command_line import printable, split_option
 from keras_depthseg.datasets.records import NEAREST_DEPTH, DepthMetadata
 from keras_depthseg.errors import UserError
 
@@ -78,13 +78,6 @@ class DepthFolder:
         )
 
 
-def split_folder(text: str) -> tuple[str, list[str]]:
-    """The folder's name, in which there may be commas, and the `KEY=VALUE` after it."""
-    parts = text.split(",")
-    count = next((i for i, part in enumerate(parts[1:], 1) if "=" in part), len(parts))
-    return ",".join(parts[:count]), parts[count:]
-
-
 def parse_depth_folder(text: str) -> DepthFolder:
     """Reads `FOLDER,step=METRES[,scale=METRES]` or `FOLDER,larger=farther|nearer`.
 
@@ -92,7 +85,7 @@ def parse_depth_folder(text: str) -> DepthFolder:
         UserError: no folder, an unknown key, a bad value, or neither `step` nor
             `larger`, so that it is not known what the numbers mean.
     """
-    name, options = split_folder(text)
+    name, options = split_option(text)
     if not name:
         raise UserError(
             f"--depth: received {text!r} without a folder; expected one before the first "
