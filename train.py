@@ -18,28 +18,33 @@ from keras_depthseg.datasets.locate import default_cache_dir, locate_records  # 
 from keras_depthseg.datasets.records import SPLITTINGS  # noqa: E402
 from keras_depthseg.errors import UserError  # noqa: E402
 from keras_depthseg.losses import COMBINATIONS  # noqa: E402
-from keras_depthseg.recipes import OPTIMIZERS, RECIPES  # noqa: E402
-from keras_depthseg.schedule import DEFAULT_BATCH_SIZE, parse_schedule  # noqa: E402
-from keras_depthseg.training import (  # noqa: E402
-    PRECISIONS,
-    check_run_dir,
-    resolve_precision,
-    train,
+from keras_depthseg.lr_range import parse_lr_range  # noqa: E402
+from keras_depthseg.optimizers import OPTIMIZERS  # noqa: E402
+from keras_depthseg.precision import PRECISIONS, resolve_precision  # noqa: E402
+from keras_depthseg.recipes import (  # noqa: E402
+    LEARNING_RATE_SCHEDULES,
+    RECIPES,
+    Recipe,
 )
+from keras_depthseg.run_config import RunConfig  # noqa: E402
+from keras_depthseg.run_folder import check_run_dir  # noqa: E402
+from keras_depthseg.schedule import DEFAULT_BATCH_SIZE  # noqa: E402
+from keras_depthseg.training import find_learning_rate, train  # noqa: E402
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Options that are not given are not there, so that --resume can tell."""
     parser = Parser(
         description="Train DSResNet: foreground mask and scene depth from a background "
         "plate and a picture. Without arguments it makes the embedded data set of "
         "rendered rooms and trains a small network in a few minutes on two cores.",
         epilog="example: python train.py --data DIR --recipe rmse_bce_dice "
         "--resolution-schedule 96:3,160:5,224:3",
+        argument_default=argparse.SUPPRESS,
     )
     data = parser.add_argument_group("data")
     data.add_argument(
         "--data",
-        default="rooms",
         help="a folder of records; a folder in the original layout (bg/, fg_bg/, "
         "fg_bg_mask/, fg_bg_depth/, file_map.txt), turned into records once; "
         "rooms[:COUNT], the embedded data set; or pets_in_rooms[:COUNT], composed of two "
@@ -59,13 +64,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="where records made from other data are kept (default: %(default)s)",
     )
 
-    how = parser.add_argument_group("training")
+    how = parser.add_argument_group("recipe")
     how.add_argument(
         "--recipe",
         choices=RECIPES,
-        default="quick",
         help="named experiment; the options below change single fields of it "
-        "(default: %(default)s)",
+        "(default: quick)",
     )
     how.add_argument(
         "--resolution-schedule",
@@ -74,82 +78,155 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="phases in order, for instance 96:3,160:5,224:3; resolutions are multiples "
         "of 32",
     )
-    how.add_argument(
-        "--batch-size",
-        type=int,
-        default=DEFAULT_BATCH_SIZE,
-        help="of the phases that give none (default: %(default)s)",
-    )
     how.add_argument("--loss", choices=COMBINATIONS)
     how.add_argument("--augment", choices=AUGMENTATIONS, help="colour changes")
     how.add_argument("--optimizer", choices=OPTIMIZERS)
-    how.add_argument("--learning-rate", type=float)
+    how.add_argument(
+        "--learning-rate", type=float, help="at the start, or the highest of a cosine"
+    )
+    how.add_argument(
+        "--learning-rate-schedule",
+        choices=LEARNING_RATE_SCHEDULES,
+        help="plateau: a tenth after two epochs without a better validation loss; "
+        "cosine: a short rise, then half a cosine down",
+    )
+    how.add_argument(
+        "--divide-after-first-phase",
+        type=float,
+        metavar="N",
+        help="divide the learning rate by N when the second phase begins",
+    )
+    how.add_argument("--weight-decay", type=float, help="of adamw")
+    how.add_argument(
+        "--clip-norm", type=float, help="largest norm of the gradient; 0 does not clip"
+    )
+    how.add_argument(
+        "--accumulate",
+        type=int,
+        metavar="BATCHES",
+        help="batches whose mean gradient makes one step",
+    )
+    how.add_argument(
+        "--average",
+        type=float,
+        metavar="DECAY",
+        help="validate and save a moving average of the weights, for instance 0.999",
+    )
     how.add_argument(
         "--width", type=int, help="channels of the first block; 16 is the full network"
     )
 
     run = parser.add_argument_group("run")
     run.add_argument(
+        "--run-dir",
+        type=Path,
+        help="new folder for everything the run leaves (default: runs/DATE_RECIPE)",
+    )
+    run.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run in --run-dir exactly where it was stopped; other "
+        "options need not be given again",
+    )
+    run.add_argument(
+        "--lr-range-test",
+        action="append",
+        metavar="START:END:ITERATIONS",
+        help="do not train, but raise the learning rate step by step and suggest one; "
+        "for instance 1e-5:1:400; can be repeated",
+    )
+    run.add_argument(
+        "--batch-size",
+        type=int,
+        help=f"of the phases that give none (default: {DEFAULT_BATCH_SIZE})",
+    )
+    run.add_argument(
         "--precision",
         choices=PRECISIONS,
-        default="auto",
-        help="auto is mixed_bfloat16 where the hardware has it, else float32",
+        help="auto is mixed_bfloat16 where the hardware has it, else float32 (default: "
+        "auto)",
     )
     run.add_argument(
         "--seed",
         type=int,
-        default=0,
         help="of weights, order and colour changes; data and splits do not depend on it "
-        "(default: %(default)s)",
+        "(default: 0)",
     )
     run.add_argument(
-        "--run-dir",
-        type=Path,
-        help="new folder for everything the run leaves (default: runs/DATE_RECIPE)",
+        "--deterministic",
+        action="store_true",
+        help="the same bits every time, somewhat slower",
+    )
+    run.add_argument(
+        "--xla", action="store_true", help="compile the training step with XLA"
+    )
+    run.add_argument(
+        "--keep",
+        type=int,
+        metavar="EPOCHS",
+        help="keep the weights of the last EPOCHS and of the best (default: of all)",
+    )
+    run.add_argument(
+        "--checkpoint-minutes",
+        type=float,
+        metavar="MINUTES",
+        help="how often to save within an epoch, to go on from (default: 5)",
     )
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
-    overrides = {
-        name: getattr(args, name)
-        for name in (
-            "schedule",
-            "loss",
-            "augment",
-            "optimizer",
-            "learning_rate",
-            "width",
-        )
-        if getattr(args, name) is not None
-    }
-    recipe = dataclasses.replace(RECIPES[args.recipe], **overrides)
-    # Before data is made, which may take minutes.
-    if not 0 <= args.seed < 2**32:
+    given = vars(parse_args(argv))
+    resume = given.get("resume", False)
+    run_dir = given.get("run_dir")
+    if resume and run_dir is None:
+        raise UserError("--resume: received no --run-dir; give the folder of the run.")
+    lr_ranges = [parse_lr_range(text) for text in given.get("lr_range_test", ())]
+    if resume and lr_ranges:
         raise UserError(
-            f"--seed: received {args.seed}; accepted are 0 to {2**32 - 1}; leave it out "
-            "for 0."
+            "--lr-range-test: received with --resume; it is a run of its own, leave one "
+            "of them out."
         )
-    phases = parse_schedule(recipe.schedule, args.batch_size)
-    resolve_precision(args.precision)
-    now = datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
-    run_dir = args.run_dir or Path("runs") / f"{now}_{recipe.name}"
-    check_run_dir(run_dir)
-    train(
-        locate_records(
-            args.data,
-            args.cache_dir,
-            splitting=args.split,
+    config = RunConfig.load(run_dir) if resume else None
+    recipe = _recipe(given, config)
+    run_dir = run_dir or _new_run_dir(recipe)
+    # Before data is made, which may take minutes.
+    fields = {field.name for field in dataclasses.fields(RunConfig)} & set(given)
+    options = {name: given[name] for name in fields - {"recipe", "data"}}
+    if config is None:
+        config = RunConfig(data="", recipe=recipe, **options)
+        check_run_dir(run_dir)
+    else:
+        config = dataclasses.replace(config, recipe=recipe, **options)
+    phases = config.phases
+    resolve_precision(config.precision)
+    if "data" in given or not resume:
+        records = locate_records(
+            given.get("data", "rooms"),
+            given["cache_dir"],
+            splitting=given.get("split"),
             # Rendered once, as large as they are ever looked at.
             size=max(phase.resolution for phase in phases),
-        ),
-        run_dir,
-        recipe,
-        batch_size=args.batch_size,
-        precision=args.precision,
-        seed=args.seed,
-    )
+        )
+        config = dataclasses.replace(config, data=str(records))
+    if lr_ranges:
+        find_learning_rate(config, run_dir, lr_ranges)
+    else:
+        train(config, run_dir, resume=resume)
+
+
+def _recipe(given: dict, config: RunConfig | None) -> Recipe:
+    if "recipe" in given or config is None:
+        recipe = RECIPES[given.get("recipe", "quick")]
+    else:
+        recipe = config.recipe
+    fields = {field.name for field in dataclasses.fields(Recipe)} & set(given)
+    return dataclasses.replace(recipe, **{name: given[name] for name in fields})
+
+
+def _new_run_dir(recipe: Recipe) -> Path:
+    now = datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
+    return Path("runs") / f"{now}_{recipe.name}"
 
 
 if __name__ == "__main__":

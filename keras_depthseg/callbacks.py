@@ -1,41 +1,47 @@
-"""Training through growing resolutions as one `fit`, and pictures along the way."""
+"""Training through growing resolutions as one `fit`, and what may end or slow it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_depthseg.optimizers import non_finite_steps
 from keras_depthseg.schedule import Phase
 
 
 class ResolutionScheduler(keras.callbacks.Callback):
-    """Trains a model through phases, rebuilding the pipeline for each.
+    """Trains a model through phases, building the pipeline of each epoch.
 
-    To the user it is one `fit`: one history with a row an epoch and the `resolution` in
-    it, one set of callbacks whose state (patience, best value, epoch number, open files)
-    runs across phases, `on_train_begin` and `on_train_end` once.
+    To the user it is one `fit`: one history with a row an epoch, `resolution` and
+    `learning_rate` in it, one set of callbacks whose state (patience, best value, epoch
+    number, open files) runs across phases, `on_train_begin` and `on_train_end` once.
 
     >>> scheduler = ResolutionScheduler(
     ...     parse_schedule("96:3,160:5,224:3"),
-    ...     train=lambda phase: make_pipeline(
+    ...     train=lambda phase, epoch, step: make_pipeline(
     ...         data, "train", resolution=phase.resolution,
-    ...         batch_size=phase.batch_size, shuffle=True),
+    ...         batch_size=phase.batch_size, shuffle=True, seed=epoch, skip=step),
     ... )
     >>> history = scheduler.fit(model, callbacks=[keras.callbacks.ReduceLROnPlateau()])
 
+    Each epoch has data of its own, whose order follows from the epoch's number alone: so
+    a training can go on in the middle of it as if nothing had happened.
+
     Args:
         phases: the phases in order.
-        train: gives a phase's training data, of known length.
+        train: gives an epoch's training data, of known length, from a step on: called
+            with the phase, the epoch and the step, the latter two from 0.
         validation: gives a phase's validation data, if any.
     """
 
     def __init__(
         self,
         phases: Sequence[Phase],
-        train: Callable[[Phase], Any],
+        train: Callable[[Phase, int, int], Any],
         validation: Callable[[Phase], Any] | None = None,
     ):
         super().__init__()
@@ -62,6 +68,9 @@ class ResolutionScheduler(keras.callbacks.Callback):
         model: keras.Model,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         verbose: str | int = "auto",
+        *,
+        first_epoch: int = 0,
+        first_step: int = 0,
     ) -> keras.callbacks.History:
         """Trains `model`, which must be compiled.
 
@@ -69,9 +78,11 @@ class ResolutionScheduler(keras.callbacks.Callback):
             model: any model that takes what `train` gives.
             callbacks: as for `keras.Model.fit`.
             verbose: as for `keras.Model.fit`.
+            first_epoch: the epoch to begin with, from 0.
+            first_step: the step of that epoch to begin with, from 0.
 
         Returns:
-            The history of the whole run.
+            The history of the epochs trained here.
         """
         callback_list = _OneRun(
             # First, so that the others find the resolution in the logs.
@@ -82,58 +93,74 @@ class ResolutionScheduler(keras.callbacks.Callback):
         )
         self._is_fitting = True
         try:
-            self._fit_phases(model, callback_list, verbose)
+            self._fit_epochs(model, callback_list, verbose, first_epoch, first_step)
         finally:
             self._is_fitting = False
         return model.history
 
-    def _fit_phases(self, model, callback_list, verbose) -> None:
-        start = 0
+    def _fit_epochs(self, model, callback_list, verbose, first_epoch, step) -> None:
         # What an interrupted run has left there is not for this one.
         model._initial_epoch = None
-        for number, phase in enumerate(self.phases, start=1):
-            self._phase = phase
-            callback_list.is_last_phase = number == len(self.phases)
-            train = self._train(phase)
+        # Phases may be equal: told apart by their numbers.
+        of_epoch = [n for n, phase in enumerate(self.phases) for _ in range(phase.epochs)]
+        number = None
+        for epoch in range(first_epoch, len(of_epoch)):
+            if of_epoch[epoch] != number:
+                number = of_epoch[epoch]
+                self._phase = self.phases[number]
+                validation = self._validation and self._validation(self._phase)
+                # Traced afresh for each phase: a function that has seen two resolutions
+                # is made for any, and rounds otherwise than one that has seen one. A
+                # resumed run has seen the last one only.
+                model.make_train_function(force=True)
+                model.make_test_function(force=True)
+            train = self._train(self._phase, epoch, step)
+            if step:
+                _build_metrics(model, train)
+            callback_list.first_step = step
+            callback_list.is_last_epoch = epoch == len(of_epoch) - 1
             callback_list.set_params(
-                {"verbose": verbose, "epochs": self.epochs, "steps": len(train)}
+                {"verbose": verbose, "epochs": self.epochs, "steps": step + len(train)}
             )
-            _forget_earlier_start(model, start)
+            _forget_earlier_start(model, epoch)
             model.fit(
                 train,
-                validation_data=self._validation and self._validation(phase),
-                initial_epoch=start,
-                epochs=start + phase.epochs,
+                validation_data=validation,
+                initial_epoch=epoch,
+                epochs=epoch + 1,
                 callbacks=callback_list,
                 verbose=verbose,
                 shuffle=False,  # The pipeline does that.
             )
-            start += phase.epochs
             if model.stop_training:
                 break
+            step = 0
 
     def on_train_begin(self, logs=None):
         if not self._is_fitting:
             raise ValueError(
-                "ResolutionScheduler calls fit itself, once a phase. Received: "
+                "ResolutionScheduler calls fit itself, once an epoch. Received: "
                 "model.fit(callbacks=[scheduler]). Use scheduler.fit(model)."
             )
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
             logs["resolution"] = self._phase.resolution
+            rate = self.model.optimizer.learning_rate
+            logs["learning_rate"] = float(keras.ops.convert_to_numpy(rate))
 
 
 class _OneRun(keras.callbacks.CallbackList):
-    """Lets `on_train_begin` through at the first phase, `on_train_end` at the last.
+    """Lets `on_train_begin` through at the first epoch, `on_train_end` at the last.
 
-    `fit` takes a ready `CallbackList` as it is. Between phases the callbacks hear
+    `fit` takes a ready `CallbackList` as it is. Between its calls the callbacks hear
     nothing, so they keep their state: `ReduceLROnPlateau` and `EarlyStopping` would
     start afresh, and `BackupAndRestore` would delete its backup.
     """
 
     def __init__(self, *args, **kwargs):
-        self.is_last_phase = False
+        self.first_step = 0
+        self.is_last_epoch = False
         self._has_begun = False
         super().__init__(*args, **kwargs)
 
@@ -142,48 +169,92 @@ class _OneRun(keras.callbacks.CallbackList):
             self._has_begun = True
             super().on_train_begin(logs)
 
+    def on_train_batch_begin(self, batch, logs=None):
+        super().on_train_batch_begin(batch + self.first_step, logs)
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch + self.first_step, logs)
+
     def on_train_end(self, logs=None):
-        if self.is_last_phase or self.model.stop_training:
+        if self.is_last_epoch or self.model.stop_training:
             super().on_train_end(logs)
+
+
+def _build_metrics(model: keras.Model, batches) -> None:
+    # Keras makes the variables of metrics in the first step. In the middle of an epoch
+    # they must be there before, to hold what earlier steps have added up.
+    x, y = next(iter(batches))
+    y_pred = model(x, training=False)
+    model.compute_loss(x, y, y_pred)
+    model.compute_metrics(x, y, y_pred)
 
 
 def _forget_earlier_start(model: keras.Model, start: int) -> None:
     # `BackupAndRestore` notes the epoch to go on from in this attribute, and `fit`
-    # prefers it to `initial_epoch` for ever after: a later phase would begin with the
-    # epochs of an earlier one.
+    # prefers it to `initial_epoch` for ever after: a later epoch would be trained as an
+    # earlier one.
     if (getattr(model, "_initial_epoch", None) or 0) <= start:
         model._initial_epoch = None
 
 
-class PredictionPictures(keras.callbacks.Callback):
-    """After every epoch, predicts the same samples and hands them on as a picture.
+class ReduceLROnPlateau(keras.callbacks.ReduceLROnPlateau):
+    """`keras.callbacks.ReduceLROnPlateau` that can be saved and go on later."""
 
-    Args:
-        samples: gives `(inputs, labels)`, one batch of arrays, at a resolution; asked
-            once for each.
-        draw: makes a picture, (H, W, 3) uint8, of inputs, labels and predictions.
-        publish: takes the epoch, from 0, and the picture.
-        resolution: gives the resolution of the moment.
+    def state(self) -> dict[str, np.ndarray]:
+        """The best value so far, and how long ago it was."""
+        best = np.nan if self.best is None else self.best
+        return {
+            "best": np.float64(best),
+            "wait": np.int64(self.wait),
+            "cooldown_counter": np.int64(self.cooldown_counter),
+        }
+
+    def set_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Goes on from what `state` gave; after `on_train_begin`, which resets it."""
+        self.best = None if np.isnan(state["best"]) else float(state["best"])
+        self.wait = int(state["wait"])
+        self.cooldown_counter = int(state["cooldown_counter"])
+
+
+class NonFiniteError(ArithmeticError):
+    """A loss or a gradient was infinite or not a number.
+
+    Attributes:
+        what: `"loss"` or `"gradient"`.
+        epoch, step: where, from 0.
     """
 
-    def __init__(
-        self,
-        samples: Callable[[int], tuple[dict, dict]],
-        draw: Callable[[dict, dict, dict], np.ndarray],
-        publish: Callable[[int, np.ndarray], None],
-        resolution: Callable[[], int],
-    ):
-        super().__init__()
-        self._samples = samples
-        self._draw = draw
-        self._publish = publish
-        self._resolution = resolution
-        self._at_resolution: dict[int, tuple[dict, dict]] = {}
+    def __init__(self, what: str, epoch: int, step: int):
+        super().__init__(f"the {what} of epoch {epoch}, step {step} is not finite")
+        self.what = what
+        self.epoch = epoch
+        self.step = step
+
+
+class StopAtNonFinite(keras.callbacks.Callback):
+    """Ends a training at the first loss or gradient that is not finite.
+
+    Gradients are seen with the optimizers of `optimizers.py`; on JAX, which hands its
+    state back after an epoch only, at the end of the epoch.
+
+    Raises:
+        NonFiniteError: then.
+    """
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._last = batch
+        # The mean of the epoch so far: not finite from the first such step on.
+        if not math.isfinite(logs["loss"]):
+            raise NonFiniteError("loss", self._epoch, batch)
+        if not hasattr(self.model, "jax_state_sync"):
+            self._check_gradients()
 
     def on_epoch_end(self, epoch, logs=None):
-        resolution = self._resolution()
-        if resolution not in self._at_resolution:
-            self._at_resolution[resolution] = self._samples(resolution)
-        inputs, labels = self._at_resolution[resolution]
-        predictions = self.model.predict_on_batch(inputs)
-        self._publish(epoch, self._draw(inputs, labels, predictions))
+        self._check_gradients()
+
+    def _check_gradients(self):
+        if non_finite_steps(self.model.optimizer):
+            raise NonFiniteError("gradient", self._epoch, self._last)

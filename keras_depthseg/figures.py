@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,40 +11,89 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from keras_depthseg.lr_range import LRRangeCurve
+from keras_depthseg.metrics import VALID_DEPTH
+
 # Depth runs from near (bright) to far (dark), as depth is mostly shown.
 DEPTH_COLOURS = "magma_r"
 
-_COLUMNS = ("bg", "fg_bg", "mask", "predicted mask", "depth", "predicted depth")
+# A depth error of this share of the range of the row's true depth has full colour.
+FULL_DEPTH_ERROR = 0.25
+
+_NEUTRAL_GREY = 128
+_COLUMNS = (
+    *("bg", "fg_bg", "mask", "predicted mask", "mask error"),
+    *("depth", "predicted depth", "depth error"),
+)
+_ERROR_LEGENDS = {
+    "mask error": "red: false, blue: missed",
+    "depth error": "red: too far, blue: too near",
+}
 
 
 def prediction_grid(
     inputs: Mapping, labels: Mapping | None, predictions: Mapping
 ) -> np.ndarray:
-    """One row a sample: bg, fg_bg, mask, predicted mask, depth, predicted depth.
+    """A row a sample: bg, fg_bg, mask, predicted mask and error, depth likewise.
+
+    Depth of a row is coloured on one scale, that of the truth. Errors are black where the
+    prediction is right, red where it is too large (foreground that is none, depth too
+    far), blue where it is too small; full colour is 1 for masks and `FULL_DEPTH_ERROR` of
+    the range of the row's true depth. Grey is depth that is unknown (at most 1e-4 in the
+    labels), its error, and that of a prediction that is no number.
 
     Args:
         inputs: `bg`, `fg_bg`: (B, H, W, 3) in 0..255.
-        labels: `mask`, `depth`: (B, H, W, 1) in [0, 1]; `None` leaves their columns out.
+        labels: `mask`, `depth`: (B, H, W, 1) in [0, 1]; `None` leaves their columns and
+            the errors out.
         predictions: `mask`, `depth`: (B, H, W, 1) in [0, 1].
 
     Returns:
-        (rows, columns, 3) uint8 RGB; depth of a row is coloured on one scale.
+        (rows, columns, 3) uint8 RGB; each cell has a white frame of 1 pixel.
     """
     rows = []
     for i in range(len(predictions["mask"])):
-        predicted_depth = np.asarray(predictions["depth"][i, ..., 0])
-        depths = [predicted_depth]
-        if labels is not None:
-            depths.insert(0, np.asarray(labels["depth"][i, ..., 0]))
-        # The truth sets the scale of its row, so that the prediction can be compared.
-        low, high = np.percentile(depths[0], (1, 99))
         cells = [np.asarray(inputs[name][i]) for name in ("bg", "fg_bg")]
-        if labels is not None:
-            cells.append(_grey(labels["mask"][i]))
-        cells.append(_grey(predictions["mask"][i]))
-        cells += [colour_depth(depth, low, high) for depth in depths]
+        mask, depth = (np.asarray(predictions[name][i]) for name in ("mask", "depth"))
+        if labels is None:
+            low, high = np.percentile(depth, (1, 99))
+            cells += [_grey(mask), colour_depth(depth[..., 0], low, high)]
+        else:
+            cells += _masks_with_truth(np.asarray(labels["mask"][i]), mask)
+            cells += _depths_with_truth(np.asarray(labels["depth"][i]), depth)
         rows.append(np.concatenate([_framed(cell) for cell in cells], axis=1))
     return np.concatenate(rows, axis=0)
+
+
+def _masks_with_truth(y_true: np.ndarray, y_pred: np.ndarray) -> list[np.ndarray]:
+    """Masks (H, W, 1): the true one, the predicted one and the error."""
+    return [_grey(y_true), _grey(y_pred), _colour_error((y_pred - y_true)[..., 0])]
+
+
+def _depths_with_truth(y_true: np.ndarray, y_pred: np.ndarray) -> list[np.ndarray]:
+    """Depths (H, W, 1): the true one, the predicted one and the error."""
+    y_true, y_pred = y_true[..., 0], y_pred[..., 0]
+    known = y_true > VALID_DEPTH
+    # The truth sets the scale of its row, so that the prediction can be compared.
+    low, high = np.percentile(y_true[known], (1, 99)) if known.any() else (0.0, 1.0)
+    truth = colour_depth(y_true, low, high)
+    truth[~known] = _NEUTRAL_GREY
+    error = (y_pred - y_true) / (FULL_DEPTH_ERROR * max(high - low, 1e-6))
+    return [
+        truth,
+        colour_depth(y_pred, low, high),
+        _colour_error(np.where(known, error, np.nan)),
+    ]
+
+
+def _colour_error(error: np.ndarray) -> np.ndarray:
+    """(H, W) errors to (H, W, 3) uint8: -1 blue, 0 black, 1 red, NaN grey."""
+    levels = np.clip(np.nan_to_num(error), -1.0, 1.0)[..., None]
+    # Pure blue is too dark beside pure red.
+    red, blue = np.array([255, 64, 48]), np.array([64, 160, 255])
+    colours = np.where(levels > 0, levels * red, -levels * blue).round().astype(np.uint8)
+    colours[np.isnan(error)] = _NEUTRAL_GREY
+    return colours
 
 
 def colour_depth(depth: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -68,19 +118,20 @@ def save_prediction_figure(
     """Writes `prediction_grid` with headings as a PNG."""
     grid = prediction_grid(inputs, labels, predictions)
     height, width = grid.shape[:2]
-    figure = Figure(figsize=(10, 10 * height / width + 0.35), dpi=150)
+    figure = Figure(figsize=(10, 10 * height / width + 0.42), dpi=150)
     axes = figure.add_axes((0, 0, 1, (10 * height / width) / figure.get_figheight()))
     axes.imshow(grid, interpolation="nearest", aspect="auto")
     axes.axis("off")
     for i, name in enumerate(_COLUMNS):
-        axes.text(
-            (i + 0.5) * width / len(_COLUMNS),
-            -0.01 * width,
-            name,
-            ha="center",
-            va="bottom",
-            fontsize=9,
-        )
+        centre = (i + 0.5) * width / len(_COLUMNS)
+        for text, distance, size in (
+            (name, 0.016, 9),
+            (_ERROR_LEGENDS.get(name, ""), 0.004, 6),
+        ):
+            axes.text(
+                *(centre, -distance * width, text),
+                **{"ha": "center", "va": "bottom", "fontsize": size},
+            )
     _save(figure, path)
 
 
@@ -108,6 +159,47 @@ def save_curves(
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
+    _save(figure, path)
+
+
+def save_lr_range_curves(path: str | Path, curves: Sequence[LRRangeCurve]) -> None:
+    """Draws loss over learning rate, one plot a curve, as a PNG.
+
+    The smoothed loss over that of single batches (faint), with the lowest and the
+    suggested learning rate marked. The loss axis ends a little above what came before the
+    lowest, for one that diverges would flatten all else.
+    """
+    rows = math.ceil(len(curves) / 3)
+    columns = min(len(curves), 3)
+    figure = Figure(figsize=(4.2 * columns, 3.4 * rows), dpi=120, layout="constrained")
+    for i, curve in enumerate(curves):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        rates = curve.learning_rates
+        axes.plot(rates, curve.losses, color="C0", alpha=0.3, linewidth=0.8)
+        axes.plot(rates, curve.smoothed, color="C0", label="smoothed loss")
+        axes.plot(
+            curve.lowest_at,
+            curve.lowest_loss,
+            "o",
+            color="C3",
+            label=f"lowest {curve.lowest_loss:.3g} at {curve.lowest_at:.2g}",
+        )
+        axes.axvline(
+            curve.suggestion,
+            color="C2",
+            linestyle="--",
+            label=f"suggestion {curve.suggestion:.2g}",
+        )
+        before = curve.losses[rates <= curve.lowest_at]
+        low = min(before.min(), curve.lowest_loss)
+        margin = 0.1 * max(before.max() - low, 1e-6 * before.max())
+        axes.set_ylim(low - margin, before.max() + 3 * margin)
+        axes.set_xscale("log")
+        axes.set_title(str(curve.lr_range), fontsize=10)
+        axes.set_xlabel("learning rate")
+        axes.set_ylabel("loss")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7, loc="lower left")
     _save(figure, path)
 
 

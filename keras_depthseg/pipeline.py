@@ -41,6 +41,7 @@ def make_pipeline(
     shuffle: bool = False,
     seed: int = 0,
     shard: tuple[int, int] = (0, 1),
+    skip: int = 0,
 ) -> tf.data.Dataset:
     """Batches for `fit`, `evaluate` and `predict`, one pass over a split.
 
@@ -58,6 +59,7 @@ def make_pipeline(
         seed: of the order and the colour changes.
         shard: `(index, count)`: the index-th of `count` parts that together are the
             split, for one of several readers. Parts differ by one sample at most.
+        skip: batches left out at the beginning of each pass, without decoding them.
 
     Returns:
         A `tf.data.Dataset` of known length with elements `(inputs, labels)`: `inputs` a
@@ -76,6 +78,7 @@ def make_pipeline(
         shuffle=shuffle,
         seed=seed,
         shard=shard,
+        skip=skip,
     )
     # Two batches wait ready, one decoded on each core beside them.
     return samples.map(inputs_and_labels).prefetch(2).with_options(untuned())
@@ -99,6 +102,7 @@ def sample_batches(
     shuffle: bool = False,
     seed: int = 0,
     shard: tuple[int, int] = (0, 1),
+    skip: int = 0,
 ) -> tf.data.Dataset:
     """As `make_pipeline`, but whole samples, `sample_id`, ids and `box` included.
 
@@ -139,10 +143,12 @@ def sample_batches(
         decoded = (images[0], images[1], labels[0], labels[1])
         return {**batch, **dict(zip(IMAGE_FIELDS, decoded, strict=True))}
 
-    batches = tf.data.Dataset.zip(samples.batch(batch_size), draws).map(
-        decode, num_parallel_calls=os.cpu_count()
+    batches = (
+        tf.data.Dataset.zip(samples.batch(batch_size), draws)
+        .skip(skip)
+        .map(decode, num_parallel_calls=os.cpu_count())
     )
-    count = -(-size // batch_size)
+    count = max(0, -(-size // batch_size) - skip)
     return batches.apply(tf.data.experimental.assert_cardinality(count))
 
 

@@ -13,8 +13,9 @@ import keras
 from keras_depthseg.augment import AUGMENTATIONS
 from keras_depthseg.errors import UserError
 from keras_depthseg.losses import COMBINATIONS
+from keras_depthseg.optimizers import OPTIMIZERS, cosine_decay
 
-OPTIMIZERS = ("sgd", "adam")
+LEARNING_RATE_SCHEDULES = ("plateau", "cosine")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,11 +27,20 @@ class Recipe:
         schedule: phases, as `parse_schedule` reads them.
         loss: one of `losses.COMBINATIONS`.
         augment: one of `augment.AUGMENTATIONS`.
-        optimizer: `"sgd"` (momentum 0.9) or `"adam"`.
-        learning_rate: at the start, above 0.
+        optimizer: `"sgd"` (momentum 0.9), `"adam"` or `"adamw"`.
+        learning_rate: at the start, or the highest of a cosine schedule; above 0.
         width: channels of the first block.
+        learning_rate_schedule: `"plateau"`: a tenth when the validation loss has not
+            improved for two epochs, not below 1e-6; or `"cosine"`, see
+            `optimizers.cosine_decay`.
         divide_after_first_phase: the learning rate is divided by this once, when the
-            second phase begins; 1 leaves it.
+            second phase begins; 1 leaves it. For `"plateau"` only.
+        weight_decay: of `"adamw"`, as a share of the learning rate; 0 is none.
+        clip_norm: the gradient, all of it together, is scaled down to this norm; 0 does
+            not clip.
+        accumulate: batches whose mean gradient makes one step of the optimizer.
+        average: decay per step of the moving average of the weights, which is what is
+            validated, saved and scored; 0 is none.
     """
 
     name: str
@@ -40,31 +50,85 @@ class Recipe:
     optimizer: str
     learning_rate: float
     width: int
+    learning_rate_schedule: str = "plateau"
     divide_after_first_phase: float = 1.0
+    weight_decay: float = 0.0
+    clip_norm: float = 0.0
+    accumulate: int = 1
+    average: float = 0.0
 
     def __post_init__(self):
         for field, accepted in (
             ("loss", tuple(COMBINATIONS)),
             ("augment", AUGMENTATIONS),
-            ("optimizer", OPTIMIZERS),
+            ("optimizer", tuple(OPTIMIZERS)),
+            ("learning_rate_schedule", LEARNING_RATE_SCHEDULES),
         ):
             if getattr(self, field) not in accepted:
                 raise UserError(
                     f"{field}: received {getattr(self, field)!r}; accepted are "
                     f"{', '.join(accepted)}."
                 )
-        if not 0 < self.learning_rate < float("inf"):
+        infinity = float("inf")
+        for field in ("learning_rate", "divide_after_first_phase"):
+            if not 0 < getattr(self, field) < infinity:
+                raise UserError(
+                    f"{field} must be above 0: received {getattr(self, field)}."
+                )
+        for field in ("weight_decay", "clip_norm"):
+            if not 0 <= getattr(self, field) < infinity:
+                raise UserError(
+                    f"{field} must be 0 (none) or above: received {getattr(self, field)}."
+                )
+        for field in ("width", "accumulate"):
+            if getattr(self, field) < 1:
+                raise UserError(
+                    f"{field} must be at least 1: received {getattr(self, field)}."
+                )
+        if not 0 <= self.average < 1:
             raise UserError(
-                f"learning_rate must be above 0: received {self.learning_rate}."
+                "average must be 0 (none) or a decay below 1, for instance 0.999: "
+                f"received {self.average}."
             )
-        if self.width < 1:
-            raise UserError(f"width must be at least 1: received {self.width}.")
+        if self.weight_decay and self.optimizer != "adamw":
+            raise UserError(
+                f"weight_decay is for the optimizer adamw: received {self.weight_decay} "
+                f"with {self.optimizer}; choose adamw, or leave it out."
+            )
+        if self.divide_after_first_phase != 1 and self.learning_rate_schedule == "cosine":
+            raise UserError(
+                "divide_after_first_phase is for the learning_rate_schedule plateau: "
+                f"received {self.divide_after_first_phase} with cosine; make it 1, or "
+                "choose plateau."
+            )
 
-    def make_optimizer(self) -> keras.optimizers.Optimizer:
-        """A new optimizer at the starting learning rate."""
+    def make_optimizer(self, steps: int) -> keras.optimizers.Optimizer:
+        """A new optimizer.
+
+        Args:
+            steps: batches of the whole training.
+        """
+        rate = self.learning_rate
+        options = {}
+        if self.learning_rate_schedule == "cosine":
+            rate = cosine_decay(rate, steps)
+        if self.clip_norm:
+            options["global_clipnorm"] = self.clip_norm
+        if self.accumulate > 1:
+            options["gradient_accumulation_steps"] = self.accumulate
         if self.optimizer == "sgd":
-            return keras.optimizers.SGD(self.learning_rate, momentum=0.9)
-        return keras.optimizers.Adam(self.learning_rate)
+            options["momentum"] = 0.9
+        if self.optimizer == "adamw":
+            options["weight_decay"] = self.weight_decay
+        return OPTIMIZERS[self.optimizer](rate, **options)
+
+    def __str__(self):
+        """A line for each field."""
+        fields = dataclasses.asdict(self)
+        widest = max(map(len, fields))
+        return "\n".join(
+            f"{name.ljust(widest)}  {value}" for name, value in fields.items()
+        )
 
 
 RECIPES = {

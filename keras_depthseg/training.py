@@ -4,32 +4,60 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
-import os
 import platform
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from keras_depthseg import figures
-from keras_depthseg.callbacks import PredictionPictures, ResolutionScheduler
+from keras_depthseg.callbacks import (
+    NonFiniteError,
+    ReduceLROnPlateau,
+    ResolutionScheduler,
+    StopAtNonFinite,
+)
+from keras_depthseg.checkpoints import (
+    Checkpoints,
+    Position,
+    TrainingInterruptedError,
+    latest,
+)
 from keras_depthseg.datasets.opening import Records, open_records, require_depth
 from keras_depthseg.datasets.records import SPLITS
 from keras_depthseg.errors import UserError
 from keras_depthseg.evaluation import evaluate, score_table
+from keras_depthseg.files import replacing
+from keras_depthseg.input_clock import InputClock
 from keras_depthseg.losses import combination
+from keras_depthseg.lr_range import (
+    LRRange,
+    LRRangeCurve,
+    lr_range_table,
+    lr_range_test,
+    write_lr_range_csv,
+)
 from keras_depthseg.metrics import training_metrics
 from keras_depthseg.model import ORIGINAL_STATISTICS, DSResNet
-from keras_depthseg.pipeline import make_pipeline
+from keras_depthseg.pipeline import make_pipeline, sample_batches
+from keras_depthseg.precision import check_xla, resolve_precision
 from keras_depthseg.recipes import Recipe
-from keras_depthseg.schedule import Phase, format_schedule, parse_schedule
+from keras_depthseg.report import write_report
+from keras_depthseg.run_config import CONFIG, RunConfig
+from keras_depthseg.run_folder import at_work_in, check_run_dir
+from keras_depthseg.schedule import Phase, format_schedule
+from keras_depthseg.stopping import asked_to_stop
+from keras_depthseg.watching import PredictionPictures, StepTimes, speed_summary
+from keras_depthseg.weight_average import WeightAverage
 
-PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 PICTURED_SAMPLES = 6
 CURVES = ("loss", "mask_hard_iou", "mask_soft_iou", "depth_rmse")
+SCORES = "scores.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,171 +75,260 @@ class RunResult:
     scores: dict[str, dict[str, float]]
 
 
-def train(
-    data_dir: str | Path,
-    run_dir: str | Path,
-    recipe: Recipe,
-    *,
-    batch_size: int = 16,
-    precision: str = "auto",
-    seed: int = 0,
-) -> RunResult:
+def train(config: RunConfig, run_dir: str | Path, *, resume: bool = False) -> RunResult:
     """Trains a model and leaves a run folder.
 
-    The folder holds config.json, history.csv, checkpoints/ (weights of every epoch),
-    tensorboard/, model.keras, curves.png, predictions.png and scores.json.
+    The folder holds config.json, history.csv, checkpoints/ (weights of epochs), resume/
+    (to go on from), tensorboard/, pictures/, model.keras, curves.png, predictions.png,
+    scores.json and report.html.
+
+    Stopped by Ctrl-C, SIGTERM or anything worse, it goes on with `resume` from the last
+    position that was saved: the same batches, weights, optimizer, learning rate, metrics
+    and history as if it had not been stopped; the same bits, if `config.deterministic`.
 
     Args:
-        data_dir: a folder of records.
-        run_dir: the run folder; must be new or empty.
-        recipe: how to train.
-        batch_size: of the phases whose schedule gives none.
-        precision: one of `PRECISIONS`; `auto` is `mixed_bfloat16` where the processor or
-            the GPU computes in it, else float32.
-        seed: of the weights, the order of the samples and the colour changes.
+        config: how to train on what.
+        run_dir: the run folder; must be new or empty, or with `resume` that of a run of
+            the same configuration.
+        resume: go on where the run in the folder stopped.
 
     Raises:
-        UserError: if an argument or the data is bad (nothing has been written then), or
-            training diverges.
+        UserError: if the configuration or the data is bad or not that of the run
+            (nothing has been written then), if a file cannot be written, or if a loss or
+            gradient is not finite.
+        KeyboardInterrupt: if it was asked to stop; its position has been saved.
     """
-    phases = parse_schedule(recipe.schedule, batch_size)
-    policy = resolve_precision(precision)
-    records = open_records(data_dir)
+    config = _resolved(config)
+    phases = config.phases
+    records = _open(config)
+    start = None
+    if resume:
+        _check_goes_on(config, run_dir, records)
+    else:
+        check_run_dir(run_dir)
+    with at_work_in(run_dir) as run_dir:
+        if resume:
+            start = latest(run_dir)
+        model = make_model(config, records)
+        if not resume:
+            _write_config(config, run_dir, records, model)
+        print(
+            f"Data: {config.data} ("
+            + ", ".join(f"{name} {records.size(name)}" for name in SPLITS)
+            + f")\nModel: width {config.recipe.width}, {model.count_params():,} weights, "
+            f"{config.precision}\nSchedule (resolution:epochs:batch): "
+            f"{format_schedule(phases)}\nRun folder: {run_dir}"
+        )
+        if start is not None:
+            print(f"Going on in epoch {start.epoch + 1}, after {start.step} steps")
+        history = _fit(config, run_dir, records, model, start)
+        return _finish(run_dir, model, records, phases[-1], history)
+
+
+def _resolved(config: RunConfig) -> RunConfig:
+    """With nothing left that depends on where it is."""
+    return dataclasses.replace(
+        config,
+        data=str(Path(config.data).resolve()),
+        precision=resolve_precision(config.precision),
+    )
+
+
+def _open(config: RunConfig) -> Records:
+    if config.xla:
+        check_xla(config.precision)
+    records = open_records(config.data)
     require_depth(records)
     if not records.size("train"):
-        raise UserError(f"{data_dir}: the split 'train' is empty; nothing to train on.")
-    validation_split = "val" if records.size("val") else None
-    check_run_dir(run_dir)
+        raise UserError(
+            f"{config.data}: the split 'train' is empty; nothing to train on."
+        )
+    return records
 
-    keras.utils.set_random_seed(seed)
+
+def make_model(config: RunConfig, records: Records) -> DSResNet:
+    """A new model, compiled as the configuration says; the same for the same seed."""
+    keras.utils.set_random_seed(config.seed)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    recipe = config.recipe
     model = DSResNet(
-        recipe.width, records.statistics or ORIGINAL_STATISTICS, dtype=policy
+        recipe.width, records.statistics or ORIGINAL_STATISTICS, dtype=config.precision
     )
     model.compile(
-        optimizer=recipe.make_optimizer(),
+        optimizer=recipe.make_optimizer(
+            sum(phase.epochs * _steps(records, phase) for phase in config.phases)
+        ),
         metrics=training_metrics(),
+        jit_compile=True if config.xla else "auto",
         **combination(recipe.loss),
     )
     # Else Keras makes its variables inside the training step, which is then traced twice:
     # ten seconds on a slow core.
     model.optimizer.build(model.trainable_variables)
-    run_dir = _make_run_dir(run_dir)
-    _write_json(
-        run_dir / "config.json",
-        {
-            "data": str(Path(data_dir).resolve()),
-            "depth": dict(records.depth),
-            "recipe": dataclasses.asdict(recipe),
-            "phases": [dataclasses.asdict(phase) for phase in phases],
-            "precision": policy,
-            "seed": seed,
-            "parameters": model.count_params(),
-            "command": sys.argv,
-            "versions": {
-                "python": platform.python_version(),
-                "keras": keras.__version__,
-                "tensorflow": tf.__version__,
-                "backend": keras.backend.backend(),
-            },
+    return model
+
+
+def _steps(records: Records, phase: Phase) -> int:
+    return -(-records.size("train") // phase.batch_size)
+
+
+def training_batches(
+    config: RunConfig, records: Records, phase: Phase, epoch: int, step: int = 0
+) -> tf.data.Dataset:
+    """Batches of an epoch from a step on; they follow from seed and epoch alone."""
+    return make_pipeline(records, "train", **_order(config, phase, epoch, step))
+
+
+def _order(config: RunConfig, phase: Phase, epoch: int, step: int) -> dict:
+    return {
+        "resolution": phase.resolution,
+        "batch_size": phase.batch_size,
+        "augment": config.recipe.augment,
+        "shuffle": True,
+        "seed": int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0]),
+        "skip": step,
+    }
+
+
+def _check_goes_on(config: RunConfig, run_dir: str | Path, records: Records) -> None:
+    config.require_same(run_dir)
+    samples = json.loads((Path(run_dir) / CONFIG).read_text()).get("samples")
+    if samples != _samples(records):
+        raise UserError(
+            f"{config.data}: this data set has changed since the run began: received "
+            f"{_samples(records)}, it had {samples}; start a new run."
+        )
+    if (Path(run_dir) / SCORES).exists():
+        raise UserError(
+            f"{run_dir}: this run is finished; start a new one with another --run-dir."
+        )
+
+
+def _samples(records: Records) -> dict[str, int]:
+    return {name: records.size(name) for name in SPLITS}
+
+
+def _write_config(config: RunConfig, run_dir: Path, records: Records, model) -> None:
+    config.save(
+        run_dir,
+        samples=_samples(records),
+        depth=dict(records.depth),
+        parameters=model.count_params(),
+        command=sys.argv,
+        versions={
+            "python": platform.python_version(),
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
+            "backend": keras.backend.backend(),
         },
     )
-    print(
-        f"Data: {data_dir} ("
-        + ", ".join(f"{name} {records.size(name)}" for name in SPLITS)
-        + f")\nModel: width {recipe.width}, {model.count_params():,} weights, {policy}"
-        f"\nSchedule (resolution:epochs:batch): {format_schedule(phases)}"
-        f"\nRun folder: {run_dir}"
-    )
-
-    scheduler = ResolutionScheduler(
-        phases,
-        train=lambda phase: make_pipeline(
-            records,
-            "train",
-            resolution=phase.resolution,
-            batch_size=phase.batch_size,
-            augment=recipe.augment,
-            shuffle=True,
-            seed=seed,
-        ),
-        validation=validation_split
-        and (lambda phase: _plain_pipeline(records, validation_split, phase)),
-    )
-    history = scheduler.fit(
-        model,
-        callbacks=[
-            *_training_callbacks(recipe, phases, bool(validation_split)),
-            *_recording_callbacks(run_dir, records, scheduler),
-        ],
-    ).history
-    if not math.isfinite(history["loss"][-1]):
-        raise UserError(
-            f"the loss became {history['loss'][-1]} in epoch {len(history['loss'])}; "
-            f"try a learning rate below {recipe.learning_rate:g}. Weights of the epochs "
-            f"before are in {run_dir / 'checkpoints'}."
-        )
-    return _finish(run_dir, model, records, phases[-1], history)
 
 
-def resolve_precision(precision: str) -> str:
-    """The dtype policy for a value of `--precision`.
+def find_learning_rate(
+    config: RunConfig, run_dir: str | Path, lr_ranges: Sequence[LRRange]
+) -> list[LRRangeCurve]:
+    """Learning-rate range tests of a configuration, each from the same new weights.
+
+    At the resolution of the first phase. Prints the table and leaves lr_range.csv and
+    lr_range.png in the folder.
+
+    Args:
+        config: how to train on what; the learning rate of its recipe is not used.
+        run_dir: the folder; must be new or empty.
+        lr_ranges: the ranges, in order.
 
     Raises:
-        UserError: if it is not one of `PRECISIONS`.
+        UserError: if the configuration or the data is bad, or a file cannot be written.
     """
-    if precision not in PRECISIONS:
-        raise UserError(
-            f"unknown precision: received {precision!r}; accepted are "
-            f"{', '.join(PRECISIONS)}."
-        )
-    if precision != "auto":
-        return precision
-    return "mixed_bfloat16" if _computes_in_bfloat16() else "float32"
-
-
-def _computes_in_bfloat16() -> bool:
-    for gpu in tf.config.list_physical_devices("GPU"):
-        details = tf.config.experimental.get_device_details(gpu)
-        # NVIDIA's from compute capability 8.0 (Ampere).
-        return details.get("compute_capability", (0, 0)) >= (8, 0)
-    # Without the instructions bfloat16 is emulated, several times slower than float32.
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
-def check_run_dir(run_dir: str | Path) -> None:
-    """Looks whether a run may have this folder, and makes nothing.
-
-    Raises:
-        UserError: if it is not a folder or not empty.
-    """
-    try:
-        occupied = Path(run_dir).exists() and any(Path(run_dir).iterdir())
-    except OSError as error:
-        raise _unusable(run_dir, error) from error
-    if occupied:
-        raise UserError(
-            f"{run_dir}: this folder is not empty; a run needs one of its own, choose "
-            "another --run-dir."
-        )
-
-
-def _make_run_dir(run_dir: str | Path) -> Path:
+    fixed = {"learning_rate_schedule": "plateau", "divide_after_first_phase": 1.0}
+    config = _resolved(
+        dataclasses.replace(config, recipe=dataclasses.replace(config.recipe, **fixed))
+    )
+    records = _open(config)
     check_run_dir(run_dir)
-    try:
-        Path(run_dir).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unusable(run_dir, error) from error
-    return Path(run_dir)
+    with at_work_in(run_dir) as run_dir:
+        model = make_model(config, records)
+        phase = config.phases[0]
+        curves = []
+        for lr_range in lr_ranges:
+            print(f"Learning rates {lr_range} at {phase.resolution} px:")
+            batches = training_batches(config, records, phase, epoch=0)
+            curves.append(lr_range_test(model, batches, lr_range, verbose=1))
+        write_lr_range_csv(run_dir / "lr_range.csv", curves)
+        figures.save_lr_range_curves(run_dir / "lr_range.png", curves)
+    print(f"\n{lr_range_table(curves)}\n\nCurves: {run_dir / 'lr_range.png'}")
+    return curves
 
 
-def _unusable(run_dir: str | Path, error: OSError) -> UserError:
+def _fit(
+    config: RunConfig,
+    run_dir: Path,
+    records: Records,
+    model: DSResNet,
+    start: Position | None,
+) -> dict[str, list[float]]:
+    validation = "val" if records.size("val") else None
+    clock = InputClock()
+    scheduler = ResolutionScheduler(
+        config.phases,
+        train=lambda phase, epoch, step: clock.watch(
+            training_batches(config, records, phase, epoch, step)
+        ),
+        validation=validation
+        and (lambda phase: _plain_pipeline(records, validation, phase)),
+    )
+    learning = _learning_callbacks(config.recipe, scheduler.phases, validation)
+    with asked_to_stop() as should_stop:
+        checkpoints = Checkpoints(
+            run_dir,
+            {type(c).__name__: c for c in learning if hasattr(c, "set_state")},
+            start,
+            keep=config.keep,
+            minutes=config.checkpoint_minutes,
+            should_stop=should_stop,
+        )
+        try:
+            scheduler.fit(
+                model,
+                callbacks=[
+                    *learning,
+                    *_watching_callbacks(run_dir, records, scheduler, clock),
+                    checkpoints,
+                ],
+                first_epoch=start.epoch if start else 0,
+                first_step=start.step if start else 0,
+            )
+        except NonFiniteError as error:
+            raise _non_finite(error, config, run_dir, records, scheduler) from error
+        except TrainingInterruptedError:
+            print(
+                "\nStopped; it goes on with: python train.py --resume --run-dir "
+                f"{shlex.quote(str(run_dir))}"
+            )
+            raise KeyboardInterrupt from None
+    if start is not None and start.epoch == scheduler.epochs:
+        # All epochs were trained, and it was stopped while it was scored.
+        start.restore_model(model)
+    return checkpoints.history
+
+
+def _non_finite(
+    error: NonFiniteError,
+    config: RunConfig,
+    run_dir: Path,
+    records: Records,
+    scheduler: ResolutionScheduler,
+) -> UserError:
+    order = _order(config, scheduler.phase, error.epoch, error.step)
+    batches = sample_batches(records, "train", **order)
+    (batch,) = batches.take(1).as_numpy_iterator()
+    ids = ", ".join(name.decode() for name in batch["sample_id"])
     return UserError(
-        f"{run_dir}: cannot be made a run folder ({error.strerror}); choose another "
-        "--run-dir."
+        f"the {error.what} is not finite in epoch {error.epoch + 1}, step "
+        f"{error.step + 1}, at {scheduler.phase.resolution} px, samples {ids}; try a "
+        f"learning rate below {config.recipe.learning_rate:g}, or --clip-norm 1. "
+        f"Checkpoints from before are in {run_dir}."
     )
 
 
@@ -221,13 +338,11 @@ def _plain_pipeline(records: Records, split: str, phase: Phase) -> tf.data.Datas
     )
 
 
-def _training_callbacks(recipe: Recipe, phases: tuple[Phase, ...], has_validation):
-    callbacks = [
-        keras.callbacks.TerminateOnNaN(),
-        keras.callbacks.ReduceLROnPlateau(
-            monitor="val_loss" if has_validation else "loss", patience=2, min_lr=1e-6
-        ),
-    ]
+def _learning_callbacks(
+    recipe: Recipe, phases: tuple[Phase, ...], validation: str | None
+) -> list[keras.callbacks.Callback]:
+    """Those that change what is learned, in the order in which they must hear."""
+    callbacks = [StopAtNonFinite()]
     if recipe.divide_after_first_phase != 1.0:
 
         def divided(epoch, learning_rate):
@@ -235,32 +350,40 @@ def _training_callbacks(recipe: Recipe, phases: tuple[Phase, ...], has_validatio
                 return learning_rate / recipe.divide_after_first_phase
             return learning_rate
 
-        # First: both note the rate, the other one before it lowers it.
-        callbacks.insert(0, keras.callbacks.LearningRateScheduler(divided))
+        # Before the plateau: both note the rate, this one before the other lowers it.
+        callbacks.append(keras.callbacks.LearningRateScheduler(divided))
+    if recipe.learning_rate_schedule == "plateau":
+        callbacks.append(
+            ReduceLROnPlateau(
+                monitor="val_loss" if validation else "loss", patience=2, min_lr=1e-6
+            )
+        )
+    if recipe.average:
+        callbacks.append(WeightAverage(recipe.average))
     return callbacks
 
 
-def _recording_callbacks(run_dir: Path, records: Records, scheduler: ResolutionScheduler):
-    (run_dir / "checkpoints").mkdir()
+def _watching_callbacks(
+    run_dir: Path, records: Records, scheduler: ResolutionScheduler, clock: InputClock
+) -> list[keras.callbacks.Callback]:
+    (run_dir / "pictures").mkdir(exist_ok=True)
     writer = tf.summary.create_file_writer(str(run_dir / "tensorboard" / "pictures"))
 
     def publish(epoch, picture):
         with writer.as_default():
             tf.summary.image("predictions", picture[None], step=epoch)
         writer.flush()
+        Image.fromarray(picture).save(run_dir / f"pictures/epoch-{epoch + 1:03d}.png")
 
     return [
-        keras.callbacks.ModelCheckpoint(
-            run_dir / "checkpoints" / "epoch-{epoch:03d}.weights.h5",
-            save_weights_only=True,
-        ),
-        keras.callbacks.CSVLogger(run_dir / "history.csv"),
+        StepTimes(lambda: clock.seconds, lambda: scheduler.phase.batch_size),
         keras.callbacks.TensorBoard(run_dir / "tensorboard", write_graph=False),
         PredictionPictures(
             lambda resolution: _pictured_samples(records, resolution),
             draw=figures.prediction_grid,
             publish=publish,
             resolution=lambda: scheduler.phase.resolution,
+            is_last=lambda epoch: epoch == scheduler.epochs - 1,
         ),
     ]
 
@@ -280,11 +403,8 @@ def _finish(
     phase: Phase,
     history: dict[str, list[float]],
 ) -> RunResult:
-    # Written beside and renamed: model.keras is whole or not there.
-    partial = run_dir / "partial.keras"
-    model.save(partial)
-    os.replace(partial, run_dir / "model.keras")
-
+    with replacing(run_dir / "model.keras") as part:
+        model.save(part)
     figures.save_curves(run_dir / "curves.png", history, CURVES)
     inputs, labels = _pictured_samples(records, phase.resolution)
     figures.save_prediction_figure(
@@ -295,20 +415,12 @@ def _finish(
         for split in SPLITS
         if split != "train" and records.size(split)
     }
-    _write_json(
-        run_dir / "scores.json", {"resolution": phase.resolution, "scores": scores}
-    )
+    print(f"\nSpeed:\n{speed_summary(history)}")
     if scores:
         print(f"\nScores at {phase.resolution} px:\n{score_table(scores)}")
-    print(f"\nRun folder: {run_dir}")
+    with replacing(run_dir / SCORES) as part:
+        content = {"resolution": phase.resolution, "scores": scores}
+        part.write_text(json.dumps(content, indent=2) + "\n")
+    write_report(run_dir)
+    print(f"\nRun folder: {run_dir}; look at {run_dir / 'report.html'} first")
     return RunResult(run_dir, history, scores)
-
-
-def _write_json(path: Path, content: dict) -> None:
-    path.write_text(json.dumps(content, indent=2, default=_as_json) + "\n")
-
-
-def _as_json(value):
-    if isinstance(value, np.generic):
-        return value.item()
-    return str(value)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_depthseg.callbacks import PredictionPictures, ResolutionScheduler
+from keras_depthseg.callbacks import ResolutionScheduler
 from keras_depthseg.schedule import Phase, parse_schedule
 
 
@@ -26,12 +26,11 @@ def _constant(y_true, y_pred):
     return 0.0 * y_pred + 1.0
 
 
-def _data(phase):
+def _data(phase, epoch=0, step=0):
     x = np.random.default_rng(0).uniform(size=(10, phase.resolution, phase.resolution, 1))
     y = x.mean((1, 2)).astype("float32")
-    return tf.data.Dataset.from_tensor_slices((x.astype("float32"), y)).batch(
-        phase.batch_size
-    )
+    samples = tf.data.Dataset.from_tensor_slices((x.astype("float32"), y))
+    return samples.batch(phase.batch_size).skip(step)
 
 
 def _scheduler(schedule, **factories):
@@ -86,7 +85,9 @@ class OneFitTest(tf.test.TestCase):
         self.assertEqual(calls.epochs, list(enumerate(resolutions)))
         self.assertEqual([logs["resolution"] for logs in calls.logs], resolutions)
         self.assertEqual(history.epoch, [0, 1, 2, 3, 4])
-        self.assertEqual(set(history.history), {"loss", "val_loss", "resolution"})
+        self.assertEqual(
+            set(history.history), {"loss", "val_loss", "resolution", "learning_rate"}
+        )
         self.assertEqual(history.history["resolution"], resolutions)
         for values in history.history.values():
             self.assertLen(values, 5)
@@ -102,18 +103,51 @@ class OneFitTest(tf.test.TestCase):
         self.assertEqual(calls.calls, ["train begin", "train end"])
         self.assertEqual(history.epoch, [0, 1])
 
-    def test_factories_are_asked_once_a_phase(self):
+    def _asked(self, **start):
         asked = []
 
         def factory(name):
-            return lambda phase: asked.append((name, phase)) or _data(phase)
+            return lambda *at: asked.append((name, *at)) or _data(*at)
 
         scheduler = _scheduler(
-            "32:2,64:3:5", train=factory("train"), validation=factory("val")
+            "32:2,64:1:5", train=factory("train"), validation=factory("val")
         )
-        scheduler.fit(_model(), verbose=0)
-        phases = Phase(32, 2, 4), Phase(64, 3, 5)
-        self.assertEqual(asked, [(n, p) for p in phases for n in ("train", "val")])
+        history = scheduler.fit(_model(), verbose=0, **start)
+        return asked, history.epoch
+
+    def test_training_data_of_each_epoch_and_validation_of_each_phase(self):
+        asked, epochs = self._asked()
+        first, second = Phase(32, 2, 4), Phase(64, 1, 5)
+        self.assertEqual(
+            asked,
+            [
+                *[("val", first), ("train", first, 0, 0), ("train", first, 1, 0)],
+                *[("val", second), ("train", second, 2, 0)],
+            ],
+        )
+        self.assertEqual(epochs, [0, 1, 2])
+
+    def test_begins_in_the_middle(self):
+        asked, epochs = self._asked(first_epoch=1, first_step=2)
+        first, second = Phase(32, 2, 4), Phase(64, 1, 5)
+        self.assertEqual(
+            asked,
+            [
+                *[("val", first), ("train", first, 1, 2)],
+                *[("val", second), ("train", second, 2, 0)],
+            ],
+        )
+        self.assertEqual(epochs, [1, 2])
+
+    def test_steps_are_counted_from_the_beginning_of_the_epoch(self):
+        steps = []
+        callback = keras.callbacks.LambdaCallback(
+            on_train_batch_begin=lambda batch, logs: steps.append(batch),
+            on_train_batch_end=lambda batch, logs: steps.append(batch),
+        )
+        _scheduler("32:2").fit(_model(), [callback], verbose=0, first_step=1)
+        self.assertEqual(steps, [1, 1, 2, 2, 0, 0, 1, 1, 2, 2])
+        self.assertEqual(callback.params["steps"], 3)
 
     def test_progress_counts_over_all_phases(self):
         output = io.StringIO()
@@ -189,9 +223,11 @@ class KeptStateTest(tf.test.TestCase):
         scheduler.fit(_model(), callbacks, verbose=0)
         lines = (folder / "log.csv").read_text().splitlines()
         rows = [line.split(",") for line in lines]
-        self.assertEqual(rows[0], ["epoch", "loss", "resolution", "val_loss"])
+        self.assertEqual(
+            rows[0], ["epoch", "learning_rate", "loss", "resolution", "val_loss"]
+        )
         self.assertEqual([row[0] for row in rows[1:]], ["0", "1", "2"])
-        self.assertEqual([row[2] for row in rows[1:]], ["32", "64", "64"])
+        self.assertEqual([row[3] for row in rows[1:]], ["32", "64", "64"])
         for epoch in (1, 2, 3):
             self.assertTrue((folder / f"{epoch}.weights.h5").is_file())
 
@@ -251,45 +287,6 @@ class BackupTest(tf.test.TestCase):
         calls, history = self._run(model, backup=False)
         self.assertLen(calls.epochs, 7)
         self.assertEqual(history.epoch, list(range(7)))
-
-
-class PredictionPicturesTest(tf.test.TestCase):
-    def test_every_epoch_at_the_phases_resolution(self):
-        asked, published = [], []
-
-        def samples(resolution):
-            asked.append(resolution)
-            return np.ones((2, resolution, resolution, 1)), {"y": resolution}
-
-        def draw(inputs, labels, predictions):
-            self.assertEqual(inputs.shape[1], labels["y"])
-            self.assertEqual(predictions.shape, (2, 1))
-            return inputs
-
-        scheduler = _scheduler("32:2,64:1,32:1")
-        pictures = PredictionPictures(
-            samples,
-            draw=draw,
-            publish=lambda epoch, picture: published.append((epoch, picture.shape[1])),
-            resolution=lambda: scheduler.phase.resolution,
-        )
-        scheduler.fit(_model(), [pictures], verbose=0)
-        self.assertEqual(asked, [32, 64])
-        self.assertEqual(published, [(0, 32), (1, 32), (2, 64), (3, 32)])
-
-    def test_predictions_are_those_of_the_moment(self):
-        drawn = []
-        pictures = PredictionPictures(
-            lambda resolution: (np.ones((1, 32, 32, 1)), {}),
-            draw=lambda inputs, labels, predictions: drawn.append(predictions[0, 0]),
-            publish=lambda epoch, picture: None,
-            resolution=lambda: 32,
-        )
-        model = _model()
-        _scheduler("32:2").fit(model, [pictures], verbose=0)
-        self.assertNotEqual(drawn[0], drawn[1])
-        last = model.predict_on_batch(np.ones((1, 32, 32, 1)))[0, 0]
-        self.assertNear(drawn[1], last, 1e-6)
 
 
 if __name__ == "__main__":

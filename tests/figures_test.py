@@ -39,7 +39,7 @@ class PredictionGridTest(tf.test.TestCase):
         inputs, labels, predictions = _samples()
         grid = figures.prediction_grid(inputs, labels, predictions)
         self.assertEqual(grid.dtype, np.uint8)
-        self.assertEqual(grid.shape, (3 * (SIDE + 2), 6 * (SIDE + 2), 3))
+        self.assertEqual(grid.shape, (3 * (SIDE + 2), 8 * (SIDE + 2), 3))
         for row in range(3):
             for column, name in enumerate(("bg", "fg_bg")):
                 self.assertAllEqual(_cell(grid, row, column), inputs[name][row])
@@ -55,11 +55,61 @@ class PredictionGridTest(tf.test.TestCase):
         grid = figures.prediction_grid(inputs, labels, predictions)
         # Scaled by its own truth, every row's truth looks the same …
         self.assertAllClose(
-            _cell(grid, 0, 4).astype(int), _cell(grid, 1, 4).astype(int), atol=2
+            _cell(grid, 0, 5).astype(int), _cell(grid, 1, 5).astype(int), atol=2
         )
         # … and a prediction of twice the depth is beyond its end.
-        self.assertLen(np.unique(_cell(grid, 0, 5).reshape(-1, 3), axis=0), 1)
-        self.assertGreater(_cell(grid, 0, 4)[0, 0].sum(), _cell(grid, 0, 4)[-1, -1].sum())
+        self.assertLen(np.unique(_cell(grid, 0, 6).reshape(-1, 3), axis=0), 1)
+        self.assertGreater(_cell(grid, 0, 5)[0, 0].sum(), _cell(grid, 0, 5)[-1, -1].sum())
+
+    def test_mask_error(self):
+        inputs, labels, predictions = _samples(1)
+        grid = figures.prediction_grid(inputs, labels, predictions)
+        error = (predictions["mask"] - labels["mask"])[0, ..., 0]
+        red, green, blue = np.moveaxis(_cell(grid, 0, 4).astype(int), -1, 0)
+        # Red where too much is foreground, blue where too little, by amount.
+        self.assertAllClose(red[error > 0], 255 * error[error > 0], atol=0.51)
+        self.assertAllClose(blue[error < 0], -255 * error[error < 0], atol=0.51)
+        large = np.abs(error) > 0.01
+        self.assertAllEqual((red > blue)[large], (error > 0)[large])
+        right = np.abs(error) < 1e-3
+        self.assertAllEqual((red + green + blue)[right], np.zeros(right.sum()))
+
+    def test_depth_error(self):
+        inputs, labels, predictions = _samples(1)
+        depth = np.linspace(0.2, 0.6, SIDE**2, dtype="float32").reshape(1, SIDE, SIDE, 1)
+        labels["depth"] = depth
+        grids = {}
+        for error in (-0.2, -0.05, 0.0, 0.05, 0.2):
+            predictions["depth"] = depth + np.float32(error)
+            grid = figures.prediction_grid(inputs, labels, predictions)
+            grids[error] = _cell(grid, 0, 7).astype(int)
+        self.assertAllEqual(np.unique(grids[0.0]), [0])
+        # An eighth of the range, 0.4, is half the way to full colour.
+        self.assertAllInRange(grids[0.05][..., 0], 124, 134)
+        self.assertAllInRange(grids[-0.05][..., 2], 124, 134)
+        self.assertAllEqual(grids[0.2][..., 0], np.full((SIDE, SIDE), 255))
+        self.assertAllEqual(grids[-0.2][..., 2], np.full((SIDE, SIDE), 255))
+        for error, picture in grids.items():
+            difference = picture[..., 0] - picture[..., 2]
+            self.assertAllEqual(
+                np.sign(difference), np.full(depth.shape[1:3], np.sign(error))
+            )
+
+    def test_unknown_depth(self):
+        inputs, labels, predictions = _samples(2)
+        labels["depth"][0, :5] = 0.0
+        labels["depth"][1] = 0.0
+        grid = figures.prediction_grid(inputs, labels, predictions)
+        for column in (5, 7):
+            self.assertAllEqual(np.unique(_cell(grid, 0, column)[:5]), [128])
+            self.assertGreater(np.ptp(_cell(grid, 0, column)[5:]), 100)
+            self.assertAllEqual(np.unique(_cell(grid, 1, column)), [128])
+        # Zeros do not set the scale: with others in their place it is the same.
+        labels["depth"][0, :5] = labels["depth"][0, 5:10]
+        other = figures.prediction_grid(inputs, labels, predictions)
+        self.assertAllClose(
+            _cell(grid, 0, 5)[5:].astype(int), _cell(other, 0, 5)[5:].astype(int), atol=8
+        )
 
     def test_without_labels(self):
         inputs, _, predictions = _samples()
@@ -72,8 +122,14 @@ class PredictionGridTest(tf.test.TestCase):
         inputs, labels, predictions = _samples(1)
         nothing = {name: np.full_like(x, np.nan) for name, x in predictions.items()}
         grid = figures.prediction_grid(inputs, labels, nothing)
-        for column in (3, 5):
+        for column in (3, 6):
             self.assertAllEqual(np.unique(_cell(grid, 0, column)), [0])
+        for column in (4, 7):
+            self.assertAllEqual(np.unique(_cell(grid, 0, column)), [128])
+        self.assertEqual(
+            figures.prediction_grid(inputs, None, nothing).shape,
+            (SIDE + 2, 4 * (SIDE + 2), 3),
+        )
 
     def test_constant_depth(self):
         colours = figures.colour_depth(np.full((4, 4), 0.5), 0.5, 0.5)
@@ -99,7 +155,7 @@ class FilesTest(tf.test.TestCase):
         for count in (1, 3):
             inputs, labels, predictions = _samples(count)
             figures.save_prediction_figure(self.path, inputs, labels, predictions)
-            self._picture(count * SIDE, 6 * SIDE)
+            self._picture(count * SIDE, 8 * SIDE)
 
     def test_curves(self):
         history = {

@@ -50,6 +50,27 @@ def _fields(batches):
     return {name: np.concatenate([b[name] for b in passed]) for name in passed[0]}
 
 
+class SkipTest(TinyDataTestCase):
+    def test_is_the_rest_of_the_pass(self):
+        options = {"resolution": 32, "batch_size": 5, "shuffle": True, "seed": 4}
+        options["augment"] = "original"
+        whole = list(sample_batches(self.records, **options).as_numpy_iterator())
+        for skip in (0, 1, len(whole) - 1, len(whole)):
+            batches = sample_batches(self.records, skip=skip, **options)
+            self.assertLen(batches, len(whole) - skip)
+            rest = list(batches.as_numpy_iterator())
+            self.assertLen(rest, len(whole) - skip)
+            for batch, expected in zip(rest, whole[skip:], strict=True):
+                for name, value in expected.items():
+                    np.testing.assert_array_equal(batch[name], value)
+
+    def test_decodes_nothing_of_what_it_skips(self):
+        with mock.patch.object(pipeline, "_BatchReader") as reader:
+            reader.return_value.side_effect = ValueError("decoded")
+            batches = sample_batches(self.records, batch_size=5, skip=99)
+            self.assertEmpty(list(batches))
+
+
 class EverySampleOnceTest(TinyDataTestCase):
     def test_each_epoch_of_each_phase(self):
         records = open_records(self.records)
@@ -61,11 +82,13 @@ class EverySampleOnceTest(TinyDataTestCase):
         ends = _EpochEnds()
         ResolutionScheduler(
             phases,
-            train=lambda phase: sample_batches(
+            train=lambda phase, epoch, step: sample_batches(
                 records,
                 resolution=phase.resolution,
                 batch_size=phase.batch_size,
                 shuffle=True,
+                seed=epoch,
+                skip=step,
             ),
         ).fit(_Recorder(), callbacks=[ends], verbose=0)
 

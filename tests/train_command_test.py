@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import dataclasses
 import io
 import json
 import math
@@ -19,6 +20,8 @@ from absl.testing import parameterized
 
 import train
 from keras_depthseg.datasets import modest
+from keras_depthseg.recipes import RECIPES, Recipe
+from keras_depthseg.run_config import RunConfig
 from tests.tiny_data import (
     HEIGHT,
     SIDE,
@@ -107,20 +110,63 @@ class GoodRunTest(CommandTestCase):
         ):
             train.main(self.arguments(seed=5, run_dir=self.folder / "second"))
         prepare.assert_not_called()
-        self.assertEqual(trained.call_args.args[0].resolve(), data)
+        self.assertEqual(Path(trained.call_args.args[0].data).resolve(), data)
         self.assertEqual(_files(self.cache), before)
 
     def test_recipe_and_default_run_folder(self):
         arguments = ["--data", str(self.records), "--recipe", "rmse_bce_dice_new_lr"]
         with mock.patch.object(train, "train") as trained:
             train.main([*arguments, "--learning-rate", "0.5", "--precision", "float32"])
-        (data, run_dir, recipe), options = trained.call_args
-        self.assertEqual(data, self.records)
+        (config, run_dir), options = trained.call_args
+        recipe = dataclasses.replace(RECIPES["rmse_bce_dice_new_lr"], learning_rate=0.5)
+        self.assertEqual(
+            config, RunConfig(str(self.records), recipe, precision="float32")
+        )
         self.assertEqual(run_dir.parent, Path("runs"))
         self.assertRegex(run_dir.name, r"^[\d-]{10}_\d{6}_rmse_bce_dice_new_lr$")
-        self.assertEqual((recipe.learning_rate, recipe.width), (0.5, 16))
-        self.assertEqual((recipe.loss, recipe.augment), ("rmse_bce_dice", "none"))
-        self.assertEqual(options, {"batch_size": 16, "precision": "float32", "seed": 0})
+        self.assertEqual(options, {"resume": False})
+
+    def test_every_field_can_be_set(self):
+        recipe = {
+            "schedule": "32:1",
+            "loss": "ssim_dice",
+            "augment": "original",
+            "optimizer": "adamw",
+            "learning_rate": 0.5,
+            "width": 3,
+            "learning_rate_schedule": "cosine",
+            "divide_after_first_phase": 1.0,
+            "weight_decay": 0.1,
+            "clip_norm": 2.0,
+            "accumulate": 3,
+            "average": 0.9,
+        }
+        run = {
+            "batch_size": 5,
+            "precision": "float32",
+            "seed": 7,
+            "keep": 2,
+            "checkpoint_minutes": 1.5,
+        }
+        self.assertEqual({f.name for f in dataclasses.fields(Recipe)}, {"name", *recipe})
+        self.assertEqual(
+            {f.name for f in dataclasses.fields(RunConfig)},
+            {"data", "recipe", "deterministic", "xla", *run},
+        )
+        options = {**recipe, **run, "resolution_schedule": recipe["schedule"]}
+        del options["schedule"]
+        with mock.patch.object(train, "train") as trained:
+            train.main(
+                [*self.arguments(self.records, **options), "--deterministic", "--xla"]
+            )
+        self.assertEqual(
+            trained.call_args.args[0],
+            RunConfig(
+                str(self.records),
+                Recipe("quick", **recipe),
+                **{**run, "deterministic": True, "xla": True},
+            ),
+        )
 
 
 class BadArgumentTest(CommandTestCase, parameterized.TestCase):
@@ -132,7 +178,8 @@ class BadArgumentTest(CommandTestCase, parameterized.TestCase):
         ({"learning_rate": "nan"}, "learning_rate must be above 0"),
         ({"learning_rate": "-1"}, "learning_rate must be above 0"),
         ({"width": 0}, "width must be at least 1"),
-        ({"seed": -1}, "--seed: received -1"),
+        ({"seed": -1}, "seed: received -1"),
+        ({"weight_decay": 0.1}, "weight_decay is for the optimizer adamw"),
         ({"data": "nowhere"}, "nowhere: no such folder", "or rooms"),
     )
     def test_refused(self, options, *parts):

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from unittest import mock
 
 import keras
 import numpy as np
@@ -23,6 +22,7 @@ from keras_depthseg.datasets.records import SPLITS
 from keras_depthseg.evaluation import evaluate
 from keras_depthseg.pipeline import make_pipeline
 from keras_depthseg.recipes import RECIPES
+from keras_depthseg.run_config import RunConfig
 from tests.tiny_data import TinyDataTestCase
 
 # Two phases, the second with another batch size; SGD is the faster one to build.
@@ -51,9 +51,8 @@ class RunTest(TinyDataTestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.result = training.train(
-            cls.records, cls.shared / "runs" / "one", TINY, precision="float32", seed=3
-        )
+        cls.config = RunConfig(str(cls.records), TINY, precision="float32", seed=3)
+        cls.result = training.train(cls.config, cls.shared / "runs" / "one")
         cls.run_dir = cls.result.run_dir
 
     def _json(self, name):
@@ -64,14 +63,17 @@ class RunTest(TinyDataTestCase):
         self.assertEqual(
             names,
             {
-                *("config.json", "history.csv", "checkpoints", "tensorboard"),
+                *("config.json", "history.csv", "checkpoints", "resume", "tensorboard"),
                 *("model.keras", "curves.png", "predictions.png", "scores.json"),
+                *("pictures", "report.html", ".lock"),
             },
         )
         checkpoints = sorted(
             path.name for path in (self.run_dir / "checkpoints").iterdir()
         )
         self.assertEqual(checkpoints, [f"epoch-00{n}.weights.h5" for n in (1, 2, 3)])
+        positions = sorted(path.name for path in (self.run_dir / "resume").iterdir())
+        self.assertEqual(positions, ["position-000001.npz", "position-000002.npz"])
         for name in ("curves.png", "predictions.png"):
             with Image.open(self.run_dir / name) as image:
                 self.assertEqual(image.format, "PNG")
@@ -82,6 +84,9 @@ class RunTest(TinyDataTestCase):
         self.assertEqual(config["data"], str(self.records.resolve()))
         self.assertEqual(config["recipe"], dataclasses.asdict(TINY))
         self.assertEqual((config["precision"], config["seed"]), ("float32", 3))
+        self.assertEqual(RunConfig.load(self.run_dir), self.config)
+        records = open_records(self.records)
+        self.assertEqual(config["samples"], {n: records.size(n) for n in SPLITS})
         self.assertEqual([p["batch_size"] for p in config["phases"]], [8, 12])
         self.assertEqual(config["depth"]["unit"], "relative")
         self.assertEqual(config["versions"]["keras"], keras.__version__)
@@ -96,12 +101,16 @@ class RunTest(TinyDataTestCase):
         for name in ("mask_soft_iou", "mask_hard_iou", "depth_rmse"):
             self.assertAllInRange(history[name] + history[f"val_{name}"], 0.0, 1.0)
         self.assertEqual(history["resolution"], [32, 64, 64])
+        self.assertEqual(history["epoch"], [0, 1, 2])
         self.assertAllClose(history["learning_rate"], [0.02, 0.002, 0.002])
         with (self.run_dir / "history.csv").open() as file:
             rows = list(csv.DictReader(file))
         self.assertEqual([row["epoch"] for row in rows], ["0", "1", "2"])
         for name, values in history.items():
-            self.assertAllClose([float(row[name]) for row in rows], values, rtol=1e-4)
+            self.assertEqual([float(row[name]) for row in rows], values)
+        for name in ("step_seconds", "images_per_second"):
+            self.assertGreater(min(history[name]), 0.0)
+        self.assertAllInRange(history["input_wait"], 0.0, 1.0)
 
     def test_tensorboard(self):
         found = {}
@@ -110,9 +119,17 @@ class RunTest(TinyDataTestCase):
                 for value in event.summary.value:
                     found.setdefault(value.tag, []).append((event.step, value))
         self.assertEqual([step for step, _ in found["epoch_loss"][:3]], [0, 1, 2])
-        self.assertEqual([step for step, _ in found["predictions"]], [0, 1, 2])
-        widths = [int(value.tensor.string_val[0]) for _, value in found["predictions"]]
-        self.assertEqual(widths, [6 * (32 + 2), 6 * (64 + 2), 6 * (64 + 2)])
+        for name in ("step_seconds", "input_wait", "resolution", "learning_rate"):
+            self.assertLen(found[f"epoch_{name}"], 3)
+        # The second epoch is too short for a picture, see PredictionPictures.
+        pictures = dict(found["predictions"])
+        self.assertLessEqual({0, 2}, set(pictures))
+        for step, side in ((0, 32), (2, 64)):
+            width = int(pictures[step].tensor.string_val[0])
+            self.assertEqual(width, 8 * (side + 2))
+            path = self.run_dir / "pictures" / f"epoch-{step + 1:03d}.png"
+            with Image.open(path) as image:
+                self.assertEqual(image.width, width)
 
     def test_scores(self):
         records = open_records(self.records)
@@ -151,10 +168,11 @@ class DivergenceTest(TinyDataTestCase):
         recipe = dataclasses.replace(TINY, schedule="32:1:4", learning_rate=1e9)
         self.assert_refused(
             lambda: training.train(
-                self.records, self.folder / "run", recipe, precision="mixed_bfloat16"
+                RunConfig(str(self.records), recipe, precision="mixed_bfloat16"),
+                self.folder / "run",
             ),
-            *("the loss became", "in epoch 1", "learning rate below 1e+09"),
-            self.folder / "run" / "checkpoints",
+            *("is not finite in epoch 1, step ", "at 32 px, samples bg0"),
+            *("learning rate below 1e+09", self.folder / "run"),
         )
         self.assertFalse((self.folder / "run" / "model.keras").exists())
         # The precision is the model's, not the process's.
@@ -165,13 +183,20 @@ class RefusedTest(TinyDataTestCase, parameterized.TestCase):
     def _train(self, run_dir="run", data=None, schedule="32:1", **options):
         recipe = dataclasses.replace(TINY, schedule=schedule)
         return lambda: training.train(
-            data or self.records, self.folder / run_dir, recipe, **options
+            RunConfig(str(data or self.records), recipe, **options), self.folder / run_dir
         )
 
     @parameterized.parameters(
         ({"schedule": "100:3"}, "the nearest are 96 and 128"),
         ({"batch_size": 0}, "batch_size of a phase must be at least 1"),
         ({"precision": "float64"}, "unknown precision: received 'float64'"),
+        ({"seed": -1}, "seed: received -1"),
+        ({"keep": -1}, "keep is a number of epochs, 0 or more: received -1"),
+        ({"checkpoint_minutes": math.nan}, "checkpoint_minutes", "received nan"),
+        (
+            {"xla": True, "precision": "mixed_bfloat16"},
+            *("XLA", "mixed_bfloat16", "--precision float32"),
+        ),
         ({"data": "/does/not/exist"}, "/does/not/exist: no such folder"),
     )
     def test_nothing_is_left(self, options, *parts):
@@ -185,11 +210,6 @@ class RefusedTest(TinyDataTestCase, parameterized.TestCase):
         del features["featuresDict"]["features"]["depth"]
         (data / "features.json").write_text(json.dumps(features))
         self.assert_refused(self._train(data=data), data, "no depth", "--depth")
-        self.assertEmpty(list(self.folder.iterdir()))
-
-    def test_bad_seed_leaves_nothing(self):
-        with self.assertRaises(ValueError):
-            self._train(seed=-1)()
         self.assertEmpty(list(self.folder.iterdir()))
 
     def test_occupied_run_folder_is_left_alone(self):
@@ -213,6 +233,12 @@ class RefusedTest(TinyDataTestCase, parameterized.TestCase):
             "augment": "bright",
             "optimizer": "lion",
             "learning_rate": math.nan,
+            "learning_rate_schedule": "step",
+            "divide_after_first_phase": 0.0,
+            "weight_decay": -0.1,
+            "clip_norm": math.inf,
+            "accumulate": 0,
+            "average": 1.0,
             "width": 0,
         }.items():
             self.assert_refused(
@@ -222,40 +248,20 @@ class RefusedTest(TinyDataTestCase, parameterized.TestCase):
                 *(field, f"received {value!r}"),
             )
 
-
-class PrecisionTest(tf.test.TestCase, parameterized.TestCase):
-    @parameterized.parameters(*training.PRECISIONS[1:])
-    def test_as_asked(self, precision):
-        self.assertEqual(training.resolve_precision(precision), precision)
-
-    @parameterized.parameters(
-        ("flags: sse2 avx512_bf16 fma", "mixed_bfloat16"),
-        ("flags: amx_bf16 sse2", "mixed_bfloat16"),
-        ("flags: sse2 avx512f fma", "float32"),
-        (OSError("not this system"), "float32"),
-    )
-    def test_auto_on_a_processor(self, flags, expected):
-        effect = flags if isinstance(flags, OSError) else [flags]
-        with (
-            mock.patch.object(tf.config, "list_physical_devices", return_value=[]),
-            mock.patch.object(Path, "read_text", side_effect=effect),
-        ):
-            self.assertEqual(training.resolve_precision("auto"), expected)
-
-    @parameterized.parameters(
-        ({"compute_capability": (8, 0)}, "mixed_bfloat16"),
-        ({"compute_capability": (9, 0)}, "mixed_bfloat16"),
-        ({"compute_capability": (7, 5)}, "float32"),
-        ({}, "float32"),
-    )
-    def test_auto_on_a_gpu(self, details, expected):
-        with (
-            mock.patch.object(tf.config, "list_physical_devices", return_value=["GPU"]),
-            mock.patch.object(
-                tf.config.experimental, "get_device_details", return_value=details
+    def test_contradictory_recipe_fields(self):
+        for fields, parts in (
+            (
+                {"weight_decay": 0.1, "optimizer": "adam"},
+                ("weight_decay is for the optimizer adamw", "choose adamw"),
+            ),
+            (
+                {"learning_rate_schedule": "cosine"},
+                ("divide_after_first_phase is for", "received 10.0 with cosine"),
             ),
         ):
-            self.assertEqual(training.resolve_precision("auto"), expected)
+            self.assert_refused(
+                lambda fields=fields: dataclasses.replace(TINY, **fields), *parts
+            )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,347 @@
+"""A training run on one HTML page: scores, pictures, curves, speed, how to repeat it."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import itertools
+import json
+import os
+import re
+import shlex
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from PIL import Image
+
+from keras_depthseg.errors import UserError
+from keras_depthseg.files import replacing
+from keras_depthseg.report_curves import (
+    History,
+    column_title,
+    curves_svg,
+    epoch_count,
+    values_of,
+)
+
+_TEMPLATE = "report.html.jinja"
+# Above this share of a step spent waiting, faster input would make training faster.
+_INPUT_LIMIT = 0.1
+_EPOCH_PICTURES = 4
+# Pixels; the final picture is drawn 1500 wide.
+_WIDTH, _EPOCH_WIDTH = 1500, 900
+
+_CONFIG = {
+    "data": str,
+    "samples": dict,
+    "depth": dict,
+    "recipe": dict,
+    "phases": list,
+    "parameters": int,
+    "command": list,
+    "versions": dict,
+}
+_PHASE = {"resolution": int, "epochs": int, "batch_size": int}
+
+
+def write_report(run_dir: str | Path) -> Path:
+    """Writes report.html into a run folder: one file, nothing beside it.
+
+    Reads only what is in the folder, and the same folder gives the same bytes. The run
+    may be unfinished: the page then says what is missing. The page is whole or as it was
+    before.
+
+    Args:
+        run_dir: what `training.train` wrote: config.json, and as far as they are there
+            history.csv, scores.json, predictions.png and pictures/epoch-001.png, ….
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        UserError: if it is no run folder, a file in it is damaged, or the page cannot be
+            written.
+    """
+    run_dir = Path(run_dir)
+    path = run_dir / "report.html"
+    content = _render(run_dir)
+    try:
+        with replacing(path) as part:
+            # Names of files may hold bytes that are no text.
+            part.write_text(content, encoding="utf-8", errors="replace", newline="\n")
+    except OSError as error:
+        raise UserError(
+            f"{path}: the page cannot be written there ({error.strerror}); free some "
+            "space, or make the folder writable."
+        ) from error
+    return path
+
+
+def _render(run_dir: Path) -> str:
+    config = _read_config(run_dir)
+    history = _read_history(run_dir / "history.csv")
+    scores = _read_scores(run_dir / "scores.json")
+    final, pictures = _pictures(run_dir)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    command = [str(word) for word in config["command"]]
+    if command and command[0].endswith(".py"):
+        command.insert(0, "python")
+    return environment.get_template(_TEMPLATE).render(
+        name=Path(os.path.abspath(run_dir)).name,
+        facts=_facts(config),
+        epochs=epoch_count(history),
+        planned=sum(phase["epochs"] or 0 for phase in config["phases"]),
+        scores=scores and _score_table(scores["scores"]),
+        scored_at=scores and scores["resolution"],
+        final=final,
+        pictures=pictures,
+        curves=curves_svg(history),
+        history=_history_table(history),
+        speeds=_speeds(config["phases"], history),
+        input_limit=_INPUT_LIMIT,
+        recipe=_as_text(config["recipe"]),
+        command=shlex.join(command),
+        versions=_as_text(config["versions"]),
+    )
+
+
+def _facts(config: Mapping) -> list[str]:
+    facts = []
+    if "width" in config["recipe"]:
+        facts.append(f"width {config['recipe']['width']}")
+    if config["parameters"] is not None:
+        facts.append(f"{config['parameters']:,} parameters")
+    if config["data"] is not None:
+        samples = _as_text(config["samples"])
+        counts = ", ".join(f"{split} {count}" for split, count in samples.items())
+        facts.append(f"data {config['data']}" + (f" ({counts})" if counts else ""))
+    if config["depth"].get("unit") == "metre":
+        facts.append(f"depth in metres, 1 is {config['depth'].get('scale')} m")
+    elif config["depth"].get("unit"):
+        facts.append(f"{config['depth']['unit']} depth")
+    if config.get("precision") is not None:
+        facts.append(str(config["precision"]))
+    if config.get("seed") is not None:
+        facts.append(f"seed {config['seed']}")
+    if config.get("deterministic"):
+        facts.append("deterministic")
+    return facts
+
+
+def _as_text(values: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in values.items()
+    }
+
+
+def _score_table(scores: Mapping[str, Mapping]) -> list[list[str]]:
+    """Rows of cells, headings first; the ceiling of soft IoU beside soft IoU."""
+    names = list(dict.fromkeys(itertools.chain.from_iterable(scores.values())))
+    if {"soft_iou", "soft_iou_ceiling"} <= set(names):
+        names.remove("soft_iou_ceiling")
+        names.insert(names.index("soft_iou") + 1, "soft_iou_ceiling")
+    rows = [["split", *map(column_title, names)]]
+    for split, values in scores.items():
+        rows.append([split, *(_score(values.get(name)) for name in names)])
+    return rows if scores else []
+
+
+def _score(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _history_table(history: History) -> list[list[str]]:
+    """Rows of cells, headings first, without columns that are empty throughout."""
+    filled = {
+        name for name, cells in history.items() if any(x is not None for x in cells)
+    }
+    names = ["epoch", "resolution", "loss", "val_loss"]
+    for name in history:
+        names += [name.removeprefix("val_"), f"val_{name.removeprefix('val_')}"]
+    names = [name for name in dict.fromkeys(names) if name in filled]
+    rows = zip(*(history[name] for name in names), strict=True)
+    return [list(map(column_title, names))] + [
+        [_cell(name, value) for name, value in zip(names, row, strict=True)]
+        for row in rows
+    ]
+
+
+def _cell(name: str, value: float | None) -> str:
+    if value is None:
+        return "–"
+    if name == "epoch":
+        return f"{value + 1:g}"
+    return f"{value:.1%}" if name == "input_wait" else f"{value:.5g}"
+
+
+def _speeds(phases: Sequence[Mapping], history: History) -> list[dict[str, Any]]:
+    """What a phase took, medians over its epochs, and what it waited for."""
+    if not phases:
+        phases = [
+            {"resolution": side, "epochs": len(list(rows)), "batch_size": None}
+            for side, rows in itertools.groupby(history.get("resolution", ()))
+        ]
+    speeds, start = [], 0
+    for phase in phases:
+        end = start + (phase["epochs"] or 0)
+        medians = {}
+        for name in ("step_seconds", "images_per_second", "input_wait"):
+            values = values_of(history, name)[start:end]
+            values = values[np.isfinite(values)].tolist()
+            medians[name] = statistics.median(values) if values else None
+        done = max(min(end, epoch_count(history)) - start, 0)
+        speeds.append({**phase, **medians, "done": done, "limit": None})
+        if medians["input_wait"] is not None:
+            waits = medians["input_wait"] > _INPUT_LIMIT
+            speeds[-1]["limit"] = "input" if waits else "computing"
+        start = end
+    return speeds
+
+
+def _pictures(run_dir: Path) -> tuple[str | None, list[tuple[int, str]]]:
+    """Data URIs: the final picture, and some epochs' with the first and the last."""
+    final = run_dir / "predictions.png"
+    epochs = {}
+    for path in sorted((run_dir / "pictures").glob("epoch-*.png")):
+        if match := re.fullmatch(r"epoch-(\d+)\.png", path.name, re.ASCII):
+            epochs[int(match[1])] = path
+    shown = np.linspace(0, len(epochs) - 1, min(len(epochs), _EPOCH_PICTURES))
+    return _jpeg(final, _WIDTH) if final.is_file() else None, [
+        (epoch, _jpeg(epochs[epoch], _EPOCH_WIDTH))
+        for epoch in (sorted(epochs)[i] for i in shown.round().astype(int))
+    ]
+
+
+def _jpeg(path: Path, width: int) -> str:
+    data = io.BytesIO()
+    try:
+        with Image.open(path) as image:
+            picture = image.convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(
+            f"{path}: not a picture, or a damaged one; remove it to have the page "
+            "without it."
+        ) from error
+    # At most twice as high as wide, so that no picture can outgrow the page.
+    picture.thumbnail((width, 2 * width))
+    picture.save(data, "jpeg", quality=85)
+    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
+
+
+def _read_config(run_dir: Path) -> dict[str, Any]:
+    path = run_dir / "config.json"
+    config = _read_json(path, _CONFIG)
+    if config is None:
+        raise UserError(
+            f"{path}: there is no such file, so {run_dir} is no run folder; give the "
+            "--run-dir of a training."
+        )
+    for phase in config["phases"]:
+        _check(path, phase, _PHASE)
+    return config
+
+
+def _read_scores(path: Path) -> dict[str, Any] | None:
+    scores = _read_json(path, {"resolution": int, "scores": dict})
+    for values in scores["scores"].values() if scores else ():
+        _check(path, values, {})
+    return scores
+
+
+def _read_json(path: Path, types: Mapping[str, type]) -> dict[str, Any] | None:
+    """`None` if there is no such file."""
+    text = _read_text(path)
+    if text is None:
+        return None
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, f"not JSON: {error}") from error
+    _check(path, content, types)
+    return content
+
+
+def _check(path: Path, content: Any, types: Mapping[str, type]) -> None:
+    """Refuses other types, and puts an empty value in where there is none."""
+    if not isinstance(content, dict):
+        raise _damaged(path, f"an object is expected, received {content!r:.40}")
+    for name, kind in types.items():
+        if content.get(name) is None:
+            content[name] = kind() if kind in (dict, list) else None
+        elif not isinstance(content[name], kind):
+            raise _damaged(
+                path,
+                f"{name!r}: a value of type {kind.__name__} is expected, received "
+                f"{content[name]!r:.40}",
+            )
+
+
+def _read_history(path: Path) -> dict[str, list[float | None]]:
+    """Values an epoch by column; `None` for the empty ones."""
+    text = _read_text(path) or ""
+    if text and not text.endswith("\n"):
+        raise _damaged(path, "the last line is cut off; removing that line will do")
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text), strict=True) if row]
+    except csv.Error as error:
+        raise _damaged(path, f"not CSV: {error}") from error
+    names = rows[0] if rows else []
+    if len(set(names)) < len(names):
+        raise _damaged(path, f"a column is there twice: {','.join(names)!r:.80}")
+    for number, row in enumerate(rows[1:], start=1):
+        if len(row) != len(names):
+            raise _damaged(path, f"row {number} has {len(row)} of {len(names)} values")
+    return {
+        name: [
+            _read_cell(path, name, number, row[i])
+            for number, row in enumerate(rows[1:], start=1)
+        ]
+        for i, name in enumerate(names)
+    }
+
+
+def _read_cell(path: Path, name: str, number: int, cell: str) -> float | None:
+    # Keras writes NA for what an epoch has no value of.
+    if cell in ("", "NA"):
+        return None
+    try:
+        return float(cell)
+    except ValueError as error:
+        raise _damaged(
+            path, f"row {number}, {name!r}: a number is expected, received {cell!r:.40}"
+        ) from error
+
+
+def _read_text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}); make it readable."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise _damaged(path, f"not UTF-8 text: {error}") from error
+
+
+def _damaged(path: Path, what: str) -> UserError:
+    remedy = "restore it from a copy or train again"
+    if path.name != "config.json":
+        remedy = "put that right, or remove the file to have the page without it"
+    return UserError(f"{path}: the file is damaged ({what}); {remedy}.")

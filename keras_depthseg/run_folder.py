@@ -1,0 +1,64 @@
+"""The folder of a run: who may have it, and one run at a time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import filelock
+
+from keras_depthseg.errors import UserError
+
+_LOCK = ".lock"
+
+
+def check_run_dir(run_dir: str | Path) -> None:
+    """Looks whether a new run may have this folder, and makes nothing.
+
+    Raises:
+        UserError: if it is not a folder or not empty.
+    """
+    try:
+        occupied = Path(run_dir).exists() and any(Path(run_dir).iterdir())
+    except OSError as error:
+        raise _unusable(run_dir, error) from error
+    if occupied:
+        raise UserError(
+            f"{run_dir}: this folder is not empty; a run needs one of its own, choose "
+            "another --run-dir, or go on with the run in it by --resume."
+        )
+
+
+@contextlib.contextmanager
+def at_work_in(run_dir: str | Path) -> Iterator[Path]:
+    """Makes the folder, if it is not there, and has it for itself.
+
+    The lock is the operating system's: it ends with the process, however that ends.
+
+    Raises:
+        UserError: if the folder cannot be made, or another run is at work in it.
+    """
+    run_dir = Path(run_dir)
+    lock = filelock.FileLock(run_dir / _LOCK)
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise UserError(
+            f"{run_dir}: another run is at work in this folder; wait for it, or choose "
+            "another --run-dir."
+        ) from None
+    except OSError as error:
+        raise _unusable(run_dir, error) from error
+    try:
+        yield run_dir
+    finally:
+        lock.release()
+
+
+def _unusable(run_dir: str | Path, error: OSError) -> UserError:
+    return UserError(
+        f"{run_dir}: cannot be made a run folder ({error.strerror}); choose another "
+        "--run-dir."
+    )

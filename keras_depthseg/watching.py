@@ -1,0 +1,154 @@
+"""Watching a training: how fast it is, what limits it, and what it predicts."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import keras
+import numpy as np
+
+# Above this share of its time spent waiting for input, a step is limited by input.
+LIMITING_INPUT_WAIT = 0.1
+
+
+class StepTimes(keras.callbacks.Callback):
+    """Adds the speed of an epoch's training steps to its logs.
+
+    `step_seconds`: mean time of a step, waiting for its input included. `input_wait`: the
+    share of it spent waiting, in [0, 1]. `images_per_second`: at that speed.
+
+    The first step of an epoch does not count, unless it is the only one: it may contain
+    tracing, and the pipeline is still empty.
+
+    Args:
+        waited: gives the time waited for training input so far, in seconds.
+        batch_size: gives the number of images of a step at the moment; a smaller last
+            batch counts as a whole one.
+    """
+
+    def __init__(self, waited: Callable[[], float], batch_size: Callable[[], int]):
+        super().__init__()
+        self._waited = waited
+        self._batch_size = batch_size
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # A row for each call of the training function: steps, seconds, seconds waited.
+        self._calls: list[tuple[int, float, float]] = []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._begun = batch, time.perf_counter(), self._waited()
+
+    def on_train_batch_end(self, batch, logs=None):
+        first, start, waited = self._begun
+        # Several steps where the model is compiled with steps_per_execution.
+        self._calls.append(
+            (batch + 1 - first, time.perf_counter() - start, self._waited() - waited)
+        )
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is None or not self._calls:
+            return
+        steps, seconds, waited = np.sum(self._calls[1:] or self._calls, axis=0)
+        logs["step_seconds"] = round(float(seconds / steps), 5)
+        logs["images_per_second"] = round(float(self._batch_size() * steps / seconds), 2)
+        logs["input_wait"] = round(float(np.clip(waited / seconds, 0.0, 1.0)), 4)
+
+
+def speed_summary(history: Mapping[str, Sequence[float]]) -> str:
+    """A line for each phase: its speed, and what limits it.
+
+    Args:
+        history: value per epoch, by name, with `resolution` and what `StepTimes` logs.
+    """
+    epochs = zip(
+        history["resolution"],
+        history["step_seconds"],
+        history["images_per_second"],
+        history["input_wait"],
+        strict=True,
+    )
+    lines = []
+    for resolution, phase in itertools.groupby(epochs, key=lambda epoch: epoch[0]):
+        _, seconds, images, wait = np.array(list(phase), float).T
+        input_wait = np.average(wait, weights=seconds)
+        limit = "computing"
+        if input_wait > LIMITING_INPUT_WAIT:
+            limit = (
+                "input; records on a local disk, more processor cores, and no colour "
+                "changes (--augment none) help"
+            )
+        lines.append(
+            f"{int(resolution)} px: {np.average(images, weights=seconds):.1f} images/s, "
+            f"{1000 * seconds.mean():.0f} ms a step, {100 * input_wait:.1f} % of it "
+            f"waiting for input: limited by {limit}"
+        )
+    return "\n".join(lines)
+
+
+class PredictionPictures(keras.callbacks.Callback):
+    """After an epoch, predicts the same samples and hands them on as a picture.
+
+    The first epoch and the last are always drawn. Others are left out as long as pictures
+    would take more than `max_share` of the training time so far.
+
+    Args:
+        samples: gives `(inputs, labels)`, one batch of arrays, at a resolution; asked
+            once for each.
+        draw: makes a picture, (H, W, 3) uint8, of inputs, labels and predictions.
+        publish: takes the epoch, from 0, and the picture.
+        resolution: gives the resolution of the moment.
+        is_last: whether an epoch, from 0, is the last of the run. One that ends with
+            `model.stop_training` set is so too.
+        max_share: of the training time, in [0, 1].
+    """
+
+    def __init__(
+        self,
+        samples: Callable[[int], tuple[dict, dict]],
+        draw: Callable[[dict, dict, dict], np.ndarray],
+        publish: Callable[[int, np.ndarray], None],
+        resolution: Callable[[], int],
+        is_last: Callable[[int], bool],
+        max_share: float = 0.03,
+    ):
+        super().__init__()
+        self._samples = samples
+        self._draw = draw
+        self._publish = publish
+        self._resolution = resolution
+        self._is_last = is_last
+        self._max_share = max_share
+        self._at_resolution: dict[int, tuple[dict, dict]] = {}
+
+    def on_train_begin(self, logs=None):
+        self._start = time.perf_counter()
+        self._costs: list[float] = []  # Seconds, of each picture so far.
+
+    def on_epoch_end(self, epoch, logs=None):
+        resolution = self._resolution()
+        start = time.perf_counter()
+        if not (
+            self._is_last(epoch)
+            or self.model.stop_training
+            or self._is_affordable(resolution, start)
+        ):
+            return
+        if resolution not in self._at_resolution:
+            self._at_resolution[resolution] = self._samples(resolution)
+        inputs, labels = self._at_resolution[resolution]
+        # Traced for each resolution, which takes seconds; layer by layer without tracing,
+        # every picture would take ten times as long.
+        predictions = self.model.predict_on_batch(inputs)
+        self._publish(epoch, self._draw(inputs, labels, predictions))
+        self._costs.append(time.perf_counter() - start)
+
+    def _is_affordable(self, resolution: int, now: float) -> bool:
+        if not self._costs:
+            return True
+        # The first picture of a resolution reads the samples and traces the model.
+        is_new = resolution not in self._at_resolution
+        expected = max(self._costs) if is_new else min(self._costs)
+        training = now - self._start - sum(self._costs)
+        return sum(self._costs) + expected <= self._max_share * training

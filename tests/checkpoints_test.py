@@ -1,0 +1,167 @@
+"""A training that was stopped goes on as if it had not been."""
+
+import csv
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from keras_depthseg import optimizers
+from keras_depthseg.callbacks import (
+    ReduceLROnPlateau,
+    ResolutionScheduler,
+    StopAtNonFinite,
+)
+from keras_depthseg.checkpoints import Checkpoints, latest
+from keras_depthseg.layers import BatchNormalization
+from keras_depthseg.model_state import capture
+from keras_depthseg.schedule import parse_schedule
+from keras_depthseg.weight_average import WeightAverage
+from tests.tiny_data import RefusalTestCase
+
+# 13 samples: steps an epoch are 4 (the last one of a single sample), then 3.
+SAMPLES = 13
+SCHEDULE = "32:2:4,64:2:5"
+STEPS = [4, 4, 3, 3]
+
+
+def _data(phase, epoch=99, step=0):
+    rng = np.random.default_rng(epoch)
+    x = rng.normal(size=(SAMPLES, phase.resolution, phase.resolution, 2))
+    y = x.mean((1, 2, 3), keepdims=True)[:, 0, 0]
+    data = tf.data.Dataset.from_tensor_slices((x.astype("f4"), y.astype("f4")))
+    return data.batch(phase.batch_size).skip(step)
+
+
+def _model(optimizer, policy="float32"):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((None, None, 2))
+    x = keras.layers.Conv2D(4, 3, dtype=policy)(inputs)
+    x = BatchNormalization(dtype=policy)(x)
+    x = keras.layers.GlobalAveragePooling2D(dtype=policy)(x)
+    outputs = keras.layers.Dense(1, dtype="float32")(x)
+    model = keras.Model(inputs, outputs)
+    model.dtype_policy = policy
+    model.compile(optimizer, loss="mse", metrics=["mae"])
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+class _CrashError(Exception):
+    """In place of a kill."""
+
+
+class _Crash(keras.callbacks.Callback):
+    def __init__(self, epoch, step):
+        super().__init__()
+        self._at = epoch, step
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+        if (epoch, None) == self._at:
+            raise _CrashError
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self._epoch, batch) == self._at:
+            raise _CrashError
+
+
+def _train(folder, make_optimizer, policy="float32", crash=None, **options):
+    """Trains, or goes on, in a folder; returns the final state and the history."""
+    model = _model(make_optimizer(), policy)
+    start = latest(folder)
+    scheduler = ResolutionScheduler(parse_schedule(SCHEDULE), _data, _data)
+    plateau = ReduceLROnPlateau("val_loss", patience=1, min_delta=10.0)
+    average = WeightAverage(0.9)
+    # Every step is saved.
+    options = {"minutes": 0.0, **options}
+    checkpoints = Checkpoints(
+        folder, {"plateau": plateau, "average": average}, start, **options
+    )
+
+    def divided(epoch, learning_rate):
+        return learning_rate / 2 if epoch in (1, 2) else learning_rate
+
+    callbacks = [StopAtNonFinite(), plateau, average, checkpoints]
+    if not isinstance(model.optimizer.learning_rate, tf.Tensor):
+        callbacks.insert(1, keras.callbacks.LearningRateScheduler(divided))
+    else:
+        callbacks.remove(plateau)
+    if crash:
+        callbacks.insert(0, _Crash(*crash))
+    scheduler.fit(
+        model,
+        callbacks,
+        verbose=0,
+        first_epoch=start.epoch if start else 0,
+        first_step=start.step if start else 0,
+    )
+    return capture(model), average.state(), checkpoints.history
+
+
+def _sgd():
+    return optimizers.SGD(0.1, momentum=0.9)
+
+
+def _adam():
+    return optimizers.Adam(0.01, gradient_accumulation_steps=2, global_clipnorm=1.0)
+
+
+def _cosine():
+    return optimizers.AdamW(optimizers.cosine_decay(0.01, 14), weight_decay=0.1)
+
+
+def _scaled():
+    # Far too high at the beginning, doubled every third step.
+    return keras.optimizers.LossScaleOptimizer(
+        optimizers.SGD(0.1, momentum=0.9), initial_scale=2.0**24, dynamic_growth_steps=3
+    )
+
+
+class GoesOnTest(RefusalTestCase, parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
+
+    def _run(self, name, *args, **options):
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        return _train(folder, *args, **options)
+
+    def assert_same(self, result, expected):
+        for a, b in zip(result[:2], expected[:2], strict=True):
+            self.assertEqual(list(a), list(b))
+            for name, array in b.items():
+                np.testing.assert_array_equal(a[name], array, err_msg=name)
+        self.assertEqual(result[2], expected[2])
+
+    @parameterized.named_parameters(
+        ("sgd", _sgd, "float32"),
+        ("accumulated", _adam, "float32"),
+        ("cosine", _cosine, "mixed_bfloat16"),
+        ("loss_scale", _scaled, "mixed_float16"),
+    )
+    def test_after_crashes(self, make_optimizer, policy):
+        expected = self._run("alone", make_optimizer, policy)
+        # In an epoch, at the start of a phase, after the last step of an epoch, at once
+        # after going on.
+        for crash in ((0, 1), (2, None), (2, 2), (3, 1), (3, 1)):
+            with self.assertRaises(_CrashError):
+                self._run("killed", make_optimizer, policy, crash)
+        self.assert_same(self._run("killed", make_optimizer, policy), expected)
+        with (self.folder / "killed" / "history.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual([int(row["epoch"]) for row in rows], [0, 1, 2, 3])
+        for name, values in expected[2].items():
+            self.assertEqual([float(row[name]) for row in rows], values)
+        self.assertEqual(
+            (self.folder / "killed" / "history.csv").read_bytes(),
+            (self.folder / "alone" / "history.csv").read_bytes(),
+        )
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,55 @@
+"""Files that are whole or not there."""
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+from unittest import mock
+
+import tensorflow as tf
+
+from keras_depthseg.files import replacing
+
+
+class ReplacingTest(tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
+        self.path = self.folder / "a.weights.h5"
+        self.path.write_text("good")
+
+    def _files(self):
+        return {path.name: path.read_text() for path in self.folder.iterdir()}
+
+    def test_replaces(self):
+        with replacing(self.path) as part:
+            part.write_text("better")
+            self.assertTrue(part.name.endswith(".weights.h5"))
+            self.assertEqual(self.path.read_text(), "good")
+        self.assertEqual(self._files(), {"a.weights.h5": "better"})
+
+    def test_is_on_the_disk_before_it_is_renamed(self):
+        calls = []
+        with (
+            mock.patch.object(os, "fsync", side_effect=lambda _: calls.append("sync")),
+            mock.patch.object(os, "replace", side_effect=lambda *_: calls.append("move")),
+            replacing(self.path) as part,
+        ):
+            part.write_text("better")
+        self.assertEqual(calls, ["sync", "move", "sync"])
+
+    def test_failures_leave_what_was_there(self):
+        for error in (OSError(errno.ENOSPC, "full"), KeyboardInterrupt(), ValueError()):
+            with self.assertRaises(type(error)), replacing(self.path) as part:
+                part.write_text("hal")
+                raise error
+            self.assertEqual(self._files(), {"a.weights.h5": "good"})
+
+    def test_nothing_written(self):
+        with self.assertRaises(FileNotFoundError), replacing(self.path):
+            pass
+        self.assertEqual(self._files(), {"a.weights.h5": "good"})
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,49 @@
+"""Signals that ask a training to stop."""
+
+import os
+import signal
+import threading
+
+import tensorflow as tf
+from absl.testing import parameterized
+
+from keras_depthseg.stopping import asked_to_stop
+
+
+class StoppingTest(tf.test.TestCase, parameterized.TestCase):
+    @parameterized.parameters(signal.SIGINT, signal.SIGTERM)
+    def test_first_is_noted_second_acts(self, number):
+        def handler(*_):
+            raise BrokenPipeError  # What stood there before.
+
+        self.addCleanup(signal.signal, number, signal.signal(number, handler))
+        with asked_to_stop() as should_stop:
+            self.assertFalse(should_stop())
+            os.kill(os.getpid(), number)
+            self.assertTrue(should_stop())
+            with self.assertRaises(BrokenPipeError):
+                os.kill(os.getpid(), number)
+        self.assertIs(signal.getsignal(number), handler)
+
+    def test_handlers_are_put_back(self):
+        before = signal.getsignal(signal.SIGINT)
+        with self.assertRaises(ValueError), asked_to_stop():
+            self.assertIsNot(signal.getsignal(signal.SIGINT), before)
+            raise ValueError
+        self.assertIs(signal.getsignal(signal.SIGINT), before)
+
+    def test_in_another_thread_nothing_is_noted(self):
+        seen = []
+
+        def work():
+            with asked_to_stop() as should_stop:
+                seen.append(should_stop())
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        self.assertEqual(seen, [False])
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,234 @@
+"""Speed of a training and its pictures, on a clock that the tests turn."""
+
+from unittest import mock
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from keras_depthseg import watching
+from keras_depthseg.watching import PredictionPictures, StepTimes, speed_summary
+
+
+class _Time:
+    """Stands in for the module `time`."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def perf_counter(self):
+        return self.now
+
+
+class _TimeTestCase(tf.test.TestCase, parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.time = _Time()
+        self.enter_context(mock.patch.object(watching, "time", self.time))
+
+
+class StepTimesTest(_TimeTestCase):
+    def setUp(self):
+        super().setUp()
+        self.waited = 5.0
+        self.batch_size = 8
+        self.callback = StepTimes(lambda: self.waited, lambda: self.batch_size)
+
+    def _epoch(self, steps, first=0, between=0.0):
+        """Logs of an epoch whose steps take and wait these seconds."""
+        self.callback.on_epoch_begin(0)
+        for step, (seconds, waited) in enumerate(steps, start=first):
+            self.callback.on_train_batch_begin(step)
+            self.time.now += seconds
+            self.waited += waited
+            self.callback.on_train_batch_end(step)
+            self.time.now += between
+            self.waited += between
+        logs = {"loss": 1.0}
+        self.callback.on_epoch_end(0, logs)
+        return logs
+
+    @parameterized.parameters(0, 7)
+    def test_all_but_the_first_step(self, first):
+        # Time between steps (callbacks, validation) is no part of them.
+        steps = [(30.0, 9.0), (0.1, 0.0), (0.3, 0.06)]
+        expected = {
+            "loss": 1.0,
+            "step_seconds": 0.2,
+            "images_per_second": 40.0,
+            "input_wait": 0.15,
+        }
+        for _ in range(2):
+            logs = self._epoch(steps, first, between=4.0)
+            self.assertEqual(logs, expected)
+            self.assertEqual({type(value) for value in logs.values()}, {float})
+
+    def test_the_only_step(self):
+        self.batch_size = 3
+        logs = self._epoch([(2.0, 0.5)])
+        self.assertEqual(logs["step_seconds"], 2.0)
+        self.assertEqual(logs["images_per_second"], 1.5)
+        self.assertEqual(logs["input_wait"], 0.25)
+
+    def test_wait_is_a_share(self):
+        logs = self._epoch([(1.0, 0.0), (0.1, 0.1 + 1e-6)])
+        self.assertEqual(logs["input_wait"], 1.0)
+
+    def test_no_steps_and_no_logs(self):
+        self.assertEqual(self._epoch([]), {"loss": 1.0})
+        self.callback.on_epoch_end(0)
+
+    @parameterized.parameters((1, 0.5), (2, 0.25))
+    def test_in_fit(self, steps_per_execution, expected):
+        self.callback = StepTimes(lambda: self.waited, lambda: 4)
+
+        class Work(keras.callbacks.Callback):
+            """Each call of the training function takes half a second."""
+
+            def on_train_batch_begin(_, batch, logs=None):  # noqa: N805
+                self.time.now += 0.5
+                self.waited += 0.25
+
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse", steps_per_execution=steps_per_execution)
+        x = np.ones((24, 1), "float32")
+        callbacks = [self.callback, Work()]
+        history = model.fit(x, x, 4, epochs=2, verbose=0, callbacks=callbacks).history
+        self.assertEqual(history["step_seconds"], [expected] * 2)
+        self.assertEqual(history["images_per_second"], [4 / expected] * 2)
+        self.assertEqual(history["input_wait"], [0.5] * 2)
+
+
+class SpeedSummaryTest(tf.test.TestCase):
+    def test_a_line_a_phase(self):
+        history = {
+            "resolution": [96, 96, 160, 96],
+            "step_seconds": [0.1, 0.3, 0.5, 0.25],
+            "images_per_second": [160.0, 53.3333, 32.0, 64.0],
+            "input_wait": [0.0, 0.04, 0.1, 0.11],
+            "loss": [4, 3, 2, 1],
+        }
+        lines = speed_summary(history).splitlines()
+        self.assertEqual(
+            lines[:2],
+            [
+                # (16 + 16) / 0.4 images a second; 0.012 of 0.4 s waiting.
+                "96 px: 80.0 images/s, 200 ms a step, 3.0 % of it waiting for input: "
+                "limited by computing",
+                "160 px: 32.0 images/s, 500 ms a step, 10.0 % of it waiting for input: "
+                "limited by computing",
+            ],
+        )
+        self.assertLen(lines, 3)
+        self.assertStartsWith(lines[2], "96 px: 64.0 images/s, 250 ms a step, 11.0 % of")
+        self.assertIn("limited by input", lines[2])
+        self.assertIn("--augment none", lines[2])
+
+    def test_no_epochs(self):
+        names = ("resolution", "step_seconds", "images_per_second", "input_wait")
+        self.assertEqual(speed_summary({name: [] for name in names}), "")
+
+
+def _model():
+    inputs = keras.Input((None, None, 1))
+    x = keras.layers.GlobalAveragePooling2D()(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(1)(x))
+    model.compile(keras.optimizers.SGD(0.5), loss="mse")
+    return model
+
+
+class PredictionPicturesTest(_TimeTestCase):
+    def setUp(self):
+        super().setUp()
+        self.resolution = 32
+        self.read_seconds = self.draw_seconds = 0.0
+        self.asked, self.published = [], []
+        self.model = _model()
+
+    def _pictures(self, last=None, **options):
+        def samples(resolution):
+            self.asked.append(resolution)
+            self.time.now += self.read_seconds
+            return np.ones((2, resolution, resolution, 1)), {"y": resolution}
+
+        def draw(inputs, labels, predictions):
+            self.time.now += self.draw_seconds
+            self.assertEqual(inputs.shape[1], labels["y"])
+            self.assertEqual(predictions.shape, (2, 1))
+            return predictions[0, 0]
+
+        pictures = PredictionPictures(
+            samples,
+            draw=draw,
+            publish=lambda epoch, picture: self.published.append((epoch, picture)),
+            resolution=lambda: self.resolution,
+            is_last=lambda epoch: epoch == last,
+            **options,
+        )
+        pictures.set_model(self.model)
+        pictures.on_train_begin()
+        return pictures
+
+    def _epochs(self, pictures, epochs, seconds):
+        """Numbers of those of the epochs, each of so many seconds, that were drawn."""
+        self.published.clear()
+        for epoch in epochs:
+            self.time.now += seconds
+            pictures.on_epoch_end(epoch)
+        return [epoch for epoch, _ in self.published]
+
+    def test_free_ones_every_epoch(self):
+        pictures = self._pictures()
+        self.assertEqual(self._epochs(pictures, range(3), 1.0), [0, 1, 2])
+        self.resolution = 64
+        self.assertEqual(self._epochs(pictures, range(3, 5), 1.0), [3, 4])
+        self.resolution = 32
+        self.assertEqual(self._epochs(pictures, range(5, 6), 1.0), [5])
+        self.assertEqual(self.asked, [32, 64])
+
+    @parameterized.parameters((0.25, [0, 7, 11, 15, 19]), (0.5, [0, 3, 5, 7, 9, 11]))
+    def test_costs_no_more_than_its_share(self, max_share, expected):
+        # A picture is as long as an epoch: with n of them drawn and one to come, n + 1
+        # may be max_share of the epochs so far.
+        self.draw_seconds = 1.0
+        pictures = self._pictures(max_share=max_share)
+        drawn = self._epochs(pictures, range(expected[-1] + 1), 1.0)
+        self.assertEqual(drawn, expected)
+
+    def test_reading_samples_counts(self):
+        self.read_seconds = 3.0
+        self.draw_seconds = 1.0
+        pictures = self._pictures(max_share=0.5)
+        # The first took 4, and the next is expected to: half of 16 epochs. It takes 1, as
+        # those after it do.
+        drawn = self._epochs(pictures, range(19), 1.0)
+        self.assertEqual(drawn, [0, 15, 16, 17, 18])
+        # 8 have been spent. A new resolution is expected to cost 4 again: half of 24.
+        self.resolution = 64
+        self.assertEqual(self._epochs(pictures, range(19, 24), 1.0), [23])
+        self.assertEqual(self.asked, [32, 64])
+
+    def test_the_last_epoch_in_any_case(self):
+        self.draw_seconds = 100.0
+        pictures = self._pictures(last=4)
+        self.assertEqual(self._epochs(pictures, range(5), 1.0), [0, 4])
+        pictures.on_train_begin()
+        self.assertEqual(self._epochs(pictures, range(2), 1.0), [0])
+        self.model.stop_training = True
+        self.assertEqual(self._epochs(pictures, [2], 1.0), [2])
+
+    def test_predictions_are_those_of_the_moment(self):
+        pictures = self._pictures()
+        x = np.random.default_rng(0).uniform(size=(8, 32, 32, 1)).astype("float32")
+        y = x.mean((1, 2))
+        self.model.fit(x, y, epochs=2, callbacks=[pictures], verbose=0)
+        drawn = [picture for _, picture in self.published]
+        self.assertLen(drawn, 2)
+        self.assertNotEqual(drawn[0], drawn[1])
+        last = self.model.predict_on_batch(np.ones((1, 32, 32, 1)))[0, 0]
+        self.assertNear(drawn[1], last, 1e-6)
+
+
+if __name__ == "__main__":
+    tf.test.main()
