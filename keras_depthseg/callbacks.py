@@ -24,7 +24,7 @@ class ResolutionScheduler(keras.callbacks.Callback):
     ...     parse_schedule("96:3,160:5,224:3"),
     ...     train=lambda phase, epoch, step: make_pipeline(
     ...         data, "train", resolution=phase.resolution,
-    ...         batch_size=phase.batch_size, shuffle=True, seed=epoch, skip=step),
+    ...         batch_size=phase.batch_size, shuffle=True, epoch=epoch, skip=step),
     ... )
     >>> history = scheduler.fit(model, callbacks=[keras.callbacks.ReduceLROnPlateau()])
 
@@ -108,6 +108,8 @@ class ResolutionScheduler(keras.callbacks.Callback):
             if of_epoch[epoch] != number:
                 number = of_epoch[epoch]
                 self._phase = self.phases[number]
+                if epoch == first_epoch:
+                    _build_metrics(model, self._train(self._phase, epoch, step))
                 validation = self._validation and self._validation(self._phase)
                 # Traced afresh for each phase: a function that has seen two resolutions
                 # is made for any, and rounds otherwise than one that has seen one. A
@@ -115,8 +117,6 @@ class ResolutionScheduler(keras.callbacks.Callback):
                 model.make_train_function(force=True)
                 model.make_test_function(force=True)
             train = self._train(self._phase, epoch, step)
-            if step:
-                _build_metrics(model, train)
             callback_list.first_step = step
             callback_list.is_last_epoch = epoch == len(of_epoch) - 1
             callback_list.set_params(
@@ -181,12 +181,12 @@ class _OneRun(keras.callbacks.CallbackList):
 
 
 def _build_metrics(model: keras.Model, batches) -> None:
-    # Keras makes the variables of metrics in the first step. In the middle of an epoch
-    # they must be there before, to hold what earlier steps have added up.
-    x, y = next(iter(batches))
-    y_pred = model(x, training=False)
-    model.compute_loss(x, y, y_pred)
-    model.compute_metrics(x, y, y_pred)
+    # Keras makes the variables of metrics in the first step, or on JAX from a batch that
+    # it takes before. In the middle of an epoch they must be there earlier, to hold what
+    # the steps before have added up; and a pass over shuffled data is another one once a
+    # batch has been taken. Hence batches of their own. Nothing is computed: on JAX
+    # calling the model took 19 s.
+    model._symbolic_build(data_batch=next(iter(batches)))
 
 
 def _forget_earlier_start(model: keras.Model, start: int) -> None:

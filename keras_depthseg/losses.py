@@ -4,7 +4,8 @@ Every loss takes `y_true` in [0, 1] and `y_pred`, both (B, H, W, 1). `y_pred` ho
 unless `from_logits=False`. Shapes must be equal: nothing is broadcast.
 
 The original pools the pixels of the whole batch, so RMSE, Dice and BCE give one number a
-batch, not one an image; sample weights have no meaning for them.
+batch, not one an image; sample weights have no meaning for them. On several devices the
+batch is that of all of them together.
 
 >>> model.compile("sgd", **losses.combination("rmse_bce_dice"))
 """
@@ -17,6 +18,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_depthseg.layers import mean_over_replicas, replicas, sum_over_replicas
 from keras_depthseg.shapes import same_shape
 
 # Standard values of Wang et al. 2004, https://doi.org/10.1109/TIP.2003.819861.
@@ -43,7 +45,7 @@ def rmse(y_true, y_pred, from_logits: bool = True):
         A scalar in [0.001, 1.001).
     """
     y_true, probability = _inputs(y_true, y_pred, from_logits)
-    return ops.sqrt(ops.mean(ops.square(y_true - probability)) + 1e-6)
+    return ops.sqrt(mean_over_replicas(ops.square(y_true - probability)) + 1e-6)
 
 
 def bce(y_true, y_pred, from_logits: bool = True):
@@ -60,7 +62,9 @@ def bce(y_true, y_pred, from_logits: bool = True):
         A scalar, at least 0.
     """
     y_true, y_pred = same_shape(y_true, y_pred)
-    return ops.mean(ops.binary_crossentropy(y_true, y_pred, from_logits=from_logits))
+    return mean_over_replicas(
+        ops.binary_crossentropy(y_true, y_pred, from_logits=from_logits)
+    )
 
 
 def dice(y_true, y_pred, from_logits: bool = True):
@@ -80,8 +84,10 @@ def dice(y_true, y_pred, from_logits: bool = True):
         A scalar in [0, 1).
     """
     y_true, probability = _inputs(y_true, y_pred, from_logits)
-    overlap = ops.sum(y_true * probability)
-    return 1.0 - (2.0 * overlap + 1.0) / (ops.sum(y_true) + ops.sum(probability) + 1.0)
+    overlap, true, predicted = sum_over_replicas(
+        [ops.sum(y_true * probability), ops.sum(y_true), ops.sum(probability)]
+    )
+    return 1.0 - (2.0 * overlap + 1.0) / (true + predicted + 1.0)
 
 
 def bce_dice(y_true, y_pred, from_logits: bool = True):
@@ -201,7 +207,12 @@ class _LossOfFunction(keras.losses.Loss):
         self.from_logits = from_logits
 
     def call(self, y_true, y_pred):
-        return type(self).function(y_true, y_pred, from_logits=self.from_logits)
+        loss = type(self).function(y_true, y_pred, from_logits=self.from_logits)
+        if replicas() > 1:
+            # Keras adds up the gradients of the replicas. It divides their losses by the
+            # number of replicas first, but not scalars, and does not look at sizes.
+            loss = ops.reshape(mean_over_replicas(loss), (1,))
+        return loss
 
     def get_config(self):
         return {

@@ -6,6 +6,8 @@ import keras
 from keras import ops
 from keras.optimizers import schedules
 
+from keras_depthseg.layers import replicas, sum_over_replicas
+
 # Share of the steps over which the learning rate of a cosine schedule rises from 0, and
 # what is left of it at the end.
 WARMUP = 0.05
@@ -22,18 +24,28 @@ class _CountsNonFinite:
 
     def build(self, variables):
         super().build(variables)
-        self.non_finite_steps = self.add_variable((), dtype="int", name="non_finite")
+        self.non_finite_steps = self.add_variable(
+            (), dtype="int", name="non_finite", aggregation="only_first_replica"
+        )
 
     def apply(self, grads, trainable_variables=None):
         grads = list(grads)
         if not self.built:
             self.build(list(trainable_variables))
         sums = [ops.sum(ops.cast(gradient, "float32")) for gradient in grads]
-        finite = ops.all(ops.isfinite(ops.stack(sums)))
+        finite = ops.all(ops.isfinite(ops.stack(sum_over_replicas(sums))))
         self.non_finite_steps.assign_add(
             ops.cast(ops.logical_not(finite), self.non_finite_steps.dtype)
         )
         return super().apply(grads, trainable_variables)
+
+    def _clip_gradients(self, grads):
+        clips = self.clipnorm or self.global_clipnorm or self.clipvalue
+        if replicas() == 1 or not clips:
+            return super()._clip_gradients(grads)
+        # Keras would clip the share of each replica, and then add them up.
+        clipped = super()._clip_gradients(sum_over_replicas(grads))
+        return [gradient / replicas() for gradient in clipped]
 
 
 @keras.saving.register_keras_serializable(package="keras_depthseg")

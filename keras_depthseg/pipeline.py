@@ -40,6 +40,7 @@ def make_pipeline(
     augment: str = "none",
     shuffle: bool = False,
     seed: int = 0,
+    epoch: int | None = None,
     shard: tuple[int, int] = (0, 1),
     skip: int = 0,
 ) -> tf.data.Dataset:
@@ -57,6 +58,8 @@ def make_pipeline(
         augment: colour changes of `bg` and `fg_bg`: `"none"` or `"original"`.
         shuffle: another order every pass, the same passes for the same seed.
         seed: of the order and the colour changes.
+        epoch: number of the pass, from 0: its order and colour changes, however often the
+            data set is iterated; without it every iteration is another pass.
         shard: `(index, count)`: the index-th of `count` parts that together are the
             split, for one of several readers. Parts differ by one sample at most.
         skip: batches left out at the beginning of each pass, without decoding them.
@@ -77,6 +80,7 @@ def make_pipeline(
         augment=augment,
         shuffle=shuffle,
         seed=seed,
+        epoch=epoch,
         shard=shard,
         skip=skip,
     )
@@ -101,6 +105,7 @@ def sample_batches(
     augment: str = "none",
     shuffle: bool = False,
     seed: int = 0,
+    epoch: int | None = None,
     shard: tuple[int, int] = (0, 1),
     skip: int = 0,
 ) -> tf.data.Dataset:
@@ -111,19 +116,21 @@ def sample_batches(
     """
     records = data if isinstance(data, Records) else open_records(data)
     require_depth(records)
-    samples, size = _read(records, split, shuffle, seed, shard)
+    passes_differ = epoch is None
+    if epoch is not None:
+        seed = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+    order = {"seed": seed, "reshuffle_each_iteration": passes_differ}
+    samples, size = _read(records, split, order if shuffle else None, shard)
     if shuffle:
         whole = records.builder.info.splits[split]
         affordable = SHUFFLE_BUFFER_BYTES * whole.num_examples // whole.num_bytes
-        samples = samples.shuffle(
-            max(1, min(size, affordable)), seed=seed, reshuffle_each_iteration=True
-        )
+        samples = samples.shuffle(max(1, min(size, affordable)), **order)
     # Decoding comes after shuffling (encoded samples are a tenth the size) and works on
     # whole batches: one call into Python a batch, which OpenCV spends outside the
     # interpreter lock.
     read_images = _BatchReader(resolution, make_augmentation(augment))
     # Draws differ from batch to batch and from pass to pass, whatever the timing.
-    draws = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
+    draws = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=passes_differ)
 
     spec = records.builder.info.features.tf_example_spec
 
@@ -152,7 +159,7 @@ def sample_batches(
     return batches.apply(tf.data.experimental.assert_cardinality(count))
 
 
-def _read(records: Records, split: str, shuffle: bool, seed: int, shard):
+def _read(records: Records, split: str, order: dict | None, shard):
     """Serialized samples of a part of a split, and their number."""
     if not records.size(split):
         available = [name for name in records.builder.info.splits if records.size(name)]
@@ -180,8 +187,8 @@ def _read(records: Records, split: str, shuffle: bool, seed: int, shard):
             "take": np.array([file.take for file in files], np.int64),
         }
     )
-    if shuffle:
-        shards = shards.shuffle(len(files), seed=seed, reshuffle_each_iteration=True)
+    if order is not None:
+        shards = shards.shuffle(len(files), **order)
     serialized = shards.interleave(
         lambda file: (
             tf.data.TFRecordDataset(file["path"]).skip(file["skip"]).take(file["take"])

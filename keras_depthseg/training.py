@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 from PIL import Image
 
@@ -186,7 +185,8 @@ def _order(config: RunConfig, phase: Phase, epoch: int, step: int) -> dict:
         "batch_size": phase.batch_size,
         "augment": config.recipe.augment,
         "shuffle": True,
-        "seed": int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0]),
+        "seed": config.seed,
+        "epoch": epoch,
         "skip": step,
     }
 

@@ -52,7 +52,7 @@ def _fields(batches):
 
 class SkipTest(TinyDataTestCase):
     def test_is_the_rest_of_the_pass(self):
-        options = {"resolution": 32, "batch_size": 5, "shuffle": True, "seed": 4}
+        options = {"resolution": 32, "batch_size": 5, "shuffle": True, "epoch": 4}
         options["augment"] = "original"
         whole = list(sample_batches(self.records, **options).as_numpy_iterator())
         for skip in (0, 1, len(whole) - 1, len(whole)):
@@ -63,6 +63,20 @@ class SkipTest(TinyDataTestCase):
             for batch, expected in zip(rest, whole[skip:], strict=True):
                 for name, value in expected.items():
                     np.testing.assert_array_equal(batch[name], value)
+
+    def test_an_epoch_is_the_same_pass_again_and_again(self):
+        options = {"resolution": 32, "batch_size": 5, "shuffle": True}
+        options["augment"] = "original"
+        passes = []
+        for epoch in (0, 1, None):
+            batches = sample_batches(self.records, epoch=epoch, **options)
+            passes.append([_fields(batches), _fields(batches)])
+        for first, second in passes[:2]:
+            for name, value in first.items():
+                np.testing.assert_array_equal(second[name], value)
+        (a, _), (b, _), (c, d) = passes
+        for one, other in ((a, b), (c, d), (a, c)):
+            self.assertNotEqual(list(one["sample_id"]), list(other["sample_id"]))
 
     def test_decodes_nothing_of_what_it_skips(self):
         with mock.patch.object(pipeline, "_BatchReader") as reader:
@@ -87,7 +101,7 @@ class EverySampleOnceTest(TinyDataTestCase):
                 resolution=phase.resolution,
                 batch_size=phase.batch_size,
                 shuffle=True,
-                seed=epoch,
+                epoch=epoch,
                 skip=step,
             ),
         ).fit(_Recorder(), callbacks=[ends], verbose=0)

@@ -142,8 +142,8 @@ class KilledTest(ResumeTestCase):
         for kill in range(self.KILLS):
             process = self.start(*((*arguments,) if kill == 0 else ("--resume",)))
             before = latest(self.run_dir) if kill else None
-            # Phases begin with epochs 3 and 6: the first two kills come there.
-            boundary = {3: 3, 6: 6}.get(kill)
+            # Phases begin with epochs 3 and 6: the kills come there.
+            boundary = {2: 3, 6: 6}.get(kill)
             seen = {path.name for path in self.positions()}
             news = rng.randint(1, 5)
 
