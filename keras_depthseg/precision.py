@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import keras
 import tensorflow as tf
 
 from keras_depthseg.errors import UserError
@@ -44,8 +45,14 @@ def check_xla(policy: str) -> None:
     """Looks whether XLA compiles a training step of this dtype policy here.
 
     Raises:
-        UserError: if it does not.
+        UserError: if it does not, or without being told.
     """
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise UserError(
+            f"--xla is for Keras's TensorFlow backend: received with {backend}, which "
+            "compiles in its own way; leave --xla out."
+        )
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     if policy != "float32" and not on_gpu:
         raise UserError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import platform
 import shlex
@@ -193,7 +194,15 @@ def _order(config: RunConfig, phase: Phase, epoch: int, step: int) -> dict:
 
 def _check_goes_on(config: RunConfig, run_dir: str | Path, records: Records) -> None:
     config.require_same(run_dir)
-    samples = json.loads((Path(run_dir) / CONFIG).read_text()).get("samples")
+    about = json.loads((Path(run_dir) / CONFIG).read_text())
+    backend = about.get("versions", {}).get("backend")
+    if backend != keras.backend.backend():
+        raise UserError(
+            f"{run_dir}: this run was told otherwise: received Keras backend "
+            f"{keras.backend.backend()}, it has {backend}; set KERAS_BACKEND={backend} "
+            "to go on, or choose another --run-dir."
+        )
+    samples = about.get("samples")
     if samples != _samples(records):
         raise UserError(
             f"{config.data}: this data set has changed since the run began: received "
@@ -210,6 +219,7 @@ def _samples(records: Records) -> dict[str, int]:
 
 
 def _write_config(config: RunConfig, run_dir: Path, records: Records, model) -> None:
+    backend = keras.backend.backend()
     config.save(
         run_dir,
         samples=_samples(records),
@@ -220,7 +230,8 @@ def _write_config(config: RunConfig, run_dir: Path, records: Records, model) -> 
             "python": platform.python_version(),
             "keras": keras.__version__,
             "tensorflow": tf.__version__,
-            "backend": keras.backend.backend(),
+            backend: importlib.import_module(backend).__version__,
+            "backend": backend,
         },
     )
 
@@ -299,7 +310,11 @@ def _fit(
                 first_epoch=start.epoch if start else 0,
                 first_step=start.step if start else 0,
             )
+        except UserError:
+            print()  # Ends the line of the progress bar.
+            raise
         except NonFiniteError as error:
+            print()
             raise _non_finite(error, config, run_dir, records, scheduler) from error
         except TrainingInterruptedError:
             print(
@@ -411,7 +426,9 @@ def _finish(
         run_dir / "predictions.png", inputs, labels, model.predict_on_batch(inputs)
     )
     scores = {
-        split: evaluate(model, _plain_pipeline(records, split, phase))
+        split: evaluate(
+            model, _plain_pipeline(records, split, phase).as_numpy_iterator()
+        )
         for split in SPLITS
         if split != "train" and records.size(split)
     }

@@ -1,8 +1,10 @@
 """A training that was stopped goes on as if it had not been."""
 
 import csv
+import errno
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import keras
 import numpy as np
@@ -15,7 +17,11 @@ from keras_depthseg.callbacks import (
     ResolutionScheduler,
     StopAtNonFinite,
 )
-from keras_depthseg.checkpoints import Checkpoints, latest
+from keras_depthseg.checkpoints import (
+    Checkpoints,
+    TrainingInterruptedError,
+    latest,
+)
 from keras_depthseg.layers import BatchNormalization
 from keras_depthseg.model_state import capture
 from keras_depthseg.schedule import parse_schedule
@@ -148,7 +154,7 @@ class GoesOnTest(RefusalTestCase, parameterized.TestCase):
         expected = self._run("alone", make_optimizer, policy)
         # In an epoch, at the start of a phase, after the last step of an epoch, at once
         # after going on.
-        for crash in ((0, 1), (2, None), (2, 2), (3, 1), (3, 1)):
+        for crash in ((0, 1), (2, None), (3, 1), (3, 1)):
             with self.assertRaises(_CrashError):
                 self._run("killed", make_optimizer, policy, crash)
         self.assert_same(self._run("killed", make_optimizer, policy), expected)
@@ -161,6 +167,84 @@ class GoesOnTest(RefusalTestCase, parameterized.TestCase):
             (self.folder / "killed" / "history.csv").read_bytes(),
             (self.folder / "alone" / "history.csv").read_bytes(),
         )
+
+    def test_goes_on_at_the_end_of_all(self):
+        # Killed after the last epoch: nothing is left to train.
+        expected = self._run("one", _sgd)
+        start = latest(self.folder / "one")
+        self.assertEqual((start.epoch, start.step), (4, 0))
+        model = _model(_sgd())
+        start.restore_model(model)
+        for name, array in expected[0].items():
+            if name.startswith(("model/", "optimizer/")):
+                np.testing.assert_array_equal(capture(model)[name], array)
+
+
+class FilesTest(RefusalTestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
+
+    def _files(self, folder):
+        return sorted(path.name for path in (self.folder / folder).iterdir())
+
+    def test_keeps_the_last_and_the_best(self):
+        with mock.patch("keras_depthseg.checkpoints.BEST", "val_loss"):
+            *_, history = _train(self.folder, _sgd, keep=1)
+        best = int(np.argmax(history["val_loss"]))
+        self.assertNotEqual(best, 3)
+        self.assertEqual(
+            self._files("checkpoints"),
+            [f"epoch-00{n}.weights.h5" for n in (best + 1, 4)],
+        )
+        # The first step's is 0; two are kept of all 14 steps.
+        self.assertEqual(
+            self._files("resume"), ["position-000012.npz", "position-000013.npz"]
+        )
+
+    def test_full_disk(self):
+        def savez(path, **arrays):
+            Path(path).write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def save_weights(model, path):
+            savez(path)
+
+        with self.assertRaises(_CrashError):
+            _train(self.folder, _sgd, crash=(0, 2))
+        kept = self._files("resume")
+        for patch in (
+            mock.patch.object(np, "savez", savez),
+            mock.patch.object(keras.Model, "save_weights", save_weights),
+        ):
+            with patch:
+                self.assert_refused(
+                    lambda: _train(self.folder, _sgd),
+                    *(self.folder, "No space left on device", "--resume"),
+                )
+        self.assertEqual(self._files("resume")[:1], kept[1:])
+        self.assertEqual(self._files("checkpoints"), [])
+        _train(self.folder, _sgd)
+
+    def test_asked_to_stop(self):
+        for when, at in ((2, (0, 2)), (4, (1, 0)), (5, (1, 1))):
+            asked = iter(range(99))
+            folder = self.folder / str(when)
+            folder.mkdir()
+            with self.assertRaises(TrainingInterruptedError):
+                _train(
+                    *(folder, _sgd),
+                    minutes=9.0,
+                    should_stop=lambda asked=asked, when=when: next(asked) + 1 >= when,
+                )
+            start = latest(folder)
+            self.assertEqual((start.epoch, start.step), at)
+
+    def test_state_of_another_model(self):
+        with self.assertRaises(_CrashError):
+            _train(self.folder, _sgd, crash=(0, 2))
+        with self.assertRaisesRegex(ValueError, "another model or optimizer"):
+            latest(self.folder).restore_model(_model(_adam()))
 
 
 if __name__ == "__main__":
