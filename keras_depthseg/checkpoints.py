@@ -9,7 +9,6 @@ Two kinds of files, each whole or not there:
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import dataclasses
 import io
@@ -17,7 +16,7 @@ import json
 import math
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -27,6 +26,7 @@ import numpy as np
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import replacing
 from keras_depthseg.model_state import capture, restore
+from keras_depthseg.run_folder import writing_to
 
 WEIGHTS = "checkpoints"
 RESUME = "resume"
@@ -206,10 +206,10 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.rows.append({"epoch": epoch, **_plain(logs or {})})
-        with _told(self._run_dir), replacing(self._weights_path(epoch)) as part:
+        with writing_to(self._run_dir), replacing(self._weights_path(epoch)) as part:
             self.model.save_weights(part)
         self._save(epoch + 1, 0)
-        with _told(self._run_dir):
+        with writing_to(self._run_dir):
             self._write_history()
         self._forget_weights()
         if self._should_stop():
@@ -224,7 +224,7 @@ class Checkpoints(keras.callbacks.Callback):
         # Numbered in order of time, whatever the steps of an epoch.
         kept = sorted(folder.glob("position-*.npz"))
         number = 1 + int(kept[-1].stem.split("-")[1]) if kept else 0
-        with _told(self._run_dir):
+        with writing_to(self._run_dir):
             position = Position(epoch, step, tuple(self.rows), arrays)
             position.save(folder / f"position-{number:06d}.npz")
         for path in kept[: -(_KEPT_STATES - 1)]:
@@ -252,15 +252,3 @@ class Checkpoints(keras.callbacks.Callback):
 
 def _plain(logs: Mapping[str, float]) -> dict[str, float]:
     return {k: v if isinstance(v, int) else float(v) for k, v in logs.items()}
-
-
-@contextlib.contextmanager
-def _told(run_dir: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, RuntimeError) as error:  # HDF5 has the latter, too.
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise UserError(
-            f"{run_dir}: a checkpoint cannot be written ({reason}); those before it are "
-            "whole: free some space and go on with --resume."
-        ) from error

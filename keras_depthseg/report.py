@@ -29,6 +29,7 @@ from keras_depthseg.report_curves import (
     values_of,
 )
 
+REPORT = "report.html"
 _TEMPLATE = "report.html.jinja"
 # Above this share of a step spent waiting, faster input would make training faster.
 _INPUT_LIMIT = 0.1
@@ -68,7 +69,7 @@ def write_report(run_dir: str | Path) -> Path:
             written.
     """
     run_dir = Path(run_dir)
-    path = run_dir / "report.html"
+    path = run_dir / REPORT
     content = _render(run_dir)
     try:
         with replacing(path) as part:

@@ -57,6 +57,23 @@ def at_work_in(run_dir: str | Path) -> Iterator[Path]:
         lock.release()
 
 
+@contextlib.contextmanager
+def writing_to(run_dir: str | Path) -> Iterator[None]:
+    """Tells in a line that a file could not be written.
+
+    Raises:
+        UserError: in place of an `OSError`, or of the `RuntimeError` that HDF5 makes.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise UserError(
+            f"{run_dir}: a file cannot be written ({reason}); those before it are whole: "
+            "free some space and go on with --resume."
+        ) from error
+
+
 def _unusable(run_dir: str | Path, error: OSError) -> UserError:
     return UserError(
         f"{run_dir}: cannot be made a run folder ({error.strerror}); choose another "

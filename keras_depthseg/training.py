@@ -47,9 +47,9 @@ from keras_depthseg.model import ORIGINAL_STATISTICS, DSResNet
 from keras_depthseg.pipeline import make_pipeline, sample_batches
 from keras_depthseg.precision import check_xla, resolve_precision
 from keras_depthseg.recipes import Recipe
-from keras_depthseg.report import write_report
+from keras_depthseg.report import REPORT, write_report
 from keras_depthseg.run_config import CONFIG, RunConfig
-from keras_depthseg.run_folder import at_work_in, check_run_dir
+from keras_depthseg.run_folder import at_work_in, check_run_dir, writing_to
 from keras_depthseg.schedule import Phase, format_schedule
 from keras_depthseg.stopping import asked_to_stop
 from keras_depthseg.watching import PredictionPictures, StepTimes, speed_summary
@@ -111,7 +111,8 @@ def train(config: RunConfig, run_dir: str | Path, *, resume: bool = False) -> Ru
             start = latest(run_dir)
         model = make_model(config, records)
         if not resume:
-            _write_config(config, run_dir, records, model)
+            with writing_to(run_dir):
+                _write_config(config, run_dir, records, model)
         print(
             f"Data: {config.data} ("
             + ", ".join(f"{name} {records.size(name)}" for name in SPLITS)
@@ -208,7 +209,7 @@ def _check_goes_on(config: RunConfig, run_dir: str | Path, records: Records) -> 
             f"{config.data}: this data set has changed since the run began: received "
             f"{_samples(records)}, it had {samples}; start a new run."
         )
-    if (Path(run_dir) / SCORES).exists():
+    if (Path(run_dir) / REPORT).exists():  # It is written last.
         raise UserError(
             f"{run_dir}: this run is finished; start a new one with another --run-dir."
         )
@@ -266,8 +267,9 @@ def find_learning_rate(
             print(f"Learning rates {lr_range} at {phase.resolution} px:")
             batches = training_batches(config, records, phase, epoch=0)
             curves.append(lr_range_test(model, batches, lr_range, verbose=1))
-        write_lr_range_csv(run_dir / "lr_range.csv", curves)
-        figures.save_lr_range_curves(run_dir / "lr_range.png", curves)
+            with writing_to(run_dir):
+                write_lr_range_csv(run_dir / "lr_range.csv", curves)
+                figures.save_lr_range_curves(run_dir / "lr_range.png", curves)
     print(f"\n{lr_range_table(curves)}\n\nCurves: {run_dir / 'lr_range.png'}")
     return curves
 
@@ -418,24 +420,24 @@ def _finish(
     phase: Phase,
     history: dict[str, list[float]],
 ) -> RunResult:
-    with replacing(run_dir / "model.keras") as part:
-        model.save(part)
-    figures.save_curves(run_dir / "curves.png", history, CURVES)
     inputs, labels = _pictured_samples(records, phase.resolution)
-    figures.save_prediction_figure(
-        run_dir / "predictions.png", inputs, labels, model.predict_on_batch(inputs)
-    )
-    scores = {
-        split: evaluate(
-            model, _plain_pipeline(records, split, phase).as_numpy_iterator()
+    predictions = model.predict_on_batch(inputs)
+    with writing_to(run_dir):
+        with replacing(run_dir / "model.keras") as part:
+            model.save(part)
+        figures.save_curves(run_dir / "curves.png", history, CURVES)
+        figures.save_prediction_figure(
+            run_dir / "predictions.png", inputs, labels, predictions
         )
+    scores = {
+        split: evaluate(model, _plain_pipeline(records, split, phase).as_numpy_iterator())
         for split in SPLITS
         if split != "train" and records.size(split)
     }
     print(f"\nSpeed:\n{speed_summary(history)}")
     if scores:
         print(f"\nScores at {phase.resolution} px:\n{score_table(scores)}")
-    with replacing(run_dir / SCORES) as part:
+    with writing_to(run_dir), replacing(run_dir / SCORES) as part:
         content = {"resolution": phase.resolution, "scores": scores}
         part.write_text(json.dumps(content, indent=2) + "\n")
     write_report(run_dir)
