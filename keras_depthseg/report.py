@@ -15,12 +15,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from PIL import Image
 
 from keras_depthseg.errors import UserError
-from keras_depthseg.files import replacing
+from keras_depthseg.html_page import write_page
 from keras_depthseg.report_curves import (
     History,
     column_title,
@@ -30,7 +29,7 @@ from keras_depthseg.report_curves import (
 )
 
 REPORT = "report.html"
-_TEMPLATE = "report.html.jinja"
+_TEMPLATE = Path(__file__).with_name("report.html.jinja")
 # Above this share of a step spent waiting, faster input would make training faster.
 _INPUT_LIMIT = 0.1
 _EPOCH_PICTURES = 4
@@ -70,36 +69,19 @@ def write_report(run_dir: str | Path) -> Path:
     """
     run_dir = Path(run_dir)
     path = run_dir / REPORT
-    content = _render(run_dir)
-    try:
-        with replacing(path) as part:
-            # Names of files may hold bytes that are no text.
-            part.write_text(content, encoding="utf-8", errors="replace", newline="\n")
-    except OSError as error:
-        raise UserError(
-            f"{path}: the page cannot be written there ({error.strerror}); free some "
-            "space, or make the folder writable."
-        ) from error
+    write_page(path, _TEMPLATE, _values(run_dir))
     return path
 
 
-def _render(run_dir: Path) -> str:
+def _values(run_dir: Path) -> dict[str, Any]:
     config = _read_config(run_dir)
     history = _read_history(run_dir / "history.csv")
     scores = _read_scores(run_dir / "scores.json")
     final, pictures = _pictures(run_dir)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     command = [str(word) for word in config["command"]]
     if command and command[0].endswith(".py"):
         command.insert(0, "python")
-    return environment.get_template(_TEMPLATE).render(
+    return dict(
         name=Path(os.path.abspath(run_dir)).name,
         facts=_facts(config),
         epochs=epoch_count(history),

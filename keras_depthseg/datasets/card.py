@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from keras_depthseg import __version__
@@ -26,8 +24,9 @@ from keras_depthseg.datasets.records import SPLITS
 from keras_depthseg.datasets.sample_checks import cutout, decode
 from keras_depthseg.datasets.stored_records import DataSet, Sample
 from keras_depthseg.errors import UserError
+from keras_depthseg.html_page import write_page
 
-_TEMPLATE = "card.html.jinja"
+_TEMPLATE = Path(__file__).with_name("card.html.jinja")
 _PICTURE_SIDE = 160
 # Pairs that are shown; all of them are counted.
 _PAIRS = 24
@@ -62,32 +61,14 @@ def write_card(data_dir: str | Path, path: str | Path, seed: int = 0) -> None:
             f"{path}: there is no folder {path.parent} to write the page into; make it, "
             "or give another path."
         )
-    content = _render(data_set, collect(data_set, seed), seed)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(content, encoding="utf-8", newline="\n")
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UserError(
-            f"{path}: the page cannot be written there ({error.strerror}); free some "
-            "space or give another path."
-        ) from error
+    write_page(path, _TEMPLATE, _values(data_set, collect(data_set, seed), seed))
 
 
-def _render(data_set: DataSet, collected: Collected, seed: int) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+def _values(data_set: DataSet, collected: Collected, seed: int) -> dict[str, Any]:
     pictures = _Pictures(data_set)
     metadata = data_set.metadata
     licences = {"bg": "backgrounds", "fg": "cutouts"}
-    return environment.get_template(_TEMPLATE).render(
+    return dict(
         name=data_set.name,
         version=__version__,
         seed=seed,
