@@ -108,15 +108,14 @@ class ResolutionScheduler(keras.callbacks.Callback):
             if of_epoch[epoch] != number:
                 number = of_epoch[epoch]
                 self._phase = self.phases[number]
-                if epoch == first_epoch:
-                    _build_metrics(model, self._train(self._phase, epoch, step))
                 validation = self._validation and self._validation(self._phase)
                 # Traced afresh for each phase: a function that has seen two resolutions
                 # is made for any, and rounds otherwise than one that has seen one. A
                 # resumed run has seen the last one only.
-                model.make_train_function(force=True)
-                model.make_test_function(force=True)
+                model.train_function = model.test_function = None
             train = self._train(self._phase, epoch, step)
+            if epoch == first_epoch:
+                _build_metrics(model, train)
             callback_list.first_step = step
             callback_list.is_last_epoch = epoch == len(of_epoch) - 1
             callback_list.set_params(
@@ -181,11 +180,9 @@ class _OneRun(keras.callbacks.CallbackList):
 
 
 def _build_metrics(model: keras.Model, batches) -> None:
-    # Keras makes the variables of metrics in the first step, or on JAX from a batch that
-    # it takes before. In the middle of an epoch they must be there earlier, to hold what
-    # the steps before have added up; and a pass over shuffled data is another one once a
-    # batch has been taken. Hence batches of their own. Nothing is computed: on JAX
-    # calling the model took 19 s.
+    # Keras makes the variables of metrics in the first step, or on JAX before it. In the
+    # middle of an epoch they must be there earlier, to hold what the steps before have
+    # added up. Nothing is computed: on JAX, calling the model took 19 s.
     model._symbolic_build(data_batch=next(iter(batches)))
 
 

@@ -20,7 +20,7 @@ def capture(model: keras.Model) -> dict[str, np.ndarray]:
     """
     synchronise(model)
     return {
-        name: np.array(keras.ops.convert_to_numpy(variable.value))
+        name: np.array(keras.ops.convert_to_numpy(variable))
         for name, variable in _variables(model).items()
     }
 

@@ -3,7 +3,13 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from keras_depthseg.layers import BatchNormalization, BilinearUpsampling2x
+from keras_depthseg.layers import (
+    BatchNormalization,
+    BilinearUpsampling2x,
+    mean_over_replicas,
+    replicas,
+    sum_over_replicas,
+)
 
 
 def _normal(*shape, seed=0):
@@ -17,6 +23,21 @@ def _output_and_gradients(function, x, upstream, variables=()):
         output = function(x)
         loss = tf.reduce_sum(output * upstream)
     return output, tape.gradient(loss, [x, *variables])
+
+
+class ReplicasTest(tf.test.TestCase):
+    """One only; for several see distribution_test.py."""
+
+    def test_nothing_is_changed(self):
+        x = tf.constant(_normal(3, 4))
+        for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy()):
+            # Within the scope there is no replica, within a step one.
+            with strategy.scope():
+                self.assertEqual(replicas(), 1)
+            for value in (x, tf.zeros((0,))):
+                (same,) = strategy.run(lambda v=value: sum_over_replicas([v]))
+                self.assertIs(same, value)
+        self.assertAllClose(mean_over_replicas(x), x.numpy().mean())
 
 
 class BilinearUpsampling2xTest(tf.test.TestCase, parameterized.TestCase):

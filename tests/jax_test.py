@@ -1,0 +1,252 @@
+"""Training under Keras's JAX backend, each in a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import train
+from keras_depthseg import DSResNet
+from keras_depthseg.checkpoints import latest
+from keras_depthseg.losses import combination
+from keras_depthseg.optimizers import SGD
+from tests.tiny_data import RefusalTestCase, TinyDataTestCase
+
+jax = pytest.importorskip("jax")
+
+TIMEOUT = 600
+STEPS = 20
+
+FOLLOW = """
+import sys
+import keras
+import numpy as np
+from keras_depthseg import DSResNet
+from keras_depthseg.losses import combination
+from keras_depthseg.optimizers import SGD
+
+with np.load(sys.argv[1]) as file:
+    arrays = dict(file)
+model = DSResNet(4)
+model.set_weights([arrays[f"weight{n}"] for n in range(len(model.weights))])
+model.compile(SGD(0.002, momentum=0.9), **combination("rmse_bce_dice"))
+x = {name: arrays[name] for name in ("bg", "fg_bg")}
+y = {name: arrays[name] for name in ("depth", "mask")}
+assert keras.backend.backend() == "jax"
+steps = range(int(sys.argv[2]))
+print([float(model.train_on_batch(x, y, return_dict=True)["loss"]) for _ in steps])
+"""
+
+GO_ON = """
+import itertools
+import sys
+from pathlib import Path
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+from keras_depthseg.callbacks import (
+    NonFiniteError, ReduceLROnPlateau, ResolutionScheduler, StopAtNonFinite
+)
+from keras_depthseg.checkpoints import Checkpoints, TrainingInterruptedError, latest
+from keras_depthseg.layers import BatchNormalization
+from keras_depthseg.model_state import capture
+from keras_depthseg.optimizers import SGD
+from keras_depthseg.schedule import parse_schedule
+from keras_depthseg.weight_average import WeightAverage
+
+
+def data(phase, epoch=99, step=0):
+    x = np.random.default_rng(epoch).normal(size=(40, 32, 32, 2)).astype("float32")
+    y = x.mean((1, 2, 3))[:, None]
+    return tf.data.Dataset.from_tensor_slices((x, y)).batch(4).skip(step)
+
+
+def run(folder, stop_at=None):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((None, None, 2))
+    x = BatchNormalization()(keras.layers.Conv2D(4, 3, strides=4)(inputs))
+    outputs = keras.layers.Dense(1)(keras.layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(inputs, outputs)
+    model.compile(SGD(0.1, momentum=0.9), loss="mse", metrics=["mae"])
+    model.optimizer.build(model.trainable_variables)
+    plateau = ReduceLROnPlateau("val_loss", patience=1, min_delta=10.0)
+    average = WeightAverage(0.9)
+    start = latest(folder)
+    asked = itertools.count(1)
+    checkpoints = Checkpoints(
+        folder, {"plateau": plateau, "average": average}, start, minutes=0.0,
+        should_stop=lambda: next(asked) == stop_at,
+    )
+    ResolutionScheduler(parse_schedule("32:3:4"), data, data).fit(
+        model, [StopAtNonFinite(), plateau, average, checkpoints], verbose=0,
+        first_epoch=start.epoch if start else 0, first_step=start.step if start else 0,
+    )
+    return {**capture(model), **average.state()}, checkpoints.history
+
+
+alone, killed = Path(sys.argv[1]) / "alone", Path(sys.argv[1]) / "killed"
+alone.mkdir()
+killed.mkdir()
+expected, expected_history = run(alone)
+try:
+    # It is asked after each of ten steps, after the last one at the epoch's end.
+    run(killed, stop_at=10 + 9)
+except TrainingInterruptedError:
+    assert (latest(killed).epoch, latest(killed).step) == (1, 9), latest(killed)
+result, history = run(killed)
+assert history == expected_history, (history, expected_history)
+for name, array in expected.items():
+    np.testing.assert_array_equal(result[name], array, err_msg=name)
+
+# A finite loss whose gradient is infinite, in the last of four steps. In another one the
+# next loss would not be finite.
+inputs = keras.Input((2,))
+dense = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
+model = keras.Model(inputs, dense(inputs))
+model.compile(SGD(0.0), lambda y_true, y_pred: ops.sqrt(ops.abs(y_true - y_pred)))
+y = np.array([5, 5, 5, 5, 5, 5, 2, 5], "float32")[:, None]
+try:
+    model.fit(
+        np.ones((8, 2), "float32"), y, batch_size=2, shuffle=False, verbose=0,
+        callbacks=[StopAtNonFinite()],
+    )
+except NonFiniteError as error:
+    print(error.what, error.epoch, error.step)
+"""
+
+
+def _environment():
+    return {
+        **os.environ,
+        "KERAS_BACKEND": "jax",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONPATH": str(Path(train.__file__).parent),
+    }
+
+
+def _run(*arguments):
+    process = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+    return process.returncode, process.stdout, process.stderr[-3000:]
+
+
+class GoesOnTest(RefusalTestCase):
+    def test_from_the_middle_of_an_epoch_and_at_its_end_sees_gradients(self):
+        folder = self.enter_context(tempfile.TemporaryDirectory())
+        status, output, errors = _run("-c", GO_ON, folder)
+        self.assertEqual(status, 0, errors)
+        self.assertEqual(output.strip(), "gradient 0 3")
+
+
+class XlaTest(RefusalTestCase):
+    def test_is_refused(self):
+        status, _, errors = _run(
+            "-c",
+            "from keras_depthseg.command_line import run\n"
+            "from keras_depthseg.precision import check_xla\n"
+            "run(lambda: check_xla('float32'))",
+        )
+        self.assertEqual(status, 2)
+        last = errors.splitlines()[-1]
+        self.assertStartsWith(last, "error: --xla is for Keras's TensorFlow backend")
+        self.assertIn("received with jax", last)
+
+
+@pytest.mark.long
+class FollowsTensorFlowTest(RefusalTestCase):
+    def test_losses_of_the_network(self):
+        keras.utils.set_random_seed(0)
+        model = DSResNet(4)
+        rng = np.random.default_rng(0)
+        x = {n: rng.integers(0, 256, (8, 64, 64, 3), np.uint8) for n in ("bg", "fg_bg")}
+        # What can be learned: brightness, and where the two differ much.
+        bg, fg_bg = (np.float32(x[name].mean(-1, keepdims=True)) for name in x)
+        y = {"depth": bg / 255, "mask": np.float32(fg_bg - bg > 40)}
+        weights = {f"weight{n}": w for n, w in enumerate(model.get_weights())}
+        folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
+        np.savez(folder / "arrays.npz", **x, **y, **weights)
+
+        model.compile(SGD(0.002, momentum=0.9), **combination("rmse_bce_dice"))
+        expected = [
+            float(model.train_on_batch(x, y, return_dict=True)["loss"])
+            for _ in range(STEPS)
+        ]
+        status, output, errors = _run("-c", FOLLOW, folder / "arrays.npz", STEPS)
+        self.assertEqual(status, 0, errors)
+        losses = json.loads(output)
+        print("largest difference", np.abs(np.subtract(losses, expected)).max())
+        self.assertLess(expected[-1], expected[0] - 0.05)
+        self.assertNear(losses[0], expected[0], 1e-5)
+        self.assertAllClose(losses, expected, rtol=0, atol=1e-3)
+
+
+@pytest.mark.long
+class CommandTest(TinyDataTestCase):
+    def test_stopped_and_gone_on_with(self):
+        run_dir = self.folder / "run"
+        process = subprocess.Popen(
+            [
+                *(sys.executable, train.__file__, "--run-dir", str(run_dir)),
+                *("--data", str(self.records), "--resolution-schedule", "32:2:8"),
+                *("--width", "1", "--precision", "float32", "--average", "0.9"),
+                *("--augment", "original", "--checkpoint-minutes", "0"),
+            ],
+            env=_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.addCleanup(process.kill)
+        deadline = time.monotonic() + TIMEOUT
+        while not list(run_dir.glob("resume/position-*.npz")):
+            self.assertIsNone(process.poll())
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(TIMEOUT), 130)
+        self.assertGreater(latest(run_dir).step, 0)
+
+        versions = json.loads((run_dir / "config.json").read_text())["versions"]
+        self.assertEqual(versions["backend"], "jax")
+        self.assertEqual(versions["jax"], jax.__version__)
+        self.assertEqual(versions["tensorflow"], tf.__version__)
+        # This process is TensorFlow's.
+        self.assert_refused(
+            lambda: train.main(["--resume", "--run-dir", str(run_dir)]),
+            *(run_dir, "received Keras backend tensorflow, it has jax"),
+            "KERAS_BACKEND=jax",
+        )
+        status, _, errors = _run(train.__file__, "--resume", "--run-dir", run_dir)
+        self.assertEqual(status, 0, errors)
+        self.assertLessEqual(
+            {
+                *("config.json", "history.csv", "checkpoints", "resume", "tensorboard"),
+                *("model.keras", "curves.png", "predictions.png", "scores.json"),
+                *("pictures", "report.html"),
+            },
+            {path.name for path in run_dir.iterdir()},
+        )
+        self.assertEqual([row["epoch"] for row in latest(run_dir).rows], [0, 1])
+        found = set()
+        for path in (run_dir / "tensorboard").rglob("events.out.tfevents.*"):
+            for event in tf.compat.v1.train.summary_iterator(str(path)):
+                found |= {value.tag for value in event.summary.value}
+        self.assertLessEqual({"epoch_loss", "epoch_step_seconds", "predictions"}, found)
+
+
+if __name__ == "__main__":
+    tf.test.main()
