@@ -23,7 +23,8 @@ def evaluate(model: keras.Model, batches: tf.data.Dataset) -> dict[str, float]:
     metrics = evaluation_metrics(from_logits=False)
     ceiling = SoftIoU(name="soft_iou_ceiling", from_logits=False)
     samples = 0
-    for inputs, labels in batches:
+    # JAX takes no TensorFlow tensors.
+    for inputs, labels in batches.as_numpy_iterator():
         maps = model.predict_on_batch(inputs)
         for output, output_metrics in metrics.items():
             for metric in output_metrics:

@@ -430,7 +430,7 @@ def _finish(
             run_dir / "predictions.png", inputs, labels, predictions
         )
     scores = {
-        split: evaluate(model, _plain_pipeline(records, split, phase).as_numpy_iterator())
+        split: evaluate(model, _plain_pipeline(records, split, phase))
         for split in SPLITS
         if split != "train" and records.size(split)
     }

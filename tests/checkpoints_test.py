@@ -92,7 +92,7 @@ def _train(folder, make_optimizer, policy="float32", crash=None, **options):
         return learning_rate / 2 if epoch in (1, 2) else learning_rate
 
     callbacks = [StopAtNonFinite(), plateau, average, checkpoints]
-    if not isinstance(model.optimizer.learning_rate, tf.Tensor):
+    if make_optimizer is not _cosine:
         callbacks.insert(1, keras.callbacks.LearningRateScheduler(divided))
     else:
         callbacks.remove(plateau)

@@ -266,12 +266,15 @@ class ProcessTest(CommandTestCase):
             "are 96 and 128": self.arguments(resolution_schedule="100:3"),
             "not empty": self.arguments(data=self.records, run_dir=occupied),
         }
+        # JAX sets it when it is imported, for all that comes after.
+        environment = {**os.environ, "PYTHONPATH": str(Path(train.__file__).parent)}
+        environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
         # Each spends seconds on importing TensorFlow, so side by side.
         processes = {
             part: subprocess.Popen(
                 [sys.executable, train.__file__, *arguments],
                 cwd=self.folder,
-                env={**os.environ, "PYTHONPATH": str(Path(train.__file__).parent)},
+                env=environment,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
