@@ -38,13 +38,14 @@ def keras_side(
     from keras_depthseg import losses
     from keras_depthseg.datasets.opening import untuned
     from keras_depthseg.model import DSResNet
+    from keras_depthseg.optimizers import SGD
 
     keras.utils.set_random_seed(0)
     policy = "float32" if dtype == "float32" else f"mixed_{dtype}"
     keras.config.set_dtype_policy(policy)
     model = DSResNet(width=width)
     model.compile(
-        optimizer=keras.optimizers.SGD(_LEARNING_RATE, momentum=_MOMENTUM),
+        optimizer=SGD(_LEARNING_RATE, momentum=_MOMENTUM),
         **losses.combination("rmse_bce_dice"),
     )
     batch = random_batch(size, batch_size)

@@ -90,8 +90,8 @@ def speed_summary(history: Mapping[str, Sequence[float]]) -> str:
 class PredictionPictures(keras.callbacks.Callback):
     """After an epoch, predicts the same samples and hands them on as a picture.
 
-    The first epoch and the last are always drawn. Others are left out as long as pictures
-    would take more than `max_share` of the training time so far.
+    The last epoch is always drawn. Others are left out as long as pictures would take more
+    than `max_share` of the training time so far.
 
     Args:
         samples: gives `(inputs, labels)`, one batch of arrays, at a resolution; asked
@@ -102,6 +102,7 @@ class PredictionPictures(keras.callbacks.Callback):
         is_last: whether an epoch, from 0, is the last of the run. One that ends with
             `model.stop_training` set is so too.
         max_share: of the training time, in [0, 1].
+        first_seconds: what the first picture is expected to take.
     """
 
     def __init__(
@@ -112,6 +113,8 @@ class PredictionPictures(keras.callbacks.Callback):
         resolution: Callable[[], int],
         is_last: Callable[[int], bool],
         max_share: float = 0.03,
+        # Nearly all of it is tracing, on a slow core.
+        first_seconds: float = 3.0,
     ):
         super().__init__()
         self._samples = samples
@@ -120,6 +123,7 @@ class PredictionPictures(keras.callbacks.Callback):
         self._resolution = resolution
         self._is_last = is_last
         self._max_share = max_share
+        self._first_seconds = first_seconds
         self._at_resolution: dict[int, tuple[dict, dict]] = {}
 
     def on_train_begin(self, logs=None):
@@ -145,10 +149,9 @@ class PredictionPictures(keras.callbacks.Callback):
         self._costs.append(time.perf_counter() - start)
 
     def _is_affordable(self, resolution: int, now: float) -> bool:
-        if not self._costs:
-            return True
         # The first picture of a resolution reads the samples and traces the model.
         is_new = resolution not in self._at_resolution
-        expected = max(self._costs) if is_new else min(self._costs)
+        choose = max if is_new else min
+        expected = choose(self._costs, default=self._first_seconds)
         training = now - self._start - sum(self._costs)
         return sum(self._costs) + expected <= self._max_share * training

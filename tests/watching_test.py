@@ -164,7 +164,7 @@ class PredictionPicturesTest(_TimeTestCase):
             publish=lambda epoch, picture: self.published.append((epoch, picture)),
             resolution=lambda: self.resolution,
             is_last=lambda epoch: epoch == last,
-            **options,
+            **{"first_seconds": 0.0, **options},
         )
         pictures.set_model(self.model)
         pictures.on_train_begin()
@@ -208,6 +208,10 @@ class PredictionPicturesTest(_TimeTestCase):
         self.resolution = 64
         self.assertEqual(self._epochs(pictures, range(19, 24), 1.0), [23])
         self.assertEqual(self.asked, [32, 64])
+
+    def test_not_before_the_first_is_affordable(self):
+        pictures = self._pictures(max_share=0.25, first_seconds=3.0)
+        self.assertEqual(self._epochs(pictures, range(14), 1.0), [11, 12, 13])
 
     def test_the_last_epoch_in_any_case(self):
         self.draw_seconds = 100.0
