@@ -90,8 +90,8 @@ def speed_summary(history: Mapping[str, Sequence[float]]) -> str:
 class PredictionPictures(keras.callbacks.Callback):
     """After an epoch, predicts the same samples and hands them on as a picture.
 
-    The last epoch is always drawn. Others are left out as long as pictures would take more
-    than `max_share` of the training time so far.
+    The last epoch is always drawn. Others are left out as long as pictures would take
+    more than `max_share` of the training time so far.
 
     Args:
         samples: gives `(inputs, labels)`, one batch of arrays, at a resolution; asked
