@@ -174,6 +174,7 @@ class DistributionTestCase(tf.test.TestCase):
                 )
 
 
+@pytest.mark.long
 class MirroredStrategyTest(DistributionTestCase):
     def test_same_as_one_device(self):
         cases = json.dumps(MIRRORED_CASES)
@@ -186,6 +187,7 @@ class MirroredStrategyTest(DistributionTestCase):
         self.assertEqual(json.loads(output), [0, 1, 2, 2])
 
 
+@pytest.mark.long
 class JaxProcessesTest(DistributionTestCase):
     def test_same_as_one_process(self):
         pytest.importorskip("jax")

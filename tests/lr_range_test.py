@@ -10,6 +10,7 @@ from pathlib import Path
 import hypothesis
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 from hypothesis import strategies as st
@@ -327,6 +328,7 @@ class RefusedTest(tf.test.TestCase, parameterized.TestCase):
             lr_range_test(model, [(x, np.nan * y)], self.LR_RANGE)
 
 
+@pytest.mark.long
 class SuggestionTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.product(text=FIVE, curvature=(10.0, 300.0), noise=(0.0, 0.3))
     def test_whole_data_set(self, text, curvature, noise):
