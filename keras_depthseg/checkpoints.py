@@ -26,11 +26,10 @@ import numpy as np
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import replacing
 from keras_depthseg.model_state import capture, restore
-from keras_depthseg.run_folder import writing_to
+from keras_depthseg.run_folder import HISTORY, writing_to
 
 WEIGHTS = "checkpoints"
 RESUME = "resume"
-HISTORY = "history.csv"
 # What tells the best epoch; without validation it is the last.
 BEST = "val_mask_hard_iou"
 _KEPT_STATES = 2

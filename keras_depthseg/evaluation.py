@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_depthseg.metrics import SoftIoU, evaluation_metrics
+from keras_depthseg.text_table import text_table
 
 
 def evaluate(model: keras.Model, batches: tf.data.Dataset) -> dict[str, float]:
@@ -47,15 +48,7 @@ def score_table(scores: dict[str, dict[str, float]]) -> str:
     rows = [["split", *columns]]
     for split, values in scores.items():
         rows.append([split, *(_format(values[column]) for column in columns)])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            [row[0].ljust(widths[0])]
-            + [cell.rjust(n) for cell, n in zip(row[1:], widths[1:], strict=True)]
-        )
-        for row in rows
-    ]
-    return "\n".join(lines)
+    return text_table(rows, left={0})
 
 
 def _format(value: float) -> str:

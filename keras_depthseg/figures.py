@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from keras_depthseg.files import replacing
 from keras_depthseg.lr_range import LRRangeCurve
 from keras_depthseg.metrics import VALID_DEPTH
 
@@ -128,10 +129,8 @@ def save_prediction_figure(
             (name, 0.016, 9),
             (_ERROR_LEGENDS.get(name, ""), 0.004, 6),
         ):
-            axes.text(
-                *(centre, -distance * width, text),
-                **{"ha": "center", "va": "bottom", "fontsize": size},
-            )
+            height = -distance * width
+            axes.text(centre, height, text, ha="center", va="bottom", fontsize=size)
     _save(figure, path)
 
 
@@ -224,4 +223,5 @@ def _mark_phases(axes, resolutions: Sequence[int]) -> None:
 
 
 def _save(figure: Figure, path: str | Path) -> None:
-    FigureCanvasAgg(figure).print_png(str(path))
+    with replacing(path) as part:
+        FigureCanvasAgg(figure).print_png(str(part))

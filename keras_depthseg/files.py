@@ -25,13 +25,19 @@ def replacing(path: str | Path) -> Iterator[Path]:
     part = path.with_name(f".part-{path.name}")
     try:
         yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        put_in_place(part, path)
     except BaseException:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise
+
+
+def put_in_place(part: Path, path: Path) -> None:
+    """Renames a finished file once the disk has it: a crash leaves all of it or none."""
+    # To be read only would be enough, but not on Windows.
+    with part.open("r+b") as file:
+        os.fsync(file.fileno())
+    os.replace(part, path)
     _sync_folder(path.parent)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import replacing
 from keras_depthseg.model_state import capture, restore
+from keras_depthseg.text_table import text_table
 
 FEWEST_ITERATIONS = 10
 # Share of the newest loss in the smoothed one, and how often its lowest the smoothed loss
@@ -277,7 +278,7 @@ def lr_range_table(curves: Sequence[LRRangeCurve]) -> str:
     `loss` is the lowest smoothed loss, `learning rate` where it was; `suggestion` is
     `LRRangeCurve.suggestion`. Behind a row that diverged stands at which iteration.
     """
-    rows = [_COLUMNS]
+    rows = [(*_COLUMNS, "")]
     for curve in curves:
         rows.append(
             (
@@ -287,19 +288,10 @@ def lr_range_table(curves: Sequence[LRRangeCurve]) -> str:
                 f"{curve.lowest_loss:.4g}",
                 f"{curve.lowest_at:.2e}",
                 f"{curve.suggestion:.2e}",
+                f"stopped at iteration {len(curve.losses)}" if curve.diverged else "",
             )
         )
-    notes = [""] + [
-        f"stopped at iteration {len(curve.losses)}" if curve.diverged else ""
-        for curve in curves
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            [*(cell.rjust(n) for cell, n in zip(row, widths, strict=True)), note]
-        ).rstrip()
-        for row, note in zip(rows, notes, strict=True)
-    )
+    return text_table(rows, left={len(_COLUMNS)})
 
 
 def write_lr_range_csv(path: str | Path, curves: Sequence[LRRangeCurve]) -> None:

@@ -18,8 +18,8 @@ class _CountsNonFinite:
     """Counts the steps in which a gradient was infinite or not a number.
 
     The loss may be finite then: it is computed before the gradient. One sum over each
-    gradient tells; on two cores that is 1 % of a step. `LossScaleOptimizer` hands finite
-    gradients on only, so that there nothing is counted.
+    gradient tells. `LossScaleOptimizer` hands finite gradients on only, so that there
+    nothing is counted.
     """
 
     def build(self, variables):

@@ -122,14 +122,6 @@ class Recipe:
             options["weight_decay"] = self.weight_decay
         return OPTIMIZERS[self.optimizer](rate, **options)
 
-    def __str__(self):
-        """A line for each field."""
-        fields = dataclasses.asdict(self)
-        widest = max(map(len, fields))
-        return "\n".join(
-            f"{name.ljust(widest)}  {value}" for name, value in fields.items()
-        )
-
 
 RECIPES = {
     recipe.name: recipe

@@ -27,11 +27,17 @@ from keras_depthseg.report_curves import (
     epoch_count,
     values_of,
 )
+from keras_depthseg.run_folder import (
+    CONFIG,
+    HISTORY,
+    PICTURES,
+    PREDICTIONS,
+    REPORT,
+    SCORES,
+)
+from keras_depthseg.watching import LIMITING_INPUT_WAIT
 
-REPORT = "report.html"
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
-# Above this share of a step spent waiting, faster input would make training faster.
-_INPUT_LIMIT = 0.1
 _EPOCH_PICTURES = 4
 # Pixels; the final picture is drawn 1500 wide.
 _WIDTH, _EPOCH_WIDTH = 1500, 900
@@ -75,8 +81,8 @@ def write_report(run_dir: str | Path) -> Path:
 
 def _values(run_dir: Path) -> dict[str, Any]:
     config = _read_config(run_dir)
-    history = _read_history(run_dir / "history.csv")
-    scores = _read_scores(run_dir / "scores.json")
+    history = _read_history(run_dir / HISTORY)
+    scores = _read_scores(run_dir / SCORES)
     final, pictures = _pictures(run_dir)
     command = [str(word) for word in config["command"]]
     if command and command[0].endswith(".py"):
@@ -93,7 +99,7 @@ def _values(run_dir: Path) -> dict[str, Any]:
         curves=curves_svg(history),
         history=_history_table(history),
         speeds=_speeds(config["phases"], history),
-        input_limit=_INPUT_LIMIT,
+        input_limit=LIMITING_INPUT_WAIT,
         recipe=_as_text(config["recipe"]),
         command=shlex.join(command),
         versions=_as_text(config["versions"]),
@@ -190,7 +196,7 @@ def _speeds(phases: Sequence[Mapping], history: History) -> list[dict[str, Any]]
         done = max(min(end, epoch_count(history)) - start, 0)
         speeds.append({**phase, **medians, "done": done, "limit": None})
         if medians["input_wait"] is not None:
-            waits = medians["input_wait"] > _INPUT_LIMIT
+            waits = medians["input_wait"] > LIMITING_INPUT_WAIT
             speeds[-1]["limit"] = "input" if waits else "computing"
         start = end
     return speeds
@@ -198,9 +204,9 @@ def _speeds(phases: Sequence[Mapping], history: History) -> list[dict[str, Any]]
 
 def _pictures(run_dir: Path) -> tuple[str | None, list[tuple[int, str]]]:
     """Data URIs: the final picture, and some epochs' with the first and the last."""
-    final = run_dir / "predictions.png"
+    final = run_dir / PREDICTIONS
     epochs = {}
-    for path in sorted((run_dir / "pictures").glob("epoch-*.png")):
+    for path in sorted((run_dir / PICTURES).glob("epoch-*.png")):
         if match := re.fullmatch(r"epoch-(\d+)\.png", path.name, re.ASCII):
             epochs[int(match[1])] = path
     shown = np.linspace(0, len(epochs) - 1, min(len(epochs), _EPOCH_PICTURES))
@@ -227,7 +233,7 @@ def _jpeg(path: Path, width: int) -> str:
 
 
 def _read_config(run_dir: Path) -> dict[str, Any]:
-    path = run_dir / "config.json"
+    path = run_dir / CONFIG
     config = _read_json(path, _CONFIG)
     if config is None:
         raise UserError(
@@ -325,6 +331,6 @@ def _read_text(path: Path) -> str | None:
 
 def _damaged(path: Path, what: str) -> UserError:
     remedy = "restore it from a copy or train again"
-    if path.name != "config.json":
+    if path.name != CONFIG:
         remedy = "put that right, or remove the file to have the page without it"
     return UserError(f"{path}: the file is damaged ({what}); {remedy}.")

@@ -9,9 +9,9 @@ from pathlib import Path
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import replacing
 from keras_depthseg.recipes import Recipe
+from keras_depthseg.run_folder import CONFIG
 from keras_depthseg.schedule import DEFAULT_BATCH_SIZE, Phase, parse_schedule
 
-CONFIG = "config.json"
 # Of these a run that goes on may be told something else: no weight depends on them.
 HOUSEKEEPING = ("keep", "checkpoint_minutes")
 

@@ -10,6 +10,14 @@ import filelock
 
 from keras_depthseg.errors import UserError
 
+# What a run leaves there for people and for `report.py`; the report is written last.
+CONFIG = "config.json"
+HISTORY = "history.csv"
+SCORES = "scores.json"
+PREDICTIONS = "predictions.png"
+PICTURES = "pictures"
+REPORT = "report.html"
+
 _LOCK = ".lock"
 
 

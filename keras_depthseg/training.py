@@ -47,9 +47,18 @@ from keras_depthseg.model import ORIGINAL_STATISTICS, DSResNet
 from keras_depthseg.pipeline import make_pipeline, sample_batches
 from keras_depthseg.precision import check_xla, resolve_precision
 from keras_depthseg.recipes import Recipe
-from keras_depthseg.report import REPORT, write_report
-from keras_depthseg.run_config import CONFIG, RunConfig
-from keras_depthseg.run_folder import at_work_in, check_run_dir, writing_to
+from keras_depthseg.report import write_report
+from keras_depthseg.run_config import RunConfig
+from keras_depthseg.run_folder import (
+    CONFIG,
+    PICTURES,
+    PREDICTIONS,
+    REPORT,
+    SCORES,
+    at_work_in,
+    check_run_dir,
+    writing_to,
+)
 from keras_depthseg.schedule import Phase, format_schedule
 from keras_depthseg.stopping import asked_to_stop
 from keras_depthseg.watching import PredictionPictures, StepTimes, speed_summary
@@ -57,7 +66,6 @@ from keras_depthseg.weight_average import WeightAverage
 
 PICTURED_SAMPLES = 6
 CURVES = ("loss", "mask_hard_iou", "mask_soft_iou", "depth_rmse")
-SCORES = "scores.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -383,14 +391,15 @@ def _learning_callbacks(
 def _watching_callbacks(
     run_dir: Path, records: Records, scheduler: ResolutionScheduler, clock: InputClock
 ) -> list[keras.callbacks.Callback]:
-    (run_dir / "pictures").mkdir(exist_ok=True)
+    (run_dir / PICTURES).mkdir(exist_ok=True)
     writer = tf.summary.create_file_writer(str(run_dir / "tensorboard" / "pictures"))
 
     def publish(epoch, picture):
         with writer.as_default():
             tf.summary.image("predictions", picture[None], step=epoch)
         writer.flush()
-        Image.fromarray(picture).save(run_dir / f"pictures/epoch-{epoch + 1:03d}.png")
+        with replacing(run_dir / PICTURES / f"epoch-{epoch + 1:03d}.png") as part:
+            Image.fromarray(picture).save(part)
 
     return [
         StepTimes(lambda: clock.seconds, lambda: scheduler.phase.batch_size),
@@ -426,9 +435,7 @@ def _finish(
         with replacing(run_dir / "model.keras") as part:
             model.save(part)
         figures.save_curves(run_dir / "curves.png", history, CURVES)
-        figures.save_prediction_figure(
-            run_dir / "predictions.png", inputs, labels, predictions
-        )
+        figures.save_prediction_figure(run_dir / PREDICTIONS, inputs, labels, predictions)
     scores = {
         split: evaluate(model, _plain_pipeline(records, split, phase))
         for split in SPLITS
@@ -441,5 +448,5 @@ def _finish(
         content = {"resolution": phase.resolution, "scores": scores}
         part.write_text(json.dumps(content, indent=2) + "\n")
     write_report(run_dir)
-    print(f"\nRun folder: {run_dir}; look at {run_dir / 'report.html'} first")
+    print(f"\nRun folder: {run_dir}; look at {run_dir / REPORT} first")
     return RunResult(run_dir, history, scores)

@@ -1,10 +1,8 @@
 """Data cards: numbers against plain NumPy, one file, the same bytes every time."""
 
 import base64
-import html.parser
 import io
 import json
-import re
 import shutil
 
 import cv2
@@ -18,44 +16,16 @@ from keras_depthseg.datasets.card import write_card
 from keras_depthseg.datasets.card_pictures import depth_picture
 from keras_depthseg.datasets.card_statistics import Draw, Levels, collect
 from keras_depthseg.datasets.stored_records import DataSet, Sample
+from tests.html_pages import Page
 from tests.tiny_data import TinyDataTestCase, encoded, grey
 
 
-class Page(html.parser.HTMLParser):
-    """Tags that are opened and not closed, pictures, tables, and text."""
+class CardPage(Page):
+    """A data card."""
 
-    VOID = ("meta", "img", "br")
-
-    def __init__(self, content):
-        super().__init__()
-        self.open = []
-        self.pictures = {}
-        self.tags = set()
-        self.links = []
-        self.rows = []
-        self.feed(content)
-        self.text = " ".join(re.sub(r"<[^>]*>", " ", content).split())
-
-    def handle_starttag(self, tag, attrs):
-        attrs = dict(attrs)
-        self.tags.add(tag)
-        self.links += [attrs[name] for name in ("src", "href") if name in attrs]
-        if tag not in self.VOID:
-            self.open.append(tag)
-        if tag == "img":
-            self.pictures.setdefault(attrs["alt"], attrs["src"])
-        elif tag == "tr":
-            self.rows.append([])
-        elif tag in ("td", "th"):
-            self.rows[-1].append("")
-
-    def handle_endtag(self, tag):
-        if self.open.pop() != tag:
-            raise AssertionError(f"</{tag}> closes another tag")
-
-    def handle_data(self, data):
-        if {"td", "th"} & set(self.open):
-            self.rows[-1][-1] += data
+    @property
+    def links(self):
+        return [value for name, value in self.attributes if name in ("src", "href")]
 
     def row(self, first):
         """The other cells of the row that begins with `first`."""
@@ -81,7 +51,7 @@ class CardTestCase(TinyDataTestCase):
     def _card(self, data_dir=None, **options):
         path = self.folder / "card.html"
         write_card(data_dir or self.records, path, **options)
-        return Page(path.read_text(encoding="utf-8"))
+        return CardPage(path.read_text(encoding="utf-8"))
 
     def _samples(self, data_dir=None):
         """Decoded samples; JPEG by OpenCV, as training does it."""

@@ -4,7 +4,7 @@ import base64
 import contextlib
 import csv
 import errno
-import html.parser
+import html
 import io
 import itertools
 import json
@@ -25,6 +25,7 @@ from PIL import Image
 
 from keras_depthseg.report import write_report
 from keras_depthseg.report_curves import curves_svg
+from tests.html_pages import Page
 from tests.tiny_data import RefusalTestCase
 
 COMMAND = ["train.py", "--data", "my data", "--run-dir", "it's $HOME"]
@@ -78,41 +79,8 @@ SCORES = {
 }
 
 
-class Page(html.parser.HTMLParser):
-    """Tags that are opened and not closed, what they refer to, tables, and text."""
-
-    VOID = ("meta", "img", "br")
-
-    def __init__(self, content):
-        super().__init__()
-        self.open = []
-        self.pictures = {}
-        self.tags = set()
-        self.attributes = []
-        self.rows = []
-        self.feed(content)
-        text = re.sub(r"<style>.*?</style>", "", content, flags=re.DOTALL)
-        self.text = " ".join(re.sub(r"<[^>]*>", " ", text).split())
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.add(tag)
-        self.attributes += attrs
-        if tag not in self.VOID:
-            self.open.append(tag)
-        if tag == "img":
-            self.pictures[dict(attrs)["alt"]] = dict(attrs)["src"]
-        elif tag == "tr":
-            self.rows.append([])
-        elif tag in ("td", "th"):
-            self.rows[-1].append("")
-
-    def handle_endtag(self, tag):
-        if self.open.pop() != tag:
-            raise AssertionError(f"</{tag}> closes another tag")
-
-    def handle_data(self, data):
-        if {"td", "th"} & set(self.open):
-            self.rows[-1][-1] += data
+class ReportPage(Page):
+    """The report of a run."""
 
     def table(self, first):
         """The rows from the one that begins with `first` on, as dictionaries."""
@@ -160,7 +128,7 @@ class RunFolderTestCase(RefusalTestCase):
     def _page(self):
         path = write_report(self.run_dir)
         self.assertEqual(path, self.run_dir / "report.html")
-        page = Page(path.read_text(encoding="utf-8"))
+        page = ReportPage(path.read_text(encoding="utf-8"))
         self.assertEqual(page.open, [])
         return page
 
@@ -256,7 +224,7 @@ class ReportTest(RunFolderTestCase, parameterized.TestCase):
         content = (write_report(self.run_dir)).read_text()
         command = html.unescape(re.search("<code>(.*?)</code>", content)[1])
         self.assertEqual(shlex.split(command), ["python", *COMMAND])
-        page = Page(content)
+        page = ReportPage(content)
         cells = {tuple(row) for row in page.rows}
         self.assertContainsSubset(
             {("loss", "ssim_dice"), ("learning rate", "0.002"), ("keras", "3.15.1")},

@@ -33,9 +33,10 @@ from keras_depthseg.datasets.composites.depth_folder import (
 from keras_depthseg.datasets.composites.original_layout import write_original_layout
 from keras_depthseg.datasets.composites.placing import PLACEMENTS
 from keras_depthseg.datasets.records import SPLITTINGS
-from keras_depthseg.datasets.sharded import only_builder, put_in_place, remove_partial
+from keras_depthseg.datasets.sharded import only_builder, remove_partial
 from keras_depthseg.datasets.teacher import TeacherSettings, parse_teacher
 from keras_depthseg.errors import UserError
+from keras_depthseg.files import put_in_place
 
 LAYOUTS = ("records", "original")
 

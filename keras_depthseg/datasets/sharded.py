@@ -32,6 +32,7 @@ from tqdm.auto import tqdm
 from keras_depthseg.datasets.building import CleanBuilder
 from keras_depthseg.datasets.records import Example, ImageStatistics, serialize
 from keras_depthseg.errors import UserError
+from keras_depthseg.files import put_in_place
 
 try:
     import fcntl
@@ -369,14 +370,6 @@ def _joined_statistics(summaries: Sequence[dict]) -> dict:
             total += ImageStatistics.from_json(summary["statistics"][field])
         joined[field] = total.result()
     return joined
-
-
-def put_in_place(part: Path, path: Path) -> None:
-    """Renames a finished file once the disk has it: a crash leaves all of it or none."""
-    # To be read only would be enough, but not on Windows.
-    with part.open("r+b") as file:
-        os.fsync(file.fileno())
-    os.replace(part, path)
 
 
 def _bring(shard: Path, path: Path) -> None:

@@ -22,7 +22,8 @@ from keras_depthseg.datasets.composites.composites_dataset_builder import (
 )
 from keras_depthseg.datasets.modest.layout import FOLDERS
 from keras_depthseg.datasets.modest.tables import FILE_MAP, LABELS
-from keras_depthseg.datasets.sharded import put_in_place, run_in_threads
+from keras_depthseg.datasets.sharded import run_in_threads
+from keras_depthseg.files import put_in_place
 
 # Of a zip's members: their real times would make every build's bytes its own.
 _DATE = (1980, 1, 1, 0, 0, 0)
