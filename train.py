@@ -17,6 +17,7 @@ from keras_depthseg.command_line import Parser, run  # noqa: E402
 from keras_depthseg.datasets.locate import default_cache_dir, locate_records  # noqa: E402
 from keras_depthseg.datasets.records import SPLITTINGS  # noqa: E402
 from keras_depthseg.errors import UserError  # noqa: E402
+from keras_depthseg.initialisation import INITIALISATIONS  # noqa: E402
 from keras_depthseg.losses import COMBINATIONS  # noqa: E402
 from keras_depthseg.lr_range import parse_lr_range  # noqa: E402
 from keras_depthseg.optimizers import OPTIMIZERS  # noqa: E402
@@ -79,7 +80,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "of 32",
     )
     how.add_argument("--loss", choices=COMBINATIONS)
-    how.add_argument("--augment", choices=AUGMENTATIONS, help="colour changes")
+    how.add_argument(
+        "--augment",
+        choices=AUGMENTATIONS,
+        help="random changes: original changes the colours of each picture by itself; "
+        "shared those of bg and fg_bg alike, and mirrors",
+    )
     how.add_argument("--optimizer", choices=OPTIMIZERS)
     how.add_argument(
         "--learning-rate", type=float, help="at the start, or the highest of a cosine"
@@ -114,6 +120,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     how.add_argument(
         "--width", type=int, help="channels of the first block; 16 is the full network"
+    )
+
+    how.add_argument(
+        "--initialisation",
+        choices=INITIALISATIONS,
+        help="difference: the network begins with the difference between the two "
+        "pictures; independent: with weights drawn one by one, as the original",
     )
 
     run = parser.add_argument_group("run")

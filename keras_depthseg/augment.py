@@ -1,4 +1,4 @@
-"""Colour changes of `bg` and `fg_bg`; labels are never touched."""
+"""Random changes of samples while they are read for training."""
 
 from __future__ import annotations
 
@@ -9,24 +9,29 @@ import numpy as np
 
 from keras_depthseg.errors import UserError
 
-AUGMENTATIONS = ("none", "original")
+AUGMENTATIONS = ("none", "original", "shared")
 
 
-class OriginalColourChanges:
+class RandomChanges:
     """Hue, saturation, value and contrast, as the original project applied them.
 
     albumentations' `HueSaturationValue` and `RandomContrast` (which since its version
     1.4 is `RandomBrightnessContrast` with `brightness_limit=0`), default limits, each
-    with probability 1/2. `bg` and `fg_bg` get draws of their own, as in the original.
+    with probability 1/2.
 
     The limits are albumentations' and so is the arithmetic, to the bit, but as look-up
     tables, made for a batch at once: its own transforms make a dozen arrays an image, and
     with them the whole pipeline was a quarter slower.
 
     Safe to call from several threads at once.
+
+    Args:
+        shared: one draw for `bg` and `fg_bg` of a sample, which half of the time is
+            mirrored, too, labels and all. Otherwise each picture gets a draw of its own,
+            as in the original, and labels are never touched.
     """
 
-    def __init__(self):
+    def __init__(self, shared: bool):
         # When imported, albumentations asks the package index for a newer version of
         # itself and warns if it cannot; a data pipeline does neither. Imported here,
         # since it takes PyTorch with it where that is installed: seconds that a run
@@ -44,17 +49,34 @@ class OriginalColourChanges:
         ]
         self._low, self._high = np.array(limits).T
         self._probabilities = (hsv.p, contrast.p)
+        self._shared = shared
 
-    def __call__(self, images: np.ndarray, seed: int) -> None:
-        """Changes images in place, each by draws of its own.
+    def __call__(
+        self, images: np.ndarray, labels: np.ndarray, boxes: np.ndarray, seed: int
+    ) -> None:
+        """Changes a batch in place.
 
         Args:
-            images: (N, H, W, 3) uint8 RGB, contiguous.
+            images: `bg` and `fg_bg`, (2, B, H, W, 3) uint8 RGB, contiguous.
+            labels: `mask` and `depth`, (2, B, H, W, 1).
+            boxes: (B, 4): top, left, bottom and right as shares of the sides.
             seed: everything random follows from it.
         """
         rng = np.random.default_rng(seed)
-        drawn = rng.random((len(images), 2)) < self._probabilities
-        shifts = rng.uniform(self._low, self._high, (len(images), 4))
+        count = images.shape[1]
+        pictures = images.reshape(-1, *images.shape[2:])
+        draws = count if self._shared else len(pictures)
+        drawn = rng.random((draws, 2)) < self._probabilities
+        shifts = rng.uniform(self._low, self._high, (draws, 4))
+        repeats = (len(pictures) // draws, 1)
+        self._change_colours(pictures, np.tile(drawn, repeats), np.tile(shifts, repeats))
+        if self._shared:
+            mirrored = rng.random(count) < 0.5
+            for planes in (images, labels):
+                planes[:, mirrored] = planes[:, mirrored, :, ::-1]
+            boxes[mirrored] = np.abs(boxes[mirrored][:, [0, 3, 2, 1]] - [0, 1, 0, 1])
+
+    def _change_colours(self, images, drawn, shifts) -> None:
         tables = hsv_tables(*shifts[:, :3].T), contrast_tables(1.0 + shifts[:, 3])
         buffers = np.empty((2, *images.shape[1:]), np.uint8)
         for image, (shift, contrast), hsv_table, contrast_table in zip(
@@ -99,8 +121,12 @@ def _levels(x: np.ndarray) -> np.ndarray:
     return np.clip(x, 0, 255).astype(np.uint8)
 
 
-def make_augmentation(name: str) -> OriginalColourChanges | None:
-    """The colour changes of that name; `None` for `"none"`.
+def make_augmentation(name: str) -> RandomChanges | None:
+    """What changes batches; `None` for `"none"`.
+
+    Args:
+        name: `"original"` for colour changes of each picture, `"shared"` for those of
+            each sample, and mirroring.
 
     Raises:
         UserError: if there is none of that name.
@@ -110,4 +136,4 @@ def make_augmentation(name: str) -> OriginalColourChanges | None:
             f"unknown augmentation: received {name!r}; accepted are "
             f"{', '.join(AUGMENTATIONS)}."
         )
-    return OriginalColourChanges() if name == "original" else None
+    return None if name == "none" else RandomChanges(shared=name == "shared")

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from keras_depthseg.augment import OriginalColourChanges, make_augmentation
+from keras_depthseg.augment import RandomChanges, make_augmentation
 from keras_depthseg.datasets.opening import (
     Records,
     open_records,
@@ -55,10 +55,10 @@ def make_pipeline(
         split: `train`, `val`, `unseen_bg`, `unseen_fg` or `unseen_both`.
         resolution: side of the square images, in pixels.
         batch_size: samples a batch.
-        augment: colour changes of `bg` and `fg_bg`: `"none"` or `"original"`.
+        augment: random changes, one of `augment.AUGMENTATIONS`.
         shuffle: another order every pass, the same passes for the same seed.
-        seed: of the order and the colour changes.
-        epoch: number of the pass, from 0: its order and colour changes, however often the
+        seed: of the order and the random changes.
+        epoch: number of the pass, from 0: its order and random changes, however often the
             data set is iterated; without it every iteration is another pass.
         shard: `(index, count)`: the index-th of `count` parts that together are the
             split, for one of several readers. Parts differ by one sample at most.
@@ -138,17 +138,18 @@ def sample_batches(
         # One call a batch: TFDS's own reader parses sample by sample, which cost as much
         # as a quarter of the decoding.
         batch = tf.io.parse_example(serialized, spec)
-        images, labels = tf.numpy_function(
+        images, labels, box = tf.numpy_function(
             read_images,
-            [*(batch[name] for name in IMAGE_FIELDS), draw],
-            [tf.uint8, tf.float32],
+            [*(batch[name] for name in IMAGE_FIELDS), batch["box"], draw],
+            [tf.uint8, tf.float32, tf.float32],
             stateful=False,
         )
         # Nothing is known statically of what a Python function returns.
         images.set_shape([2, None, resolution, resolution, 3])
         labels.set_shape([2, None, resolution, resolution, 1])
+        box.set_shape(batch["box"].shape)
         decoded = (images[0], images[1], labels[0], labels[1])
-        return {**batch, **dict(zip(IMAGE_FIELDS, decoded, strict=True))}
+        return {**batch, "box": box, **dict(zip(IMAGE_FIELDS, decoded, strict=True))}
 
     batches = (
         tf.data.Dataset.zip(samples.batch(batch_size), draws)
@@ -200,27 +201,28 @@ def _read(records: Records, split: str, order: dict | None, shard):
 
 
 class _BatchReader:
-    """Decodes the images of a batch and changes the colours of `bg` and `fg_bg`."""
+    """Decodes the images of a batch and changes them."""
 
-    def __init__(self, resolution: int, colour_changes: OriginalColourChanges | None):
+    def __init__(self, resolution: int, changes: RandomChanges | None):
         self._resolution = resolution
         self._decode_bg = background_cache(resolution)
         self._decode_rgb = Decoder(3, resolution)
         self._decode_label = Decoder(1, resolution)
-        self._colour_changes = colour_changes
+        self._changes = changes
         # Batches are decoded side by side; threads of OpenCV's own would only compete.
         cv2.setNumThreads(1)
 
-    def __call__(self, bg, fg_bg, mask, depth, draw):
+    def __call__(self, bg, fg_bg, mask, depth, box, draw):
         """Decodes a batch.
 
         Args:
             bg, fg_bg, mask, depth: encoded images (B,).
+            box: (B, 4), top, left, bottom and right as shares of the sides.
             draw: the random number of the batch.
 
         Returns:
-            `bg` and `fg_bg`, (2, B, H, W, 3) uint8, and `mask` and `depth`,
-            (2, B, H, W, 1) float32 in [0, 1].
+            `bg` and `fg_bg`, (2, B, H, W, 3) uint8; `mask` and `depth`,
+            (2, B, H, W, 1) float32 in [0, 1]; and `box`.
         """
         # Two large blocks of memory, filled image by image, and not four smaller ones:
         # NumPy asks for huge pages from 4 MB on, and touching fresh small pages took a
@@ -231,13 +233,12 @@ class _BatchReader:
         for i, pair in enumerate(zip(bg, fg_bg, strict=True)):
             images[0, i] = self._decode_bg(pair[0])
             images[1, i] = self._decode_rgb(pair[1])
-        if self._colour_changes is not None:
-            self._colour_changes(
-                images.reshape(-1, side, side, 3), seed=int(draw) % 2**63
-            )
         for i, pair in enumerate(zip(mask, depth, strict=True)):
             for kind, encoded in enumerate(pair):
                 label = self._decode_label(encoded)
                 full_scale = np.float32(np.iinfo(label.dtype).max)
                 np.divide(label, full_scale, out=labels[kind, i])
-        return images, labels
+        if self._changes is not None:
+            box = box.copy()
+            self._changes(images, labels, box, seed=int(draw) % 2**63)
+        return images, labels, box

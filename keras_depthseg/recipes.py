@@ -12,6 +12,7 @@ import keras
 
 from keras_depthseg.augment import AUGMENTATIONS
 from keras_depthseg.errors import UserError
+from keras_depthseg.initialisation import INITIALISATIONS
 from keras_depthseg.losses import COMBINATIONS
 from keras_depthseg.optimizers import OPTIMIZERS, cosine_decay
 
@@ -30,6 +31,7 @@ class Recipe:
         optimizer: `"sgd"` (momentum 0.9), `"adam"` or `"adamw"`.
         learning_rate: at the start, or the highest of a cosine schedule; above 0.
         width: channels of the first block.
+        initialisation: one of `initialisation.INITIALISATIONS`.
         learning_rate_schedule: `"plateau"`: a tenth when the validation loss has not
             improved for two epochs, not below 1e-6; or `"cosine"`, see
             `optimizers.cosine_decay`.
@@ -50,6 +52,7 @@ class Recipe:
     optimizer: str
     learning_rate: float
     width: int
+    initialisation: str = "independent"
     learning_rate_schedule: str = "plateau"
     divide_after_first_phase: float = 1.0
     weight_decay: float = 0.0
@@ -62,6 +65,7 @@ class Recipe:
             ("loss", tuple(COMBINATIONS)),
             ("augment", AUGMENTATIONS),
             ("optimizer", tuple(OPTIMIZERS)),
+            ("initialisation", tuple(INITIALISATIONS)),
             ("learning_rate_schedule", LEARNING_RATE_SCHEDULES),
         ):
             if getattr(self, field) not in accepted:

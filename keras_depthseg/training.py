@@ -33,6 +33,7 @@ from keras_depthseg.datasets.records import SPLITS
 from keras_depthseg.errors import UserError
 from keras_depthseg.evaluation import evaluate, score_table
 from keras_depthseg.files import replacing
+from keras_depthseg.initialisation import INITIALISATIONS
 from keras_depthseg.input_clock import InputClock
 from keras_depthseg.losses import combination
 from keras_depthseg.lr_range import (
@@ -164,6 +165,7 @@ def make_model(config: RunConfig, records: Records) -> DSResNet:
     model = DSResNet(
         recipe.width, records.statistics or ORIGINAL_STATISTICS, dtype=config.precision
     )
+    INITIALISATIONS[recipe.initialisation](model)
     model.compile(
         optimizer=recipe.make_optimizer(
             sum(phase.epochs * _steps(records, phase) for phase in config.phases)

@@ -76,7 +76,7 @@ def speed_summary(history: Mapping[str, Sequence[float]]) -> str:
         limit = "computing"
         if input_wait > LIMITING_INPUT_WAIT:
             limit = (
-                "input; records on a local disk, more processor cores, and no colour "
+                "input; records on a local disk, more processor cores, and no random "
                 "changes (--augment none) help"
             )
         lines.append(

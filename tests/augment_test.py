@@ -1,4 +1,4 @@
-"""Colour changes against albumentations itself."""
+"""Random changes; those of colour against albumentations itself."""
 
 import concurrent.futures
 
@@ -24,10 +24,20 @@ def _batch(count, side=16):
     return np.repeat(colour(0, (side, side))[None], count, axis=0)
 
 
-def _changed(images, seed):
-    images = images.copy()
-    make_augmentation("original")(images, seed)
-    return images
+def _arguments(images):
+    """Pictures as both halves of pairs, with labels that tell columns apart."""
+    pairs = np.stack([images[::2], images[1::2]])
+    side = images.shape[1]
+    labels = np.empty((*pairs.shape[:-1], 1), np.float32)
+    labels[:] = np.linspace(0, 1, side, dtype=np.float32)[:, None]
+    boxes = np.tile(np.float32([0.1, 0.2, 0.5, 0.9]), (pairs.shape[1], 1))
+    return pairs, labels, boxes
+
+
+def _changed(images, seed, augment="original"):
+    pairs, labels, boxes = _arguments(images)
+    make_augmentation(augment)(pairs, labels, boxes, seed)
+    return pairs.reshape(images.shape)
 
 
 class OriginalTest(tf.test.TestCase):
@@ -78,9 +88,9 @@ class OriginalTest(tf.test.TestCase):
         changes = make_augmentation("original")
 
         def change(seed):
-            images = batch.copy()
-            changes(images, seed)
-            return images
+            pairs, labels, boxes = _arguments(batch)
+            changes(pairs, labels, boxes, seed)
+            return pairs.reshape(batch.shape)
 
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             results = pool.map(change, seeds)
@@ -88,11 +98,53 @@ class OriginalTest(tf.test.TestCase):
             self.assertAllEqual(result, expected[seed])
         self.assertNotAllEqual(expected[0], expected[1])
 
+    def test_labels_stay(self):
+        images, labels, boxes = _arguments(_batch(40))
+        expected = labels.copy(), boxes.copy()
+        make_augmentation("original")(images, labels, boxes, 0)
+        self.assertAllEqual(labels, expected[0])
+        self.assertAllEqual(boxes, expected[1])
+
     def test_names(self):
-        self.assertEqual(AUGMENTATIONS, ("none", "original"))
+        self.assertEqual(AUGMENTATIONS, ("none", "original", "shared"))
         self.assertIsNone(make_augmentation("none"))
-        with self.assertRaisesRegex(UserError, "received 'cutout'.*none, original"):
+        with self.assertRaisesRegex(
+            UserError, "received 'cutout'.*none, original, shared"
+        ):
             make_augmentation("cutout")
+
+
+class SharedTest(tf.test.TestCase):
+    def test_both_pictures_of_a_sample_change_alike(self):
+        bg, fg_bg = np.split(_changed(_batch(80), 0, "shared"), 2)
+        self.assertAllEqual(bg, fg_bg)
+        self.assertGreater(len({image.tobytes() for image in bg}), 20)
+
+    def test_colours_change_as_in_the_original(self):
+        batch = _batch(2400, side=4)
+        batch[:] = batch[:, :, :1]  # Mirrored it is the same.
+        unchanged = (_changed(batch, 1, "shared") == batch).all(axis=(1, 2, 3)).mean()
+        self.assertBetween(unchanged, 0.18, 0.32)
+
+    def test_half_is_mirrored_with_its_labels_and_box(self):
+        grey = np.zeros((400, 8, 8, 3), np.uint8)
+        # Black and white stay so, whatever the colours do, but for the half of the time
+        # in which value is shifted: columns are told apart all the same.
+        grey[:, :, 4:] = 255
+        images, labels, boxes = _arguments(grey)
+        make_augmentation("shared")(images, labels, boxes, 0)
+        means = images.astype(float).mean(axis=(0, 2, 4))
+        mirrored = means[:, 0] > means[:, -1]
+        self.assertBetween(mirrored.mean(), 0.4, 0.6)
+        expected = np.tile(_arguments(grey)[1][0, :1], (len(mirrored), 1, 1, 1))
+        expected[mirrored] = expected[mirrored, :, ::-1]
+        self.assertAllEqual(labels, [expected, expected])
+        self.assertAllClose(
+            boxes[mirrored], np.tile([0.1, 0.1, 0.5, 0.8], (mirrored.sum(), 1))
+        )
+        self.assertAllClose(
+            boxes[~mirrored], np.tile([0.1, 0.2, 0.5, 0.9], ((~mirrored).sum(), 1))
+        )
 
 
 class InPipelineTest(TinyDataTestCase):
@@ -110,6 +162,19 @@ class InPipelineTest(TinyDataTestCase):
                 np.array_equal(*p) for p in zip(plain[name], changed[name], strict=True)
             ]
             self.assertBetween(np.mean(same), 0.01, 0.7)
+
+    def test_shared_mirrors_samples_whole(self):
+        plain, changed = self._samples("none"), self._samples("shared")
+        mirrored = (plain["box"] != changed["box"]).any(axis=1)
+        self.assertBetween(mirrored.mean(), 0.1, 0.9)
+        for name in ("mask", "depth"):
+            expected = plain[name].copy()
+            expected[mirrored] = expected[mirrored, :, ::-1]
+            self.assertAllEqual(expected, changed[name])
+        expected = plain["box"].copy()
+        expected[mirrored, 1] = 1 - plain["box"][mirrored, 3]
+        expected[mirrored, 3] = 1 - plain["box"][mirrored, 1]
+        self.assertAllClose(changed["box"], expected)
 
     def test_none_draws_nothing(self):
         plain, other = self._samples("none", seed=0), self._samples("none", seed=1)

@@ -134,6 +134,7 @@ class GoodRunTest(CommandTestCase):
             "optimizer": "adamw",
             "learning_rate": 0.5,
             "width": 3,
+            "initialisation": "difference",
             "learning_rate_schedule": "cosine",
             "divide_after_first_phase": 1.0,
             "weight_decay": 0.1,
@@ -186,7 +187,9 @@ class BadArgumentTest(CommandTestCase, parameterized.TestCase):
         write_source(self.source, 4, 4)
         self.assert_command_refused(*parts, **options)
 
-    @parameterized.parameters("loss", "augment", "optimizer", "precision", "recipe")
+    @parameterized.parameters(
+        *("loss", "augment", "optimizer", "initialisation", "precision", "recipe")
+    )
     def test_names(self, name):
         errors = io.StringIO()
         with (

@@ -1,0 +1,77 @@
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_depthseg import DSResNet
+from keras_depthseg.initialisation import start_as_difference
+from keras_depthseg.model import INPUTS, ORIGINAL_STATISTICS
+
+SQUEEZES = {f"mask_decoder{level}_squeeze_skips": 4 * level for level in (1, 2)}
+
+
+def _pair(model, equal, names):
+    """What layers give for two pictures, equal or not: a dict of arrays (1, H, W, C)."""
+    random = np.random.default_rng(0)
+    bg, fg_bg = random.integers(0, 256, (2, 1, 32, 32, 3)).astype("float32")
+    layers = keras.Model(
+        model.inputs, {name: model.get_layer(name).output for name in names}
+    )
+    outputs = layers({"bg": bg, "fg_bg": bg if equal else fg_bg}, training=True)
+    return {name: value.numpy() for name, value in outputs.items()}
+
+
+class StartAsDifferenceTest(tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        keras.utils.set_random_seed(0)
+        # Branches are normalised alike, so that equal pictures remain equal.
+        alike = {branch: ORIGINAL_STATISTICS["bg"] for branch in INPUTS}
+        self.model = DSResNet(width=4, statistics=alike)
+        self.drawn = {v.path: v.numpy() for v in self.model.variables}
+        start_as_difference(self.model)
+
+    def test_equal_pictures_give_nothing(self):
+        outputs = _pair(self.model, True, ["merge", *SQUEEZES])
+        self.assertAllClose(outputs["merge"][..., :4], np.zeros((1, 8, 8, 4)), atol=1e-6)
+        for name in SQUEEZES:
+            self.assertAllClose(outputs[name], np.zeros_like(outputs[name]), atol=1e-6)
+
+    def test_scene_is_still_seen(self):
+        outputs = _pair(
+            self.model, True, ["merge", "depth_decoder1_squeeze_skips", "mask"]
+        )
+        self.assertGreater(np.abs(outputs["merge"][..., 4:]).min(axis=(1, 2)).max(), 0)
+        self.assertGreater(np.std(outputs["depth_decoder1_squeeze_skips"]), 1e-3)
+        self.assertGreater(np.std(outputs["mask"]), 1e-4)
+
+    def test_different_pictures_give_what_a_subtraction_gives(self):
+        names = ["fg_bg_encoder1_add", "bg_encoder1_add", "mask_decoder1_squeeze_skips"]
+        outputs = _pair(self.model, False, names)
+        picture, plate, squeezed = (outputs[name] for name in names)
+        kernel = self.drawn[f"{names[2]}/kernel"][0, 0, 4:]
+        self.assertAllClose(squeezed, (picture - plate) @ kernel, atol=1e-5)
+        self.assertGreater(np.std(squeezed), 1e-2)
+
+    def test_other_weights_stay_as_drawn(self):
+        changed = {
+            v.path
+            for v in self.model.variables
+            if not np.array_equal(v.numpy(), self.drawn[v.path])
+        }
+        of_picture = {
+            v.path
+            for layer in self.model.layers
+            for v in layer.variables
+            if layer.name.startswith("fg_bg_encoder") and v.path.endswith("kernel")
+        }
+        joins = {f"{name}/kernel" for name in ("merge", *SQUEEZES)}
+        self.assertEqual(changed, of_picture | joins)
+        for path in joins:
+            # The second half of the inputs, that of the picture, is as it was drawn.
+            half = self.drawn[path].shape[2] // 2
+            now = {v.path: v.numpy() for v in self.model.variables}[path]
+            self.assertAllEqual(now[:, :, half:], self.drawn[path][:, :, half:])
+
+
+if __name__ == "__main__":
+    tf.test.main()
