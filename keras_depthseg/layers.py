@@ -1,10 +1,13 @@
 """The two layers that Keras does not have, or not in the form this network needs.
 
-And sums over replicas, which this network's normalisation and losses take. This is the
-only file of the package that may branch on the Keras backend.
+And sums over replicas, which this network's normalisation and losses take, and kernels of
+TensorFlow for a step of an optimizer. This is the only file of the package that may
+branch on the Keras backend.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import keras
 from keras import ops
@@ -107,6 +110,88 @@ def mean_over_replicas(x):
         return ops.mean(x)
     total, count = sum_over_replicas([ops.sum(x), ops.cast(ops.size(x), "float32")])
     return total / count
+
+
+def fused_momentum_step(variable, velocity, gradient, learning_rate, momentum) -> bool:
+    """A step of SGD with momentum by one kernel of TensorFlow.
+
+    Formula, as in `keras.optimizers.SGD`:
+    `velocity = momentum velocity - learning_rate gradient`, `variable += velocity`.
+
+    Keras computes it, and Adam, by several operations, each of which reads and writes
+    arrays as large as all weights; on one core, at width 16, they took 35 ms and this one
+    26.
+
+    Args:
+        variable: a TensorFlow variable, as `update_step` of an optimizer gets it.
+        velocity: the Keras variable of the same shape.
+        gradient: of the same shape.
+        learning_rate, momentum: scalars.
+
+    Returns:
+        Whether it was done; not under other backends and distribution strategies.
+    """
+    if not _has_fused_steps():
+        return False
+    import tensorflow as tf
+
+    tf.raw_ops.ResourceApplyKerasMomentum(
+        var=variable.handle,
+        accum=velocity.value.handle,
+        lr=ops.cast(learning_rate, variable.dtype),
+        grad=ops.cast(gradient, variable.dtype),
+        momentum=ops.cast(momentum, variable.dtype),
+    )
+    return True
+
+
+def fused_adam_step(
+    variable, moments: Sequence, gradient, learning_rate, step, betas, epsilon
+) -> bool:
+    """A step of Adam by one kernel of TensorFlow.
+
+    Formula as in `keras.optimizers.Adam`. On one core, at width 16, that took 70 ms and
+    this one 37; see `fused_momentum_step`.
+
+    Args:
+        variable: a TensorFlow variable, as `update_step` of an optimizer gets it.
+        moments: the Keras variables of the first and the second moment.
+        gradient: of the same shape.
+        learning_rate: a scalar.
+        step: the number of the step, from 1.
+        betas: decays of the two moments.
+        epsilon: added to the root of the second moment.
+
+    Returns:
+        Whether it was done; not under other backends and distribution strategies.
+    """
+    if not _has_fused_steps():
+        return False
+    import tensorflow as tf
+
+    beta1, beta2 = (ops.cast(beta, variable.dtype) for beta in betas)
+    step = ops.cast(step, variable.dtype)
+    tf.raw_ops.ResourceApplyAdam(
+        var=variable.handle,
+        m=moments[0].value.handle,
+        v=moments[1].value.handle,
+        beta1_power=ops.power(beta1, step),
+        beta2_power=ops.power(beta2, step),
+        lr=ops.cast(learning_rate, variable.dtype),
+        beta1=beta1,
+        beta2=beta2,
+        epsilon=ops.cast(epsilon, variable.dtype),
+        grad=ops.cast(gradient, variable.dtype),
+    )
+    return True
+
+
+def _has_fused_steps() -> bool:
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return not tf.distribute.has_strategy()
 
 
 # oneDNN's batch normalisation in bfloat16 works on 16 channels at a time; for other

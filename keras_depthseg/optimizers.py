@@ -1,4 +1,4 @@
-"""Optimizers that notice gradients that are not finite."""
+"""Optimizers that notice gradients that are not finite, and are fast on TensorFlow."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import keras
 from keras import ops
 from keras.optimizers import schedules
 
-from keras_depthseg.layers import replicas, sum_over_replicas
+from keras_depthseg.layers import (
+    fused_adam_step,
+    fused_momentum_step,
+    replicas,
+    sum_over_replicas,
+)
 
 # Share of the steps over which the learning rate of a cosine schedule rises from 0, and
 # what is left of it at the end.
@@ -48,18 +53,49 @@ class _CountsNonFinite:
         return [gradient / replicas() for gradient in clipped]
 
 
+class _FusedAdam:
+    """Adam's step in one kernel, where there is one."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        if self.amsgrad or not fused_adam_step(
+            variable,
+            (self._momentums[index], self._velocities[index]),
+            gradient,
+            learning_rate,
+            step=self.iterations + 1,
+            betas=(self.beta_1, self.beta_2),
+            epsilon=self.epsilon,
+        ):
+            super().update_step(gradient, variable, learning_rate)
+
+
 @keras.saving.register_keras_serializable(package="keras_depthseg")
 class SGD(_CountsNonFinite, keras.optimizers.SGD):
     """`keras.optimizers.SGD` with `non_finite_steps`."""
 
+    def update_step(self, gradient, variable, learning_rate):
+        if (
+            not self.momentum
+            or self.nesterov
+            or not fused_momentum_step(
+                variable,
+                self.momentums[self._get_variable_index(variable)],
+                gradient,
+                learning_rate,
+                self.momentum,
+            )
+        ):
+            super().update_step(gradient, variable, learning_rate)
+
 
 @keras.saving.register_keras_serializable(package="keras_depthseg")
-class Adam(_CountsNonFinite, keras.optimizers.Adam):
+class Adam(_CountsNonFinite, _FusedAdam, keras.optimizers.Adam):
     """`keras.optimizers.Adam` with `non_finite_steps`."""
 
 
 @keras.saving.register_keras_serializable(package="keras_depthseg")
-class AdamW(_CountsNonFinite, keras.optimizers.AdamW):
+class AdamW(_CountsNonFinite, _FusedAdam, keras.optimizers.AdamW):
     """`keras.optimizers.AdamW` with `non_finite_steps`."""
 
 
