@@ -121,7 +121,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     how.add_argument(
         "--width", type=int, help="channels of the first block; 16 is the full network"
     )
-
     how.add_argument(
         "--initialisation",
         choices=INITIALISATIONS,
@@ -162,7 +161,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     run.add_argument(
         "--seed",
         type=int,
-        help="of weights, order and colour changes; data and splits do not depend on it "
+        help="of weights, order and random changes; data and splits do not depend on it "
         "(default: 0)",
     )
     run.add_argument(

@@ -13,11 +13,11 @@ AUGMENTATIONS = ("none", "original", "shared")
 
 
 class RandomChanges:
-    """Hue, saturation, value and contrast, as the original project applied them.
+    """Changes colours as the original project did, and mirrors.
 
-    albumentations' `HueSaturationValue` and `RandomContrast` (which since its version
-    1.4 is `RandomBrightnessContrast` with `brightness_limit=0`), default limits, each
-    with probability 1/2.
+    Hue, saturation, value and contrast: albumentations' `HueSaturationValue` and
+    `RandomContrast` (which since its version 1.4 is `RandomBrightnessContrast` with
+    `brightness_limit=0`), default limits, each with probability 1/2.
 
     The limits are albumentations' and so is the arithmetic, to the bit, but as look-up
     tables, made for a batch at once: its own transforms make a dozen arrays an image, and

@@ -9,6 +9,7 @@ from keras.optimizers import schedules
 from keras_depthseg.layers import (
     fused_adam_step,
     fused_momentum_step,
+    has_fused_steps,
     replicas,
     sum_over_replicas,
 )
@@ -57,8 +58,11 @@ class _FusedAdam:
     """Adam's step in one kernel, where there is one."""
 
     def update_step(self, gradient, variable, learning_rate):
+        if self.amsgrad or not has_fused_steps():
+            super().update_step(gradient, variable, learning_rate)
+            return
         index = self._get_variable_index(variable)
-        if self.amsgrad or not fused_adam_step(
+        fused_adam_step(
             variable,
             (self._momentums[index], self._velocities[index]),
             gradient,
@@ -66,8 +70,7 @@ class _FusedAdam:
             step=self.iterations + 1,
             betas=(self.beta_1, self.beta_2),
             epsilon=self.epsilon,
-        ):
-            super().update_step(gradient, variable, learning_rate)
+        )
 
 
 @keras.saving.register_keras_serializable(package="keras_depthseg")
@@ -75,18 +78,11 @@ class SGD(_CountsNonFinite, keras.optimizers.SGD):
     """`keras.optimizers.SGD` with `non_finite_steps`."""
 
     def update_step(self, gradient, variable, learning_rate):
-        if (
-            not self.momentum
-            or self.nesterov
-            or not fused_momentum_step(
-                variable,
-                self.momentums[self._get_variable_index(variable)],
-                gradient,
-                learning_rate,
-                self.momentum,
-            )
-        ):
+        if not self.momentum or self.nesterov or not has_fused_steps():
             super().update_step(gradient, variable, learning_rate)
+            return
+        velocity = self.momentums[self._get_variable_index(variable)]
+        fused_momentum_step(variable, velocity, gradient, learning_rate, self.momentum)
 
 
 @keras.saving.register_keras_serializable(package="keras_depthseg")

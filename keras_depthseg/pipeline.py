@@ -112,7 +112,8 @@ def sample_batches(
     """As `make_pipeline`, but whole samples, `sample_id`, ids and `box` included.
 
     Returns:
-        A `tf.data.Dataset` whose elements are dicts of batched fields.
+        A `tf.data.Dataset` whose elements are dicts of batched fields. Where a sample is
+        mirrored, so is its `box`.
     """
     records = data if isinstance(data, Records) else open_records(data)
     require_depth(records)
@@ -138,18 +139,22 @@ def sample_batches(
         # One call a batch: TFDS's own reader parses sample by sample, which cost as much
         # as a quarter of the decoding.
         batch = tf.io.parse_example(serialized, spec)
-        images, labels, box = tf.numpy_function(
+        boxes = batch.get("box", tf.zeros([tf.size(serialized), 4]))
+        images, labels, boxes = tf.numpy_function(
             read_images,
-            [*(batch[name] for name in IMAGE_FIELDS), batch["box"], draw],
+            [*(batch[name] for name in IMAGE_FIELDS), boxes, draw],
             [tf.uint8, tf.float32, tf.float32],
             stateful=False,
         )
         # Nothing is known statically of what a Python function returns.
         images.set_shape([2, None, resolution, resolution, 3])
         labels.set_shape([2, None, resolution, resolution, 1])
-        box.set_shape(batch["box"].shape)
         decoded = (images[0], images[1], labels[0], labels[1])
-        return {**batch, "box": box, **dict(zip(IMAGE_FIELDS, decoded, strict=True))}
+        batch |= zip(IMAGE_FIELDS, decoded, strict=True)
+        if "box" in batch:
+            boxes.set_shape(batch["box"].shape)
+            batch["box"] = boxes
+        return batch
 
     batches = (
         tf.data.Dataset.zip(samples.batch(batch_size), draws)
@@ -212,17 +217,17 @@ class _BatchReader:
         # Batches are decoded side by side; threads of OpenCV's own would only compete.
         cv2.setNumThreads(1)
 
-    def __call__(self, bg, fg_bg, mask, depth, box, draw):
+    def __call__(self, bg, fg_bg, mask, depth, boxes, draw):
         """Decodes a batch.
 
         Args:
             bg, fg_bg, mask, depth: encoded images (B,).
-            box: (B, 4), top, left, bottom and right as shares of the sides.
+            boxes: (B, 4), top, left, bottom and right as shares of the sides.
             draw: the random number of the batch.
 
         Returns:
             `bg` and `fg_bg`, (2, B, H, W, 3) uint8; `mask` and `depth`,
-            (2, B, H, W, 1) float32 in [0, 1]; and `box`.
+            (2, B, H, W, 1) float32 in [0, 1]; and `boxes`.
         """
         # Two large blocks of memory, filled image by image, and not four smaller ones:
         # NumPy asks for huge pages from 4 MB on, and touching fresh small pages took a
@@ -239,6 +244,6 @@ class _BatchReader:
                 full_scale = np.float32(np.iinfo(label.dtype).max)
                 np.divide(label, full_scale, out=labels[kind, i])
         if self._changes is not None:
-            box = box.copy()
-            self._changes(images, labels, box, seed=int(draw) % 2**63)
-        return images, labels, box
+            boxes = boxes.copy()
+            self._changes(images, labels, boxes, seed=int(draw) % 2**63)
+        return images, labels, boxes

@@ -26,7 +26,7 @@ class RunConfig:
         batch_size: of the phases whose schedule gives none.
         precision: dtype policy; `auto` is `mixed_bfloat16` where the processor or the
             GPU computes in it, else float32.
-        seed: of the weights, the order of the samples and the colour changes.
+        seed: of the weights, the order of the samples and the random changes.
         deterministic: the same bits every time, also from operations that are faster
             when they need not.
         xla: the training step is compiled with XLA.

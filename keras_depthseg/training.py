@@ -351,10 +351,11 @@ def _non_finite(
     batches = sample_batches(records, "train", **order)
     (batch,) = batches.take(1).as_numpy_iterator()
     ids = ", ".join(name.decode() for name in batch["sample_id"])
+    clipping = "" if config.recipe.clip_norm else ", or --clip-norm 1"
     return UserError(
         f"the {error.what} is not finite in epoch {error.epoch + 1}, step "
         f"{error.step + 1}, at {scheduler.phase.resolution} px, samples {ids}; try a "
-        f"learning rate below {config.recipe.learning_rate:g}, or --clip-norm 1. "
+        f"learning rate below {config.recipe.learning_rate:g}{clipping}. "
         f"Checkpoints from before are in {run_dir}."
     )
 

@@ -1,6 +1,8 @@
 """From records to batches: every sample once, the same for the same seed, as stored."""
 
 import itertools
+import json
+import shutil
 from unittest import mock
 
 import keras
@@ -288,6 +290,18 @@ class ContentTest(TinyDataTestCase):
             lambda: make_pipeline(records, "test"),
             *(self.records, "no samples in split 'test'", "train, val"),
         )
+
+    def test_records_without_boxes(self):
+        data = self.folder / "records"
+        shutil.copytree(self.records, data)
+        features = json.loads((data / "features.json").read_text())
+        del features["featuresDict"]["features"]["box"]
+        (data / "features.json").write_text(json.dumps(features))
+        options = {"resolution": 32, "augment": "shared"}
+        (batch,) = sample_batches(data, **options).take(1)
+        (expected,) = sample_batches(self.records, **options).take(1)
+        self.assertNotIn("box", batch)
+        self.assertAllEqual(batch["fg_bg"], expected["fg_bg"])
 
     def test_an_unknown_augmentation(self):
         self.assert_refused(

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 import train
 from keras_depthseg.checkpoints import latest
+from keras_depthseg.recipes import RECIPES
 from tests.tiny_data import TinyDataTestCase
 
 # Columns that a clock fills.
@@ -48,7 +49,8 @@ class ResumeTestCase(TinyDataTestCase):
         return (
             *("--data", str(self.records), "--resolution-schedule", schedule),
             *("--width", "1", "--precision", "float32", "--optimizer", "sgd"),
-            *("--checkpoint-minutes", "0", "--average", "0.9", *arguments),
+            *("--learning-rate-schedule", "plateau", "--average", "0.9"),
+            *("--checkpoint-minutes", "0", *arguments),
         )
 
     def positions(self, run_dir=None):
@@ -82,7 +84,13 @@ class InterruptedTest(ResumeTestCase):
 
         # A run of another configuration, whatever differs.
         for arguments, parts in (
-            (("--learning-rate", "0.5"), ("received learning_rate 0.5", "has 0.002")),
+            (
+                ("--learning-rate", "0.5"),
+                (
+                    "received learning_rate 0.5",
+                    f"it has {RECIPES['quick'].learning_rate}",
+                ),
+            ),
             (("--width", "2"), ("received width 2", "it has 1")),
             (("--seed", "9"), ("received seed 9", "it has 0")),
             (("--recipe", "ssim_dice"), ("received name ssim_dice", "it has quick")),

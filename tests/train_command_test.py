@@ -134,7 +134,7 @@ class GoodRunTest(CommandTestCase):
             "optimizer": "adamw",
             "learning_rate": 0.5,
             "width": 3,
-            "initialisation": "difference",
+            "initialisation": "independent",
             "learning_rate_schedule": "cosine",
             "divide_after_first_phase": 1.0,
             "weight_decay": 0.1,

@@ -21,14 +21,15 @@ from keras_depthseg.datasets.opening import open_records
 from keras_depthseg.datasets.records import SPLITS
 from keras_depthseg.evaluation import evaluate
 from keras_depthseg.pipeline import make_pipeline
-from keras_depthseg.recipes import RECIPES
+from keras_depthseg.recipes import Recipe
 from keras_depthseg.run_config import RunConfig
 from tests.tiny_data import TinyDataTestCase
 
 # Two phases, the second with another batch size; SGD is the faster one to build.
-TINY = dataclasses.replace(
-    RECIPES["quick"],
+TINY = Recipe(
+    name="tiny",
     schedule="32:1:8,64:2:12",
+    loss="rmse_bce_dice",
     augment="original",
     optimizer="sgd",
     learning_rate=0.02,
@@ -224,11 +225,35 @@ class RefusedTest(TinyDataTestCase, parameterized.TestCase):
                 self._train(run_dir), run_dir, "cannot be made a run folder"
             )
 
+    def test_initialisation(self):
+        records = open_records(self.records)
+        kernels = {}
+        for name in ("independent", "difference"):
+            recipe = dataclasses.replace(TINY, initialisation=name)
+            model = training.make_model(
+                RunConfig(str(self.records), recipe, precision="float32"), records
+            )
+            kernels[name] = model.get_layer("merge").get_weights()[0][0, 0, :, 0]
+        self.assertAllEqual(
+            kernels["difference"],
+            [*-kernels["independent"][2:], *kernels["independent"][2:]],
+        )
+
+    def test_config_of_a_run_from_before_initialisations(self):
+        config = RunConfig(str(self.records), TINY)
+        config.save(self.folder)
+        path = self.folder / "config.json"
+        content = json.loads(path.read_text())
+        del content["recipe"]["initialisation"]
+        path.write_text(json.dumps(content))
+        self.assertEqual(RunConfig.load(self.folder), config)
+
     def test_recipe_fields(self):
         for field, value in {
             "loss": "mse",
             "augment": "bright",
             "optimizer": "lion",
+            "initialisation": "zeros",
             "learning_rate": math.nan,
             "learning_rate_schedule": "step",
             "divide_after_first_phase": 0.0,
