@@ -129,40 +129,28 @@ class Recipe:
         return OPTIMIZERS[self.optimizer](rate, **options)
 
 
+# What our own recipes have in common.
+_OWN = {
+    "loss": "rmse_bce_dice",
+    "optimizer": "adam",
+    "learning_rate": 4e-3,
+    "width": 8,
+    "initialisation": "difference",
+    "learning_rate_schedule": "cosine",
+    "clip_norm": 1.0,
+    "average": 0.998,
+}
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
         # python train.py
         # Minutes on two cores with the embedded rooms; a first look, not the best.
-        Recipe(
-            name="quick",
-            schedule="64:4,96:10",
-            loss="rmse_bce_dice",
-            augment="none",
-            optimizer="adam",
-            learning_rate=4e-3,
-            width=8,
-            initialisation="difference",
-            learning_rate_schedule="cosine",
-            clip_norm=1.0,
-            average=0.998,
-        ),
+        Recipe(name="quick", schedule="64:4,96:10", augment="none", **_OWN),
         # python train.py --recipe standard
         # The project's own, for fifteen minutes on two cores with a thousand samples.
         # Reached 0.966 and 0.942.
-        Recipe(
-            name="standard",
-            schedule="96:25,160:20",
-            loss="rmse_bce_dice",
-            augment="shared",
-            optimizer="adam",
-            learning_rate=4e-3,
-            width=8,
-            initialisation="difference",
-            learning_rate_schedule="cosine",
-            clip_norm=1.0,
-            average=0.998,
-        ),
+        Recipe(name="standard", schedule="96:25,160:20", augment="shared", **_OWN),
         # python train.py --recipe rmse_bce_dice
         # The document's first experiment, "RMSE + (BCE & Dice)"; it gives no figures and
         # calls neither this nor the next "very good". Reached 0.920 and 0.849.

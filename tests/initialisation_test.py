@@ -1,3 +1,5 @@
+"""What a network that begins with the difference gives before it is trained."""
+
 import keras
 import numpy as np
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""Counting gradients that are not finite, accumulation, clipping and the schedule."""
+"""Steps, gradients that are not finite, accumulation, clipping and the schedule."""
 
 import dataclasses
 import re
@@ -64,11 +64,7 @@ class FusedStepTest(tf.test.TestCase, parameterized.TestCase):
     )
     def test_equals_keras(self, name, options, kernel):
         ours = OPTIMIZERS[name](cosine_decay(0.1, 20), **options)
-        keras_class = {
-            "sgd": keras.optimizers.SGD,
-            "adam": keras.optimizers.Adam,
-            "adamw": keras.optimizers.AdamW,
-        }[name]
+        keras_class = getattr(keras.optimizers, type(ours).__name__)
         theirs = keras_class(cosine_decay(0.1, 20), **options)
         random = np.random.default_rng(0)
         start = random.normal(size=(40, 3)).astype("float32")

@@ -1,6 +1,8 @@
 """Small pictures, a source folder of them, and data sets built from it."""
 
 import io
+import json
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -92,6 +94,14 @@ def write_records(root, backgrounds=8, cutouts=8, shards=3, **source):
         download_config=tfds.download.DownloadConfig(num_shards=shards)
     )
     return Path(builder.data_path)
+
+
+def copy_without(records, copy, field):
+    """Copies records to a folder where their samples have a field less."""
+    shutil.copytree(records, copy)
+    features = json.loads((copy / "features.json").read_text())
+    del features["featuresDict"]["features"][field]
+    (copy / "features.json").write_text(json.dumps(features))
 
 
 class RefusalTestCase(tf.test.TestCase):

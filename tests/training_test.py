@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import json
 import math
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from keras_depthseg.evaluation import evaluate
 from keras_depthseg.pipeline import make_pipeline
 from keras_depthseg.recipes import Recipe
 from keras_depthseg.run_config import RunConfig
-from tests.tiny_data import TinyDataTestCase
+from tests.tiny_data import TinyDataTestCase, copy_without
 
 # Two phases, the second with another batch size; SGD is the faster one to build.
 TINY = Recipe(
@@ -58,6 +57,29 @@ class RunTest(TinyDataTestCase):
 
     def _json(self, name):
         return json.loads((self.run_dir / name).read_text())
+
+    def test_initialisation(self):
+        records = open_records(self.records)
+        kernels = {}
+        for name in ("independent", "difference"):
+            recipe = dataclasses.replace(TINY, initialisation=name)
+            model = training.make_model(
+                RunConfig(str(self.records), recipe, precision="float32"), records
+            )
+            kernels[name] = model.get_layer("merge").get_weights()[0][0, 0, :, 0]
+        self.assertAllEqual(
+            kernels["difference"],
+            [*-kernels["independent"][2:], *kernels["independent"][2:]],
+        )
+
+    def test_config_of_a_run_from_before_initialisations(self):
+        config = RunConfig(str(self.records), TINY)
+        config.save(self.folder)
+        path = self.folder / "config.json"
+        content = json.loads(path.read_text())
+        del content["recipe"]["initialisation"]
+        path.write_text(json.dumps(content))
+        self.assertEqual(RunConfig.load(self.folder), config)
 
     def test_files(self):
         names = {path.name for path in self.run_dir.iterdir()}
@@ -203,10 +225,7 @@ class RefusedTest(TinyDataTestCase, parameterized.TestCase):
 
     def test_masks_only_leave_nothing(self):
         data = Path(self.enter_context(tempfile.TemporaryDirectory())) / "masks"
-        shutil.copytree(self.records, data)
-        features = json.loads((data / "features.json").read_text())
-        del features["featuresDict"]["features"]["depth"]
-        (data / "features.json").write_text(json.dumps(features))
+        copy_without(self.records, data, "depth")
         self.assert_refused(self._train(data=data), data, "no depth", "--depth")
         self.assertEmpty(list(self.folder.iterdir()))
 
@@ -224,29 +243,6 @@ class RefusedTest(TinyDataTestCase, parameterized.TestCase):
             self.assert_refused(
                 self._train(run_dir), run_dir, "cannot be made a run folder"
             )
-
-    def test_initialisation(self):
-        records = open_records(self.records)
-        kernels = {}
-        for name in ("independent", "difference"):
-            recipe = dataclasses.replace(TINY, initialisation=name)
-            model = training.make_model(
-                RunConfig(str(self.records), recipe, precision="float32"), records
-            )
-            kernels[name] = model.get_layer("merge").get_weights()[0][0, 0, :, 0]
-        self.assertAllEqual(
-            kernels["difference"],
-            [*-kernels["independent"][2:], *kernels["independent"][2:]],
-        )
-
-    def test_config_of_a_run_from_before_initialisations(self):
-        config = RunConfig(str(self.records), TINY)
-        config.save(self.folder)
-        path = self.folder / "config.json"
-        content = json.loads(path.read_text())
-        del content["recipe"]["initialisation"]
-        path.write_text(json.dumps(content))
-        self.assertEqual(RunConfig.load(self.folder), config)
 
     def test_recipe_fields(self):
         for field, value in {
