@@ -17,7 +17,7 @@ from keras_depthseg.datasets.card_pictures import depth_picture
 from keras_depthseg.datasets.card_statistics import Draw, Levels, collect
 from keras_depthseg.datasets.stored_records import DataSet, Sample
 from tests.html_pages import Page
-from tests.tiny_data import TinyDataTestCase, encoded, grey
+from tests.tiny_data import TinyDataTestCase, encoded, grey, remove_field
 
 
 class CardPage(Page):
@@ -269,10 +269,7 @@ def _half_measured(seed):
 class OtherCardsTest(CardTestCase):
     def test_masks_only(self):
         copy = self._copy_with(depth={})
-        path = copy / "features.json"
-        features = json.loads(path.read_text())
-        del features["featuresDict"]["features"]["depth"]
-        path.write_text(json.dumps(features))
+        remove_field(copy, "depth")
         page = self._card(copy)
         self.assertEqual(page.row("depth"), ["none: a data set of masks only"])
         self.assertNotIn("Depth", [row[0] for row in page.rows if row])

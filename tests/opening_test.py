@@ -8,7 +8,7 @@ from absl.testing import parameterized
 
 from keras_depthseg.datasets.opening import open_records
 from keras_depthseg.pipeline import make_pipeline
-from tests.tiny_data import TinyDataTestCase
+from tests.tiny_data import TinyDataTestCase, remove_field
 
 AGAIN = "build the data set again"
 
@@ -77,10 +77,7 @@ class OpeningTest(TinyDataTestCase, parameterized.TestCase):
         self.assertEqual((records.depth, records.statistics), ({}, None))
 
     def test_another_data_set(self):
-        path = self.copy / "features.json"
-        features = json.loads(path.read_text())
-        del features["featuresDict"]["features"]["mask"]
-        path.write_text(json.dumps(features))
+        remove_field(self.copy, "mask")
         self._refused(self.copy, "not a data set of this package", "no mask")
 
     def test_missing_shard(self):

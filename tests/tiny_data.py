@@ -2,7 +2,6 @@
 
 import io
 import json
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -96,12 +95,12 @@ def write_records(root, backgrounds=8, cutouts=8, shards=3, **source):
     return Path(builder.data_path)
 
 
-def copy_without(records, copy, field):
-    """Copies records to a folder where their samples have a field less."""
-    shutil.copytree(records, copy)
-    features = json.loads((copy / "features.json").read_text())
+def remove_field(records, field):
+    """Takes a field away from the samples of a copy of records."""
+    path = Path(records) / "features.json"
+    features = json.loads(path.read_text())
     del features["featuresDict"]["features"][field]
-    (copy / "features.json").write_text(json.dumps(features))
+    path.write_text(json.dumps(features))
 
 
 class RefusalTestCase(tf.test.TestCase):
