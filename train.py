@@ -84,7 +84,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--augment",
         choices=AUGMENTATIONS,
         help="random changes: original changes the colours of each picture by itself; "
-        "shared those of bg and fg_bg alike, and mirrors",
+        "shared those of bg and fg_bg alike, and mirrors; capture does so too and then "
+        "moves bg, changes its exposure and adds noise to both",
     )
     how.add_argument("--optimizer", choices=OPTIMIZERS)
     how.add_argument(

@@ -7,9 +7,10 @@ import os
 import cv2
 import numpy as np
 
+from keras_depthseg.capture import change_as_cameras_do
 from keras_depthseg.errors import UserError
 
-AUGMENTATIONS = ("none", "original", "shared")
+AUGMENTATIONS = ("none", "original", "shared", "capture")
 
 
 class RandomChanges:
@@ -29,9 +30,10 @@ class RandomChanges:
         shared: one draw for `bg` and `fg_bg` of a sample, which half of the time is
             mirrored, too, labels and all. Otherwise each picture gets a draw of its own,
             as in the original, and labels are never touched.
+        capture: then the two are made to differ, see `capture.change_as_cameras_do`.
     """
 
-    def __init__(self, shared: bool):
+    def __init__(self, shared: bool, capture: bool = False):
         # When imported, albumentations asks the package index for a newer version of
         # itself and warns if it cannot; a data pipeline does neither. Imported here,
         # since it takes PyTorch with it where that is installed: seconds that a run
@@ -50,6 +52,7 @@ class RandomChanges:
         self._low, self._high = np.array(limits).T
         self._probabilities = (hsv.p, contrast.p)
         self._shared = shared
+        self._capture = capture
 
     def __call__(
         self, images: np.ndarray, labels: np.ndarray, boxes: np.ndarray, seed: int
@@ -75,6 +78,8 @@ class RandomChanges:
             for planes in (images, labels):
                 planes[:, mirrored] = planes[:, mirrored, :, ::-1]
             boxes[mirrored] = np.abs(boxes[mirrored][:, [0, 3, 2, 1]] - [0, 1, 0, 1])
+        if self._capture:
+            change_as_cameras_do(images, rng)
 
     def _change_colours(self, images, drawn, shifts) -> None:
         tables = hsv_tables(*shifts[:, :3].T), contrast_tables(1.0 + shifts[:, 3])
@@ -126,7 +131,8 @@ def make_augmentation(name: str) -> RandomChanges | None:
 
     Args:
         name: `"original"` for colour changes of each picture, `"shared"` for those of
-            each sample, and mirroring.
+            each sample, and mirroring; `"capture"` for those of `"shared"` and then what
+            makes two captures of a scene differ.
 
     Raises:
         UserError: if there is none of that name.
@@ -136,4 +142,6 @@ def make_augmentation(name: str) -> RandomChanges | None:
             f"unknown augmentation: received {name!r}; accepted are "
             f"{', '.join(AUGMENTATIONS)}."
         )
-    return None if name == "none" else RandomChanges(shared=name == "shared")
+    if name == "none":
+        return None
+    return RandomChanges(shared=name != "original", capture=name == "capture")

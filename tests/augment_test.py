@@ -106,10 +106,10 @@ class OriginalTest(tf.test.TestCase):
         self.assertAllEqual(boxes, expected[1])
 
     def test_names(self):
-        self.assertEqual(AUGMENTATIONS, ("none", "original", "shared"))
+        self.assertEqual(AUGMENTATIONS, ("none", "original", "shared", "capture"))
         self.assertIsNone(make_augmentation("none"))
         with self.assertRaisesRegex(
-            UserError, "received 'cutout'.*none, original, shared"
+            UserError, "received 'cutout'.*none, original, shared, capture"
         ):
             make_augmentation("cutout")
 
