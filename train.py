@@ -6,31 +6,30 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import datetime
+import sys
 from pathlib import Path
 
 from depthseg import import_tensorflow_quietly
 
-import_tensorflow_quietly()
-
-from keras_depthseg.augment import AUGMENTATIONS  # noqa: E402
-from keras_depthseg.command_line import Parser, run  # noqa: E402
-from keras_depthseg.datasets.locate import default_cache_dir, locate_records  # noqa: E402
-from keras_depthseg.datasets.records import SPLITTINGS  # noqa: E402
-from keras_depthseg.errors import UserError  # noqa: E402
-from keras_depthseg.initialisation import INITIALISATIONS  # noqa: E402
-from keras_depthseg.losses import COMBINATIONS  # noqa: E402
-from keras_depthseg.lr_range import parse_lr_range  # noqa: E402
-from keras_depthseg.optimizers import OPTIMIZERS  # noqa: E402
-from keras_depthseg.precision import PRECISIONS, resolve_precision  # noqa: E402
-from keras_depthseg.recipes import (  # noqa: E402
-    LEARNING_RATE_SCHEDULES,
-    RECIPES,
-    Recipe,
-)
-from keras_depthseg.run_config import RunConfig  # noqa: E402
-from keras_depthseg.run_folder import check_run_dir  # noqa: E402
-from keras_depthseg.schedule import DEFAULT_BATCH_SIZE  # noqa: E402
-from keras_depthseg.training import find_learning_rate, train  # noqa: E402
+try:
+    import_tensorflow_quietly()
+    from keras_depthseg.augment import AUGMENTATIONS
+    from keras_depthseg.command_line import Parser, run
+    from keras_depthseg.datasets.locate import default_cache_dir, locate_records
+    from keras_depthseg.datasets.records import SPLITTINGS
+    from keras_depthseg.errors import UserError
+    from keras_depthseg.initialisation import INITIALISATIONS
+    from keras_depthseg.losses import COMBINATIONS
+    from keras_depthseg.lr_range import parse_lr_range
+    from keras_depthseg.optimizers import OPTIMIZERS
+    from keras_depthseg.precision import PRECISIONS, check_xla, resolve_precision
+    from keras_depthseg.recipes import LEARNING_RATE_SCHEDULES, RECIPES, Recipe
+    from keras_depthseg.run_config import RunConfig
+    from keras_depthseg.run_folder import check_run_dir
+    from keras_depthseg.schedule import DEFAULT_BATCH_SIZE
+    from keras_depthseg.training import find_learning_rate, train
+except KeyboardInterrupt:  # They take seconds.
+    sys.exit(130)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -200,6 +199,11 @@ def main(argv: list[str] | None = None) -> None:
             "--lr-range-test: received with --resume; it is a run of its own, leave one "
             "of them out."
         )
+    if resume and "split" in given and "data" not in given:
+        raise UserError(
+            f"--split: received {given['split']} with --resume, but no --data; the run "
+            "knows its data, leave --split out."
+        )
     config = RunConfig.load(run_dir) if resume else None
     recipe = _recipe(given, config)
     run_dir = run_dir or _new_run_dir(recipe)
@@ -212,7 +216,9 @@ def main(argv: list[str] | None = None) -> None:
     else:
         config = dataclasses.replace(config, recipe=recipe, **options)
     phases = config.phases
-    resolve_precision(config.precision)
+    policy = resolve_precision(config.precision)
+    if config.xla:
+        check_xla(policy)
     if "data" in given or not resume:
         records = locate_records(
             given.get("data", "rooms"),
@@ -229,10 +235,13 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _recipe(given: dict, config: RunConfig | None) -> Recipe:
-    if "recipe" in given or config is None:
-        recipe = RECIPES[given.get("recipe", "quick")]
+    if (
+        config is not None
+        and given.get("recipe", config.recipe.name) == config.recipe.name
+    ):
+        recipe = config.recipe  # With the fields that were changed.
     else:
-        recipe = config.recipe
+        recipe = RECIPES[given.get("recipe", "quick")]
     fields = {field.name for field in dataclasses.fields(Recipe)} & set(given)
     return dataclasses.replace(recipe, **{name: given[name] for name in fields})
 

@@ -78,7 +78,7 @@ class Position:
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise UserError(
                 f"{path}: this checkpoint cannot be read ({type(error).__name__}); "
-                "remove it, and --resume takes the one before it."
+                "--resume takes the one before it."
             ) from error
 
     def restore_model(self, model: keras.Model) -> None:
@@ -101,21 +101,29 @@ class Position:
 def latest(run_dir: str | Path) -> Position | None:
     """The last position that was saved, or `None` before the first.
 
+    Damaged ones after it are moved aside, so that they do not count as one of those that
+    are kept.
+
     Raises:
         UserError: if there are some and none can be read.
     """
-    unreadable = None
+    damaged = []
     for path in sorted((Path(run_dir) / RESUME).glob("position-*.npz"), reverse=True):
         try:
-            return Position.load(path)
+            position = Position.load(path)
         except UserError as error:
             print(f"warning: {error}")
-            unreadable = error
-    if unreadable is not None:
+            damaged.append(path)
+            continue
+        with writing_to(run_dir):
+            for bad in damaged:
+                bad.rename(bad.with_name(f"damaged-{bad.name}"))
+        return position
+    if damaged:
         raise UserError(
             f"{Path(run_dir) / RESUME}: no checkpoint can be read; weights of the epochs "
             f"are in {Path(run_dir) / WEIGHTS}, start a new run."
-        ) from unreadable
+        )
     return None
 
 
@@ -170,8 +178,9 @@ class Checkpoints(keras.callbacks.Callback):
         return {name: [row.get(name, math.nan) for row in self.rows] for name in names}
 
     def on_train_begin(self, logs=None):
-        for folder in (WEIGHTS, RESUME):
-            (self._run_dir / folder).mkdir(exist_ok=True)
+        with writing_to(self._run_dir):
+            for folder in (WEIGHTS, RESUME):
+                (self._run_dir / folder).mkdir(exist_ok=True)
         self._saved_at = time.monotonic()
         if self._start is None:
             return
@@ -205,11 +214,12 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.rows.append({"epoch": epoch, **_plain(logs or {})})
-        with writing_to(self._run_dir), replacing(self._weights_path(epoch)) as part:
-            self.model.save_weights(part)
-        self._save(epoch + 1, 0)
         with writing_to(self._run_dir):
+            with replacing(self._weights_path(epoch)) as part:
+                self.model.save_weights(part)
+            # Before the position: after the last epoch nothing would write it again.
             self._write_history()
+        self._save(epoch + 1, 0)
         self._forget_weights()
         if self._should_stop():
             raise TrainingInterruptedError

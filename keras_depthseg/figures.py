@@ -22,11 +22,11 @@ DEPTH_COLOURS = "magma_r"
 FULL_DEPTH_ERROR = 0.25
 
 _NEUTRAL_GREY = 128
-_COLUMNS = (
+COLUMNS = (
     *("bg", "fg_bg", "mask", "predicted mask", "mask error"),
     *("depth", "predicted depth", "depth error"),
 )
-_ERROR_LEGENDS = {
+ERROR_LEGENDS = {
     "mask error": "red: false, blue: missed",
     "depth error": "red: too far, blue: too near",
 }
@@ -123,11 +123,11 @@ def save_prediction_figure(
     axes = figure.add_axes((0, 0, 1, (10 * height / width) / figure.get_figheight()))
     axes.imshow(grid, interpolation="nearest", aspect="auto")
     axes.axis("off")
-    for i, name in enumerate(_COLUMNS):
-        centre = (i + 0.5) * width / len(_COLUMNS)
+    for i, name in enumerate(COLUMNS):
+        centre = (i + 0.5) * width / len(COLUMNS)
         for text, distance, size in (
             (name, 0.016, 9),
-            (_ERROR_LEGENDS.get(name, ""), 0.004, 6),
+            (ERROR_LEGENDS.get(name, ""), 0.004, 6),
         ):
             height = -distance * width
             axes.text(centre, height, text, ha="center", va="bottom", fontsize=size)

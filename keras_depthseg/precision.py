@@ -41,6 +41,15 @@ def _computes_in_bfloat16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
+def jit_compile(xla: bool) -> bool | str:
+    """What `keras.Model.compile` takes: under TensorFlow, XLA only if it is asked for.
+
+    Keras's own choice there would be XLA on a GPU, and none on the processor; other
+    backends compile in their own way.
+    """
+    return xla if keras.backend.backend() == "tensorflow" else "auto"
+
+
 def check_xla(policy: str) -> None:
     """Looks whether XLA compiles a training step of this dtype policy here.
 

@@ -10,8 +10,7 @@ import json
 import os
 import re
 import shlex
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,10 @@ import numpy as np
 from PIL import Image
 
 from keras_depthseg.errors import UserError
+from keras_depthseg.figures import COLUMNS, ERROR_LEGENDS
+from keras_depthseg.history import History, epoch_count
 from keras_depthseg.html_page import write_page
-from keras_depthseg.report_curves import (
-    History,
-    column_title,
-    curves_svg,
-    epoch_count,
-    values_of,
-)
+from keras_depthseg.report_curves import column_title, curves_svg
 from keras_depthseg.run_folder import (
     CONFIG,
     HISTORY,
@@ -35,7 +30,7 @@ from keras_depthseg.run_folder import (
     REPORT,
     SCORES,
 )
-from keras_depthseg.watching import LIMITING_INPUT_WAIT
+from keras_depthseg.watching import LIMITING_INPUT_WAIT, phase_speeds
 
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
 _EPOCH_PICTURES = 4
@@ -96,9 +91,13 @@ def _values(run_dir: Path) -> dict[str, Any]:
         scored_at=scores and scores["resolution"],
         final=final,
         pictures=pictures,
+        columns=[
+            f"{name} ({ERROR_LEGENDS[name]})" if name in ERROR_LEGENDS else name
+            for name in COLUMNS
+        ],
         curves=curves_svg(history),
         history=_history_table(history),
-        speeds=_speeds(config["phases"], history),
+        speeds=phase_speeds(config["phases"], history),
         input_limit=LIMITING_INPUT_WAIT,
         recipe=_as_text(config["recipe"]),
         command=shlex.join(command),
@@ -176,30 +175,6 @@ def _cell(name: str, value: float | None) -> str:
     if name == "epoch":
         return f"{value + 1:g}"
     return f"{value:.1%}" if name == "input_wait" else f"{value:.5g}"
-
-
-def _speeds(phases: Sequence[Mapping], history: History) -> list[dict[str, Any]]:
-    """What a phase took, medians over its epochs, and what it waited for."""
-    if not phases:
-        phases = [
-            {"resolution": side, "epochs": len(list(rows)), "batch_size": None}
-            for side, rows in itertools.groupby(history.get("resolution", ()))
-        ]
-    speeds, start = [], 0
-    for phase in phases:
-        end = start + (phase["epochs"] or 0)
-        medians = {}
-        for name in ("step_seconds", "images_per_second", "input_wait"):
-            values = values_of(history, name)[start:end]
-            values = values[np.isfinite(values)].tolist()
-            medians[name] = statistics.median(values) if values else None
-        done = max(min(end, epoch_count(history)) - start, 0)
-        speeds.append({**phase, **medians, "done": done, "limit": None})
-        if medians["input_wait"] is not None:
-            waits = medians["input_wait"] > LIMITING_INPUT_WAIT
-            speeds[-1]["limit"] = "input" if waits else "computing"
-        start = end
-    return speeds
 
 
 def _pictures(run_dir: Path) -> tuple[str | None, list[tuple[int, str]]]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
+
+from keras_depthseg.history import History, values_of
 
 _CURVES = ("loss", "mask_hard_iou", "mask_soft_iou", "depth_rmse")
 # On light paper; the page has variables of these names, with other values for dark.
@@ -24,8 +26,6 @@ _COLOURS = {
 }
 # Beyond, markers touch each other and are most of the page's bytes.
 _MARKED_EPOCHS = 60
-
-History = Mapping[str, Sequence[float | None]]
 
 
 def curves_svg(history: History) -> str:
@@ -136,19 +136,6 @@ def _epochs(history: History) -> np.ndarray:
     if np.isfinite(epochs).all():
         return epochs + 1
     return np.arange(1.0, len(epochs) + 1)
-
-
-def values_of(history: History, name: str) -> np.ndarray:
-    """Values an epoch, NaN where there is none: (epochs,) float64."""
-    values = np.array(
-        history.get(name) or [None] * epoch_count(history), dtype=np.float64
-    )
-    return np.where(np.isfinite(values), values, np.nan)
-
-
-def epoch_count(history: History) -> int:
-    """Number of epochs."""
-    return len(next(iter(history.values()), ()))
 
 
 def column_title(name: str) -> str:

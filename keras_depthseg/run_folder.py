@@ -27,14 +27,17 @@ def check_run_dir(run_dir: str | Path) -> None:
     Raises:
         UserError: if it is not a folder or not empty.
     """
+    run_dir = Path(run_dir)
     try:
-        occupied = Path(run_dir).exists() and any(Path(run_dir).iterdir())
+        # A run that was stopped before it wrote anything leaves its lock.
+        names = {path.name for path in run_dir.iterdir()} if run_dir.exists() else set()
     except OSError as error:
         raise _unusable(run_dir, error) from error
-    if occupied:
+    if names - {_LOCK}:
+        go_on = ", or go on with the run in it by --resume" if CONFIG in names else ""
         raise UserError(
             f"{run_dir}: this folder is not empty; a run needs one of its own, choose "
-            "another --run-dir, or go on with the run in it by --resume."
+            f"another --run-dir{go_on}."
         )
 
 
@@ -66,8 +69,14 @@ def at_work_in(run_dir: str | Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def writing_to(run_dir: str | Path) -> Iterator[None]:
+def writing_to(
+    run_dir: str | Path, remedy: str = "free some space and go on with --resume"
+) -> Iterator[None]:
     """Tells in a line that a file could not be written.
+
+    Args:
+        run_dir: the run folder.
+        remedy: what the user can do then.
 
     Raises:
         UserError: in place of an `OSError`, or of the `RuntimeError` that HDF5 makes.
@@ -78,7 +87,7 @@ def writing_to(run_dir: str | Path) -> Iterator[None]:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise UserError(
             f"{run_dir}: a file cannot be written ({reason}); those before it are whole: "
-            "free some space and go on with --resume."
+            f"{remedy}."
         ) from error
 
 

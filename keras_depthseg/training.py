@@ -46,7 +46,7 @@ from keras_depthseg.lr_range import (
 from keras_depthseg.metrics import training_metrics
 from keras_depthseg.model import ORIGINAL_STATISTICS, DSResNet
 from keras_depthseg.pipeline import make_pipeline, sample_batches
-from keras_depthseg.precision import check_xla, resolve_precision
+from keras_depthseg.precision import check_xla, jit_compile, resolve_precision
 from keras_depthseg.recipes import Recipe
 from keras_depthseg.report import write_report
 from keras_depthseg.run_config import RunConfig
@@ -120,7 +120,7 @@ def train(config: RunConfig, run_dir: str | Path, *, resume: bool = False) -> Ru
             start = latest(run_dir)
         model = make_model(config, records)
         if not resume:
-            with writing_to(run_dir):
+            with writing_to(run_dir, remedy="free some space and start it again"):
                 _write_config(config, run_dir, records, model)
         print(
             f"Data: {config.data} ("
@@ -132,7 +132,7 @@ def train(config: RunConfig, run_dir: str | Path, *, resume: bool = False) -> Ru
         if start is not None:
             print(f"Going on in epoch {start.epoch + 1}, after {start.step} steps")
         history = _fit(config, run_dir, records, model, start)
-        return _finish(run_dir, model, records, phases[-1], history)
+        return _finish(run_dir, model, records, phases, history)
 
 
 def _resolved(config: RunConfig) -> RunConfig:
@@ -171,7 +171,7 @@ def make_model(config: RunConfig, records: Records) -> DSResNet:
             sum(phase.epochs * _steps(records, phase) for phase in config.phases)
         ),
         metrics=training_metrics(),
-        jit_compile=True if config.xla else "auto",
+        jit_compile=jit_compile(config.xla),
         **combination(recipe.loss),
     )
     # Else Keras makes its variables inside the training step, which is then traced twice:
@@ -223,6 +223,17 @@ def _check_goes_on(config: RunConfig, run_dir: str | Path, records: Records) -> 
         raise UserError(
             f"{run_dir}: this run is finished; start a new one with another --run-dir."
         )
+    begun_with = about["versions"]
+    changed = [
+        f"{name} {begun_with[name]}, now {version}"
+        for name, version in _versions().items()
+        if begun_with.get(name, version) != version
+    ]
+    if changed:
+        print(
+            f"warning: {run_dir}: begun with {'; '.join(changed)}: it goes on, perhaps "
+            "not to the same bits"
+        )
 
 
 def _samples(records: Records) -> dict[str, int]:
@@ -230,21 +241,25 @@ def _samples(records: Records) -> dict[str, int]:
 
 
 def _write_config(config: RunConfig, run_dir: Path, records: Records, model) -> None:
-    backend = keras.backend.backend()
     config.save(
         run_dir,
         samples=_samples(records),
         depth=dict(records.depth),
         parameters=model.count_params(),
         command=sys.argv,
-        versions={
-            "python": platform.python_version(),
-            "keras": keras.__version__,
-            "tensorflow": tf.__version__,
-            backend: importlib.import_module(backend).__version__,
-            "backend": backend,
-        },
+        versions=_versions(),
     )
+
+
+def _versions() -> dict[str, str]:
+    backend = keras.backend.backend()
+    names = ("keras_depthseg", "keras", "tensorflow", backend)
+    modules = {name: importlib.import_module(name) for name in names}
+    return {
+        "python": platform.python_version(),
+        **{name: module.__version__ for name, module in modules.items()},
+        "backend": backend,
+    }
 
 
 def find_learning_rate(
@@ -277,7 +292,7 @@ def find_learning_rate(
             print(f"Learning rates {lr_range} at {phase.resolution} px:")
             batches = training_batches(config, records, phase, epoch=0)
             curves.append(lr_range_test(model, batches, lr_range, verbose=1))
-            with writing_to(run_dir):
+            with writing_to(run_dir, remedy="free some space and test again"):
                 write_lr_range_csv(run_dir / "lr_range.csv", curves)
                 figures.save_lr_range_curves(run_dir / "lr_range.png", curves)
     print(f"\n{lr_range_table(curves)}\n\nCurves: {run_dir / 'lr_range.png'}")
@@ -394,14 +409,16 @@ def _learning_callbacks(
 def _watching_callbacks(
     run_dir: Path, records: Records, scheduler: ResolutionScheduler, clock: InputClock
 ) -> list[keras.callbacks.Callback]:
-    (run_dir / PICTURES).mkdir(exist_ok=True)
+    with writing_to(run_dir):
+        (run_dir / PICTURES).mkdir(exist_ok=True)
     writer = tf.summary.create_file_writer(str(run_dir / "tensorboard" / "pictures"))
 
     def publish(epoch, picture):
         with writer.as_default():
             tf.summary.image("predictions", picture[None], step=epoch)
         writer.flush()
-        with replacing(run_dir / PICTURES / f"epoch-{epoch + 1:03d}.png") as part:
+        path = run_dir / PICTURES / f"epoch-{epoch + 1:03d}.png"
+        with writing_to(run_dir), replacing(path) as part:
             Image.fromarray(picture).save(part)
 
     return [
@@ -429,9 +446,10 @@ def _finish(
     run_dir: Path,
     model: DSResNet,
     records: Records,
-    phase: Phase,
+    phases: Sequence[Phase],
     history: dict[str, list[float]],
 ) -> RunResult:
+    phase = phases[-1]
     inputs, labels = _pictured_samples(records, phase.resolution)
     predictions = model.predict_on_batch(inputs)
     with writing_to(run_dir):
@@ -444,7 +462,8 @@ def _finish(
         for split in SPLITS
         if split != "train" and records.size(split)
     }
-    print(f"\nSpeed:\n{speed_summary(history)}")
+    summary = speed_summary([dataclasses.asdict(each) for each in phases], history)
+    print(f"\nSpeed:\n{summary}")
     if scores:
         print(f"\nScores at {phase.resolution} px:\n{score_table(scores)}")
     with writing_to(run_dir), replacing(run_dir / SCORES) as part:

@@ -19,9 +19,11 @@ from keras_depthseg.callbacks import (
 )
 from keras_depthseg.checkpoints import (
     Checkpoints,
+    Position,
     TrainingInterruptedError,
     latest,
 )
+from keras_depthseg.files import replacing
 from keras_depthseg.layers import BatchNormalization
 from keras_depthseg.model_state import capture
 from keras_depthseg.schedule import parse_schedule
@@ -77,6 +79,7 @@ class _Crash(keras.callbacks.Callback):
 
 def _train(folder, make_optimizer, policy="float32", crash=None, **options):
     """Trains, or goes on, in a folder; returns the final state and the history."""
+    folder.mkdir(exist_ok=True)
     model = _model(make_optimizer(), policy)
     start = latest(folder)
     scheduler = ResolutionScheduler(parse_schedule(SCHEDULE), _data, _data)
@@ -133,9 +136,7 @@ class GoesOnTest(RefusalTestCase, parameterized.TestCase):
         self.folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
 
     def _run(self, name, *args, **options):
-        folder = self.folder / name
-        folder.mkdir(exist_ok=True)
-        return _train(folder, *args, **options)
+        return _train(self.folder / name, *args, **options)
 
     def assert_same(self, result, expected):
         for a, b in zip(result[:2], expected[:2], strict=True):
@@ -180,7 +181,7 @@ class GoesOnTest(RefusalTestCase, parameterized.TestCase):
                 np.testing.assert_array_equal(capture(model)[name], array)
 
 
-class FilesTest(RefusalTestCase):
+class FilesTest(RefusalTestCase, parameterized.TestCase):
     def setUp(self):
         super().setUp()
         self.folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
@@ -226,11 +227,48 @@ class FilesTest(RefusalTestCase):
         self.assertEqual(self._files("checkpoints"), [])
         _train(self.folder, _sgd)
 
+    @parameterized.parameters(1, 2, 3)
+    def test_killed_between_the_files_of_the_last_epoch(self, number):
+        # An epoch leaves three: after the last no other epoch would mend what is missing.
+        *_, expected = _train(self.folder / "alone", _sgd, minutes=9.0)
+        folder = self.folder / "killed"
+        written = iter(range(1, 99))
+
+        def replacing_until(path):
+            if next(written) == 3 * 3 + number:
+                raise _CrashError
+            return replacing(path)
+
+        with (
+            mock.patch("keras_depthseg.checkpoints.replacing", replacing_until),
+            self.assertRaises(_CrashError),
+        ):
+            _train(folder, _sgd, minutes=9.0)
+        _train(folder, _sgd, minutes=9.0)
+        text = (folder / "history.csv").read_text()
+        rows = csv.DictReader(text.splitlines())
+        self.assertEqual([float(row["loss"]) for row in rows], expected["loss"])
+
+    def test_damaged_positions_do_not_count(self):
+        with self.assertRaises(_CrashError):
+            _train(self.folder, _sgd, crash=(0, 2))
+        self.assertEqual(
+            self._files("resume"), ["position-000000.npz", "position-000001.npz"]
+        )
+        last = self.folder / "resume" / "position-000001.npz"
+        last.write_bytes(last.read_bytes()[:-1000])
+        # Saves one position more, beside the good one.
+        with self.assertRaises(_CrashError):
+            _train(self.folder, _sgd, crash=(0, 2))
+        names = ["damaged-position-000001.npz", "position-000000.npz"]
+        self.assertEqual(self._files("resume"), [*names, "position-000001.npz"])
+        for number in (0, 1):
+            Position.load(self.folder / "resume" / f"position-00000{number}.npz")
+
     def test_asked_to_stop(self):
         for when, at in ((2, (0, 2)), (4, (1, 0)), (5, (1, 1))):
             asked = iter(range(99))
             folder = self.folder / str(when)
-            folder.mkdir()
             with self.assertRaises(TrainingInterruptedError):
                 _train(
                     *(folder, _sgd),

@@ -154,6 +154,14 @@ class ReportTest(RunFolderTestCase, parameterized.TestCase):
         self.assertNotEmpty(ids)
         self.assertLen(set(ids), len(ids))
 
+    def test_says_what_the_pictures_show(self):
+        self.assertIn(
+            "From the left: bg, fg_bg, mask, predicted mask, mask error (red: false, "
+            "blue: missed), depth, predicted depth, depth error (red: too far, blue: too "
+            "near).",
+            self._page().text,
+        )
+
     def test_scores(self):
         page = self._page()
         self.assertIn("Scores at 96 px", page.text)

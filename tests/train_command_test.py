@@ -20,6 +20,7 @@ from absl.testing import parameterized
 
 import train
 from keras_depthseg.datasets import modest
+from keras_depthseg.errors import UserError
 from keras_depthseg.recipes import RECIPES, Recipe
 from keras_depthseg.run_config import RunConfig
 from tests.tiny_data import (
@@ -170,6 +171,31 @@ class GoodRunTest(CommandTestCase):
         )
 
 
+class ResumeOptionsTest(CommandTestCase):
+    def setUp(self):
+        super().setUp()
+        recipe = dataclasses.replace(RECIPES["quick"], width=3)
+        self.run_dir.mkdir()
+        self.config = RunConfig(str(self.records), recipe)
+        self.config.save(self.run_dir)
+
+    def _resume(self, *arguments):
+        with mock.patch.object(train, "train") as trained:
+            train.main(["--resume", "--run-dir", str(self.run_dir), *arguments])
+        return trained.call_args.args[0]
+
+    def test_the_recipe_of_the_run_has_its_changed_fields(self):
+        self.assertEqual(self._resume(), self.config)
+        self.assertEqual(self._resume("--recipe", "quick"), self.config)
+        other = self._resume("--recipe", "standard").recipe
+        self.assertEqual(other, RECIPES["standard"])
+
+    def test_split_without_data(self):
+        self.assert_refused(
+            lambda: self._resume("--split", "random"), "--split: received random", "leave"
+        )
+
+
 class BadArgumentTest(CommandTestCase, parameterized.TestCase):
     @parameterized.parameters(
         ({"resolution_schedule": "96:0"}, "schedule '96:0'", "epochs", "at least 1"),
@@ -208,6 +234,29 @@ class BadArgumentTest(CommandTestCase, parameterized.TestCase):
         # Refused before records are made, which takes minutes.
         self.assert_command_refused(self.run_dir, "not empty", "--run-dir")
         self.assert_command_refused(self.run_dir, "not empty", data=self.records)
+
+    def test_run_folder_with_a_lock_only(self):
+        # A run was stopped before it wrote anything.
+        self.run_dir.mkdir()
+        (self.run_dir / ".lock").touch()
+        with mock.patch.object(train, "train") as trained:
+            train.main(self.arguments(self.records))
+        trained.assert_called_once()
+
+    def test_resume_is_a_remedy_for_a_run_only(self):
+        self.run_dir.mkdir()
+        (self.run_dir / "notes").touch()
+        with self.assertRaisesRegex(UserError, r"choose another --run-dir\.$"):
+            train.main(self.arguments(self.records))
+        (self.run_dir / "config.json").touch()
+        with self.assertRaisesRegex(UserError, "--resume"):
+            train.main(self.arguments(self.records))
+
+    def test_xla_is_refused_before_records_are_made(self):
+        write_source(self.source, 4, 4)
+        arguments = [*self.arguments(precision="mixed_bfloat16"), "--xla"]
+        self.assert_refused(lambda: train.main(arguments), "XLA", "leave --xla out")
+        self.assertFalse(self.cache.exists())
 
     def test_run_folder_is_a_file(self):
         write_source(self.source, 4, 4)

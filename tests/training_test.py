@@ -1,7 +1,10 @@
 """Whole runs on a tiny data set: what is in the run folder, and what is refused."""
 
+import contextlib
 import csv
 import dataclasses
+import errno
+import io
 import json
 import math
 import shutil
@@ -9,9 +12,11 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 from PIL import Image
@@ -23,6 +28,7 @@ from keras_depthseg.evaluation import evaluate
 from keras_depthseg.pipeline import make_pipeline
 from keras_depthseg.recipes import Recipe
 from keras_depthseg.run_config import RunConfig
+from keras_depthseg.run_folder import check_run_dir
 from tests.tiny_data import TinyDataTestCase, remove_field
 
 # Two phases, the second with another batch size; SGD is the faster one to build.
@@ -182,6 +188,75 @@ class RunTest(TinyDataTestCase):
         scores = evaluate(model, batches)
         for name, value in self.result.scores["val"].items():
             self.assertNear(scores[name], value, 1e-4 * max(1, abs(value)))
+
+
+class FullDiskTest(TinyDataTestCase):
+    def test_pictures(self):
+        # Not the first epoch's: they take too much of its time.
+        full = mock.Mock()
+        full.save.side_effect = OSError(errno.ENOSPC, "No space left on device")
+        with mock.patch.object(Image, "fromarray", return_value=full):
+            self.assert_refused(
+                lambda: training.train(
+                    RunConfig(str(self.records), TINY, precision="float32"),
+                    self.folder / "run",
+                ),
+                *(self.folder / "run", "No space left on device", "--resume"),
+            )
+
+    def test_config(self):
+        def write_half(path, text):
+            path.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        config = RunConfig(str(self.records), TINY, precision="float32")
+        with mock.patch.object(Path, "write_text", write_half):
+            self.assert_refused(
+                lambda: training.train(config, self.folder / "run"),
+                *("No space left on device", "start it again"),
+            )
+        # As it says: the folder is as good as new.
+        check_run_dir(self.folder / "run")
+
+
+@pytest.mark.long
+class XLATest(TinyDataTestCase):
+    def test_same_losses(self):
+        # One step: from the second on rounding grows tenfold a step here, where the
+        # deepest level normalises single pixels.
+        recipe = dataclasses.replace(TINY, schedule="32:1:29", augment="none")
+        histories = [
+            training.train(
+                RunConfig(str(self.records), recipe, precision="float32", xla=xla),
+                self.folder / f"run {xla}",
+            ).history
+            for xla in (False, True)
+        ]
+        for name in ("loss", "val_loss"):
+            self.assertAllClose(histories[0][name], histories[1][name], rtol=1e-5)
+
+
+class VersionsTest(TinyDataTestCase):
+    def test_a_run_from_another_version_goes_on_with_a_warning(self):
+        config = RunConfig(str(self.records), TINY, precision="float32")
+        run_dir = self.folder / "run"
+        output = io.StringIO()
+        with (
+            mock.patch.object(training, "_fit", side_effect=KeyboardInterrupt),
+            contextlib.redirect_stdout(output),
+        ):
+            with self.assertRaises(KeyboardInterrupt):
+                training.train(config, run_dir)
+            with self.assertRaises(KeyboardInterrupt):
+                training.train(config, run_dir, resume=True)
+            self.assertNotIn("warning", output.getvalue())
+            about = json.loads((run_dir / "config.json").read_text())
+            about["versions"]["keras"] = "3.0"
+            (run_dir / "config.json").write_text(json.dumps(about))
+            with self.assertRaises(KeyboardInterrupt):
+                training.train(config, run_dir, resume=True)
+        (line,) = (x for x in output.getvalue().splitlines() if "warning" in x)
+        self.assertIn(f"begun with keras 3.0, now {keras.__version__}", line)
 
 
 class DivergenceTest(TinyDataTestCase):

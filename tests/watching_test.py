@@ -109,25 +109,30 @@ class SpeedSummaryTest(tf.test.TestCase):
             "input_wait": [0.0, 0.04, 0.1, 0.11],
             "loss": [4, 3, 2, 1],
         }
-        lines = speed_summary(history).splitlines()
+        phases = [
+            {"resolution": side, "epochs": epochs, "batch_size": 16}
+            for side, epochs in ((96, 2), (160, 1), (96, 1), (96, 5))
+        ]
+        # The last phase was not reached.
+        lines = speed_summary(phases, history).splitlines()
         self.assertEqual(
             lines[:2],
             [
-                # (16 + 16) / 0.4 images a second; 0.012 of 0.4 s waiting.
-                "96 px: 80.0 images/s, 200 ms a step, 3.0 % of it waiting for input: "
+                # Medians.
+                "96 px: 106.7 images/s, 200 ms a step, 2.0% of it waiting for input: "
                 "limited by computing",
-                "160 px: 32.0 images/s, 500 ms a step, 10.0 % of it waiting for input: "
+                "160 px: 32.0 images/s, 500 ms a step, 10.0% of it waiting for input: "
                 "limited by computing",
             ],
         )
         self.assertLen(lines, 3)
-        self.assertStartsWith(lines[2], "96 px: 64.0 images/s, 250 ms a step, 11.0 % of")
+        self.assertStartsWith(lines[2], "96 px: 64.0 images/s, 250 ms a step, 11.0% of")
         self.assertIn("limited by input", lines[2])
         self.assertIn("--augment none", lines[2])
 
     def test_no_epochs(self):
         names = ("resolution", "step_seconds", "images_per_second", "input_wait")
-        self.assertEqual(speed_summary({name: [] for name in names}), "")
+        self.assertEqual(speed_summary([], {name: [] for name in names}), "")
 
 
 def _model():
@@ -212,6 +217,17 @@ class PredictionPicturesTest(_TimeTestCase):
     def test_not_before_the_first_is_affordable(self):
         pictures = self._pictures(max_share=0.25, first_seconds=3.0)
         self.assertEqual(self._epochs(pictures, range(14), 1.0), [11, 12, 13])
+
+    def test_predicts_by_a_function_of_one_resolution(self):
+        # Which resolutions are drawn depends on the clock; the scores, which take the
+        # function of the last one, must not.
+        pictures = self._pictures()
+        functions = []
+        for self.resolution in (32, 32, 64):
+            self._epochs(pictures, range(1), 1.0)
+            functions.append(self.model.predict_function)
+        self.assertIs(functions[0], functions[1])
+        self.assertIsNot(functions[1], functions[2])
 
     def test_the_last_epoch_in_any_case(self):
         self.draw_seconds = 100.0
