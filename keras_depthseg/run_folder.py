@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
+import tensorflow as tf
 
 from keras_depthseg.errors import UserError
 
@@ -79,11 +80,12 @@ def writing_to(
         remedy: what the user can do then.
 
     Raises:
-        UserError: in place of an `OSError`, or of the `RuntimeError` that HDF5 makes.
+        UserError: in place of an `OSError`, of the `RuntimeError` that HDF5 makes, or of
+            an error of TensorFlow's, which writes TensorBoard's files.
     """
     try:
         yield
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise UserError(
             f"{run_dir}: a file cannot be written ({reason}); those before it are whole: "

@@ -292,7 +292,9 @@ def find_learning_rate(
             print(f"Learning rates {lr_range} at {phase.resolution} px:")
             batches = training_batches(config, records, phase, epoch=0)
             curves.append(lr_range_test(model, batches, lr_range, verbose=1))
-            with writing_to(run_dir, remedy="free some space and test again"):
+            with writing_to(
+                run_dir, remedy="free some space and test again in another --run-dir"
+            ):
                 write_lr_range_csv(run_dir / "lr_range.csv", curves)
                 figures.save_lr_range_curves(run_dir / "lr_range.png", curves)
     print(f"\n{lr_range_table(curves)}\n\nCurves: {run_dir / 'lr_range.png'}")
@@ -414,12 +416,13 @@ def _watching_callbacks(
     writer = tf.summary.create_file_writer(str(run_dir / "tensorboard" / "pictures"))
 
     def publish(epoch, picture):
-        with writer.as_default():
-            tf.summary.image("predictions", picture[None], step=epoch)
-        writer.flush()
         path = run_dir / PICTURES / f"epoch-{epoch + 1:03d}.png"
-        with writing_to(run_dir), replacing(path) as part:
-            Image.fromarray(picture).save(part)
+        with writing_to(run_dir):
+            with replacing(path) as part:
+                Image.fromarray(picture).save(part)
+            with writer.as_default():
+                tf.summary.image("predictions", picture[None], step=epoch)
+            writer.flush()
 
     return [
         StepTimes(lambda: clock.seconds, lambda: scheduler.phase.batch_size),

@@ -150,6 +150,7 @@ class PredictionPictures(keras.callbacks.Callback):
         self._max_share = max_share
         self._first_seconds = first_seconds
         self._at_resolution: dict[int, tuple[dict, dict]] = {}
+        self._traced: int | None = None  # The resolution.
 
     def on_train_begin(self, logs=None):
         self._start = time.perf_counter()
@@ -166,9 +167,11 @@ class PredictionPictures(keras.callbacks.Callback):
             return
         if resolution not in self._at_resolution:
             self._at_resolution[resolution] = self._samples(resolution)
+        if resolution != self._traced:
             # As `ResolutionScheduler` does with training: what has seen two resolutions
             # rounds otherwise, and which epochs are drawn depends on the clock.
             self.model.predict_function = None
+            self._traced = resolution
         inputs, labels = self._at_resolution[resolution]
         # Traced for each resolution, which takes seconds; layer by layer without tracing,
         # every picture would take ten times as long.
@@ -177,8 +180,8 @@ class PredictionPictures(keras.callbacks.Callback):
         self._costs.append(time.perf_counter() - start)
 
     def _is_affordable(self, resolution: int, now: float) -> bool:
-        # The first picture of a resolution reads the samples and traces the model.
-        is_new = resolution not in self._at_resolution
+        # The first picture of a phase traces the model, and may read the samples.
+        is_new = resolution != self._traced
         choose = max if is_new else min
         expected = choose(self._costs, default=self._first_seconds)
         training = now - self._start - sum(self._costs)

@@ -265,6 +265,21 @@ class FilesTest(RefusalTestCase, parameterized.TestCase):
         for number in (0, 1):
             Position.load(self.folder / "resume" / f"position-00000{number}.npz")
 
+    def test_a_position_that_cannot_be_opened_stays(self):
+        with self.assertRaises(_CrashError):
+            _train(self.folder, _sgd, crash=(0, 2))
+        before, last = (self.folder / "resume" / name for name in self._files("resume"))
+        open_file = Path.open
+
+        def refusing(path, *args, **kwargs):
+            if path == last:
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return open_file(path, *args, **kwargs)
+
+        with mock.patch.object(Path, "open", refusing):
+            self.assertEqual(latest(self.folder).step, Position.load(before).step)
+        self.assertTrue(last.exists())
+
     def test_asked_to_stop(self):
         for when, at in ((2, (0, 2)), (4, (1, 0)), (5, (1, 1))):
             asked = iter(range(99))

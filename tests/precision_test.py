@@ -3,6 +3,7 @@
 from pathlib import Path
 from unittest import mock
 
+import keras
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -42,6 +43,13 @@ class PrecisionTest(tf.test.TestCase, parameterized.TestCase):
             ),
         ):
             self.assertEqual(precision.resolve_precision("auto"), expected)
+
+    def test_xla_only_if_asked_for(self):
+        self.assertIs(precision.jit_compile(True), True)
+        # On a GPU Keras's "auto" would be XLA.
+        self.assertIs(precision.jit_compile(False), False)
+        with mock.patch.object(keras.backend, "backend", return_value="jax"):
+            self.assertEqual(precision.jit_compile(False), "auto")
 
 
 if __name__ == "__main__":

@@ -192,17 +192,24 @@ class RunTest(TinyDataTestCase):
 
 class FullDiskTest(TinyDataTestCase):
     def test_pictures(self):
-        # Not the first epoch's: they take too much of its time.
-        full = mock.Mock()
-        full.save.side_effect = OSError(errno.ENOSPC, "No space left on device")
-        with mock.patch.object(Image, "fromarray", return_value=full):
-            self.assert_refused(
-                lambda: training.train(
-                    RunConfig(str(self.records), TINY, precision="float32"),
-                    self.folder / "run",
-                ),
-                *(self.folder / "run", "No space left on device", "--resume"),
+        full = OSError(errno.ENOSPC, "No space left on device")
+        image = mock.Mock()
+        image.save.side_effect = full
+        config = RunConfig(str(self.records), TINY, precision="float32")
+        error = tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+        for number, patch in enumerate(
+            (
+                mock.patch.object(Image, "fromarray", return_value=image),
+                # By name: tf.summary is another module once it has been used.
+                mock.patch("tensorflow.summary.image", side_effect=error),
             )
+        ):
+            run_dir = self.folder / f"run {number}"
+            with patch:
+                self.assert_refused(
+                    lambda run_dir=run_dir: training.train(config, run_dir),
+                    *(run_dir, "No space left on device", "--resume"),
+                )
 
     def test_config(self):
         def write_half(path, text):
@@ -225,13 +232,13 @@ class XLATest(TinyDataTestCase):
         # One step: from the second on rounding grows tenfold a step here, where the
         # deepest level normalises single pixels.
         recipe = dataclasses.replace(TINY, schedule="32:1:29", augment="none")
-        histories = [
-            training.train(
-                RunConfig(str(self.records), recipe, precision="float32", xla=xla),
-                self.folder / f"run {xla}",
-            ).history
-            for xla in (False, True)
-        ]
+        histories = []
+        for xla in (False, True):
+            config = RunConfig(str(self.records), recipe, precision="float32", xla=xla)
+            model = training.make_model(config, open_records(self.records))
+            self.assertEqual(model.jit_compile, xla)
+            result = training.train(config, self.folder / f"run {xla}")
+            histories.append(result.history)
         for name in ("loss", "val_loss"):
             self.assertAllClose(histories[0][name], histories[1][name], rtol=1e-5)
 
