@@ -235,13 +235,10 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _recipe(given: dict, config: RunConfig | None) -> Recipe:
-    if (
-        config is not None
-        and given.get("recipe", config.recipe.name) == config.recipe.name
-    ):
-        recipe = config.recipe  # With the fields that were changed.
-    else:
-        recipe = RECIPES[given.get("recipe", "quick")]
+    # That of a run that goes on has the fields that were changed.
+    recipe = config.recipe if config else RECIPES["quick"]
+    if given.get("recipe", recipe.name) != recipe.name:
+        recipe = RECIPES[given["recipe"]]
     fields = {field.name for field in dataclasses.fields(Recipe)} & set(given)
     return dataclasses.replace(recipe, **{name: given[name] for name in fields})
 

@@ -113,6 +113,7 @@ class ResolutionScheduler(keras.callbacks.Callback):
                 # is made for any, and rounds otherwise than one that has seen one. A
                 # resumed run has seen the last one only.
                 model.train_function = model.test_function = None
+                model.predict_function = None  # Callbacks may predict.
             train = self._train(self._phase, epoch, step)
             if epoch == first_epoch:
                 _build_metrics(model, train)

@@ -107,26 +107,25 @@ def latest(run_dir: str | Path) -> Position | None:
     Raises:
         UserError: if there are some and none can be read.
     """
-    damaged, unreadable = [], None
+    unreadable = {}
     for path in sorted((Path(run_dir) / RESUME).glob("position-*.npz"), reverse=True):
         try:
             position = Position.load(path)
         except UserError as error:
             print(f"warning: {error}")
-            # What cannot be opened may be whole.
-            if not isinstance(error.__cause__, OSError):
-                damaged.append(path)
-            unreadable = error
+            unreadable[path] = error
             continue
         with writing_to(run_dir):
-            for bad in damaged:
-                bad.replace(bad.with_name(f"damaged-{bad.name}"))
+            for bad, error in unreadable.items():
+                # What cannot be opened may be whole.
+                if not isinstance(error.__cause__, OSError):
+                    bad.replace(bad.with_name(f"damaged-{bad.name}"))
         return position
-    if unreadable is not None:
+    if unreadable:
         raise UserError(
             f"{Path(run_dir) / RESUME}: no checkpoint can be read; weights of the epochs "
             f"are in {Path(run_dir) / WEIGHTS}, start a new run."
-        ) from unreadable
+        ) from unreadable.popitem()[1]
     return None
 
 

@@ -153,12 +153,7 @@ RECIPES = {
         Recipe(name="standard", schedule="96:25,160:20", augment="shared", **_OWN),
         # python train.py --recipe thorough
         # The same for an hour. Reached 0.949 on the other rooms.
-        Recipe(
-            name="thorough",
-            schedule="96:50,160:60,224:27",
-            augment="shared",
-            **_OWN,
-        ),
+        Recipe(name="thorough", schedule="96:50,160:60,224:27", augment="shared", **_OWN),
         # python train.py --recipe rmse_bce_dice
         # The document's first experiment, "RMSE + (BCE & Dice)"; it gives no figures and
         # calls neither this nor the next "very good". Reached 0.920 and 0.849.

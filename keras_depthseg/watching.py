@@ -150,7 +150,6 @@ class PredictionPictures(keras.callbacks.Callback):
         self._max_share = max_share
         self._first_seconds = first_seconds
         self._at_resolution: dict[int, tuple[dict, dict]] = {}
-        self._traced: int | None = None  # The resolution.
 
     def on_train_begin(self, logs=None):
         self._start = time.perf_counter()
@@ -167,11 +166,6 @@ class PredictionPictures(keras.callbacks.Callback):
             return
         if resolution not in self._at_resolution:
             self._at_resolution[resolution] = self._samples(resolution)
-        if resolution != self._traced:
-            # As `ResolutionScheduler` does with training: what has seen two resolutions
-            # rounds otherwise, and which epochs are drawn depends on the clock.
-            self.model.predict_function = None
-            self._traced = resolution
         inputs, labels = self._at_resolution[resolution]
         # Traced for each resolution, which takes seconds; layer by layer without tracing,
         # every picture would take ten times as long.
@@ -181,7 +175,9 @@ class PredictionPictures(keras.callbacks.Callback):
 
     def _is_affordable(self, resolution: int, now: float) -> bool:
         # The first picture of a phase traces the model, and may read the samples.
-        is_new = resolution != self._traced
+        is_new = (
+            resolution not in self._at_resolution or self.model.predict_function is None
+        )
         choose = max if is_new else min
         expected = choose(self._costs, default=self._first_seconds)
         training = now - self._start - sum(self._costs)

@@ -14,6 +14,7 @@ from keras_depthseg.augment import (
     hsv_tables,
     make_augmentation,
 )
+from keras_depthseg.capture import NOISE
 from keras_depthseg.errors import UserError
 from keras_depthseg.pipeline import sample_batches
 from tests.tiny_data import TinyDataTestCase, colour
@@ -145,6 +146,22 @@ class SharedTest(tf.test.TestCase):
         self.assertAllClose(
             boxes[~mirrored], np.tile([0.1, 0.2, 0.5, 0.9], ((~mirrored).sum(), 1))
         )
+
+
+class CaptureTest(tf.test.TestCase):
+    def test_it_is_shared_and_then_capture(self):
+        results = {}
+        for name in ("shared", "capture"):
+            results[name] = _arguments(_batch(80))
+            make_augmentation(name)(*results[name], seed=3)
+        (shared, *expected), (captured, *received) = results.values()
+        for received_field, expected_field in zip(received, expected, strict=True):
+            self.assertAllEqual(received_field, expected_field)
+        unchanged = (captured == shared).all(axis=(0, 2, 3, 4)).mean()
+        self.assertBetween(unchanged, 0.1, 0.45)
+        # Noise at most: fg_bg keeps its place.
+        difference = captured[1].astype(float) - shared[1]
+        self.assertLess(np.sqrt(np.mean(difference**2)), NOISE)
 
 
 class InPipelineTest(TinyDataTestCase):

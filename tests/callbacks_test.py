@@ -95,6 +95,22 @@ class OneFitTest(tf.test.TestCase):
         losses = history.history["loss"]
         self.assertLess(losses[-1], losses[0])
 
+    def test_predicts_by_a_function_of_one_resolution(self):
+        # Which epochs are drawn depends on the clock; the scores, which take the function
+        # of the last phase, must not.
+        functions = []
+
+        class Predict(keras.callbacks.Callback):
+            def on_epoch_end(self, epoch, logs=None):
+                side = scheduler.phase.resolution
+                self.model.predict_on_batch(np.ones((1, side, side, 1)))
+                functions.append(self.model.predict_function)
+
+        scheduler = _scheduler("32:2,64:1,32:1")
+        scheduler.fit(_model(), [Predict()], verbose=0)
+        self.assertIs(functions[0], functions[1])
+        self.assertLen({id(function) for function in functions}, 3)
+
     def test_the_same_phase_twice(self):
         phase = Phase(32, 1, 4)
         scheduler = ResolutionScheduler([phase, phase], _data)

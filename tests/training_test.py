@@ -192,9 +192,8 @@ class RunTest(TinyDataTestCase):
 
 class FullDiskTest(TinyDataTestCase):
     def test_pictures(self):
-        full = OSError(errno.ENOSPC, "No space left on device")
         image = mock.Mock()
-        image.save.side_effect = full
+        image.save.side_effect = OSError(errno.ENOSPC, "No space left on device")
         config = RunConfig(str(self.records), TINY, precision="float32")
         error = tf.errors.ResourceExhaustedError(None, None, "No space left on device")
         for number, patch in enumerate(

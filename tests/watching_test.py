@@ -218,17 +218,6 @@ class PredictionPicturesTest(_TimeTestCase):
         pictures = self._pictures(max_share=0.25, first_seconds=3.0)
         self.assertEqual(self._epochs(pictures, range(14), 1.0), [11, 12, 13])
 
-    def test_predicts_by_a_function_of_one_resolution(self):
-        # Which resolutions are drawn depends on the clock; the scores, which take the
-        # function of the last one, must not.
-        pictures = self._pictures()
-        functions = []
-        for self.resolution in (32, 32, 64, 32):
-            self._epochs(pictures, range(1), 1.0)
-            functions.append(self.model.predict_function)
-        self.assertIs(functions[0], functions[1])
-        self.assertLen({id(function) for function in functions}, 3)
-
     def test_the_last_epoch_in_any_case(self):
         self.draw_seconds = 100.0
         pictures = self._pictures(last=4)
