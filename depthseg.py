@@ -36,7 +36,8 @@ def _silenced_standard_error() -> Iterator[None]:
 def main() -> None:
     try:
         import_tensorflow_quietly()
-        from keras_depthseg import cli, command_line
+        from keras_depthseg.commands import main as cli
+        from keras_depthseg.commands import parsing as command_line
     except KeyboardInterrupt:
         sys.exit(130)
     command_line.run(cli.main)

@@ -13,21 +13,22 @@ from depthseg import import_tensorflow_quietly
 
 try:
     import_tensorflow_quietly()
-    from keras_depthseg.augment import AUGMENTATIONS
-    from keras_depthseg.command_line import Parser, run
+    from keras_depthseg.augment.changes import AUGMENTATIONS
+    from keras_depthseg.commands.parsing import Parser, run
     from keras_depthseg.datasets.locate import default_cache_dir, locate_records
-    from keras_depthseg.datasets.records import SPLITTINGS
+    from keras_depthseg.datasets.splits import SPLITTINGS
     from keras_depthseg.errors import UserError
-    from keras_depthseg.initialisation import INITIALISATIONS
     from keras_depthseg.losses import COMBINATIONS
-    from keras_depthseg.lr_range import parse_lr_range
+    from keras_depthseg.networks.initialisation import INITIALISATIONS
     from keras_depthseg.optimizers import OPTIMIZERS
     from keras_depthseg.precision import PRECISIONS, check_xla, resolve_precision
-    from keras_depthseg.recipes import LEARNING_RATE_SCHEDULES, RECIPES, Recipe
-    from keras_depthseg.run_config import RunConfig
-    from keras_depthseg.run_folder import check_run_dir
     from keras_depthseg.schedule import DEFAULT_BATCH_SIZE
-    from keras_depthseg.training import find_learning_rate, train
+    from keras_depthseg.training.config import RunConfig
+    from keras_depthseg.training.lr_range import parse_lr_range
+    from keras_depthseg.training.lr_range_run import find_learning_rate
+    from keras_depthseg.training.recipes import LEARNING_RATE_SCHEDULES, RECIPES, Recipe
+    from keras_depthseg.training.run import train
+    from keras_depthseg.training.run_folder import check_run_dir
 except KeyboardInterrupt:  # They take seconds.
     sys.exit(130)
 

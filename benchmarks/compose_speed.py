@@ -26,7 +26,8 @@ from benchmarks import command, original_compose, pairs
 
 def keras_side(bg: str, fg: str, out: str, count: int) -> Callable[[], int]:
     """Our side: a data set of `count` samples."""
-    from keras_depthseg.datasets.compose import ComposeOptions, compose
+    from keras_depthseg.datasets.compose import compose
+    from keras_depthseg.datasets.composites.options import ComposeOptions
 
     options = ComposeOptions(bg=bg, fg=pathlib.Path(fg), flip=True, count=count)
 

@@ -26,7 +26,7 @@ def keras_side(
     It makes the records first, below `records`, unless an earlier case has.
     """
     from keras_depthseg import errors
-    from keras_depthseg.datasets import modest
+    from keras_depthseg.datasets import original_layout as modest
     from keras_depthseg.pipeline import make_pipeline
 
     try:

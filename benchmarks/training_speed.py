@@ -36,7 +36,7 @@ def keras_side(
     import tensorflow as tf
 
     from keras_depthseg import losses
-    from keras_depthseg.datasets.opening import untuned
+    from keras_depthseg.backend import untuned
     from keras_depthseg.model import DSResNet
     from keras_depthseg.optimizers import SGD
 

@@ -6,7 +6,7 @@ Keras, so that `keras.saving.load_model` reads a saved model in safe mode.
 
 from keras_depthseg import losses, metrics, optimizers
 from keras_depthseg.model import DSResNet
-from keras_depthseg.original_weights import load_original_weights
+from keras_depthseg.networks.original_weights import load_original_weights
 
 __version__ = "0.1.0"
 

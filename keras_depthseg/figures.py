@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib
@@ -12,7 +11,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from keras_depthseg.files import replacing
-from keras_depthseg.lr_range import LRRangeCurve
 from keras_depthseg.metrics import VALID_DEPTH
 
 # Depth runs from near (bright) to far (dark), as depth is mostly shown.
@@ -131,97 +129,9 @@ def save_prediction_figure(
         ):
             height = -distance * width
             axes.text(centre, height, text, ha="center", va="bottom", fontsize=size)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def save_curves(
-    path: str | Path, history: Mapping[str, Sequence[float]], names: Sequence[str]
-) -> None:
-    """Draws training and validation curves, one plot a name, phases shaded, as a PNG.
-
-    Args:
-        path: of the PNG.
-        history: `History.history`: lists with a value an epoch; with `resolution`.
-        names: keys of `history`; `val_` curves are drawn beside them where present.
-    """
-    names = [name for name in names if name in history]
-    epochs = np.arange(1, len(history["loss"]) + 1)
-    figure = Figure(figsize=(4.2 * len(names), 3.4), dpi=120, layout="constrained")
-    for i, name in enumerate(names):
-        axes = figure.add_subplot(1, len(names), i + 1)
-        axes.plot(epochs, history[name], "o-", markersize=3, label="train")
-        if f"val_{name}" in history:
-            axes.plot(epochs, history[f"val_{name}"], "s-", markersize=3, label="val")
-        _mark_phases(axes, history["resolution"])
-        axes.set_title(name)
-        axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
-    _save(figure, path)
-
-
-def save_lr_range_curves(path: str | Path, curves: Sequence[LRRangeCurve]) -> None:
-    """Draws loss over learning rate, one plot a curve, as a PNG.
-
-    The smoothed loss over that of single batches (faint), with the lowest and the
-    suggested learning rate marked. The loss axis ends a little above what came before the
-    lowest, for one that diverges would flatten all else.
-    """
-    rows = math.ceil(len(curves) / 3)
-    columns = min(len(curves), 3)
-    figure = Figure(figsize=(4.2 * columns, 3.4 * rows), dpi=120, layout="constrained")
-    for i, curve in enumerate(curves):
-        axes = figure.add_subplot(rows, columns, i + 1)
-        rates = curve.learning_rates
-        axes.plot(rates, curve.losses, color="C0", alpha=0.3, linewidth=0.8)
-        axes.plot(rates, curve.smoothed, color="C0", label="smoothed loss")
-        axes.plot(
-            curve.lowest_at,
-            curve.lowest_loss,
-            "o",
-            color="C3",
-            label=f"lowest {curve.lowest_loss:.3g} at {curve.lowest_at:.2g}",
-        )
-        axes.axvline(
-            curve.suggestion,
-            color="C2",
-            linestyle="--",
-            label=f"suggestion {curve.suggestion:.2g}",
-        )
-        before = curve.losses[rates <= curve.lowest_at]
-        low = min(before.min(), curve.lowest_loss)
-        margin = 0.1 * max(before.max() - low, 1e-6 * before.max())
-        axes.set_ylim(low - margin, before.max() + 3 * margin)
-        axes.set_xscale("log")
-        axes.set_title(str(curve.lr_range), fontsize=10)
-        axes.set_xlabel("learning rate")
-        axes.set_ylabel("loss")
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=7, loc="lower left")
-    _save(figure, path)
-
-
-def _mark_phases(axes, resolutions: Sequence[int]) -> None:
-    starts = [
-        i for i, side in enumerate(resolutions) if i == 0 or side != resolutions[i - 1]
-    ]
-    for number, start in enumerate(starts):
-        end = starts[number + 1] if number + 1 < len(starts) else len(resolutions)
-        if number % 2:
-            axes.axvspan(start + 0.5, end + 0.5, color="0.93", zorder=0)
-        axes.text(
-            (start + end + 1) / 2,
-            0.99,
-            f"{resolutions[start]} px",
-            transform=axes.get_xaxis_transform(),
-            ha="center",
-            va="top",
-            fontsize=7,
-            color="0.4",
-        )
-
-
-def _save(figure: Figure, path: str | Path) -> None:
+def save_figure(figure: Figure, path: str | Path) -> None:
     with replacing(path) as part:
         FigureCanvasAgg(figure).print_png(str(part))

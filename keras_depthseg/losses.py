@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_depthseg.layers import mean_over_replicas, replicas, sum_over_replicas
+from keras_depthseg.backend import mean_over_replicas, replicas, sum_over_replicas
 from keras_depthseg.shapes import same_shape
 
 # Standard values of Wang et al. 2004, https://doi.org/10.1109/TIP.2003.819861.

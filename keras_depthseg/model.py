@@ -7,15 +7,8 @@ from collections.abc import Mapping, Sequence
 import keras
 import numpy as np
 
-from keras_depthseg.blocks import (
-    conv,
-    decoder_block,
-    encoder_block,
-    residual_double_conv,
-)
-
-# Both sides are halved five times on the way down and doubled on the way up.
-SIDE_MULTIPLE = 32
+from keras_depthseg.blocks import conv, decoder_block, encoder_block, residual_double_conv
+from keras_depthseg.shapes import SIDE_MULTIPLE, next_multiple
 
 # Mean and standard deviation per RGB channel of the data set of the original project
 # (100 backgrounds, 400,000 composites), in units of 0..1, as its page states them.
@@ -235,14 +228,10 @@ def _check_images(inputs) -> None:
                 raise ValueError(
                     f"the sides of {name!r} must be multiples of {SIDE_MULTIPLE}. "
                     f"Received: {shape[1]}x{shape[2]}. Resize or pad, for instance to "
-                    f"{_next_multiple(shape[1])}x{_next_multiple(shape[2])}."
+                    f"{next_multiple(shape[1])}x{next_multiple(shape[2])}."
                 )
     if any(a != b for a, b in zip(*shapes.values(), strict=True) if None not in (a, b)):
         raise ValueError(
             "'bg' and 'fg_bg' must have one shape. Received: "
             f"{shapes['bg']} and {shapes['fg_bg']}."
         )
-
-
-def _next_multiple(side: int) -> int:
-    return max(SIDE_MULTIPLE, -(-side // SIDE_MULTIPLE) * SIDE_MULTIPLE)

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 from keras.optimizers import schedules
 
-from keras_depthseg.layers import (
+from keras_depthseg.backend import (
     fused_adam_step,
     fused_momentum_step,
     has_fused_steps,

@@ -15,16 +15,12 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from keras_depthseg.augment import RandomChanges, make_augmentation
-from keras_depthseg.datasets.opening import (
-    Records,
-    open_records,
-    require_depth,
-    untuned,
-)
+from keras_depthseg.augment.changes import RandomChanges, make_augmentation
+from keras_depthseg.backend import untuned
+from keras_depthseg.datasets.opening import Records, open_records, require_depth
 from keras_depthseg.datasets.records import IMAGE_FIELDS
-from keras_depthseg.decode import Decoder, background_cache
 from keras_depthseg.errors import UserError
+from keras_depthseg.pictures.decode import Decoder, background_cache
 
 # Of encoded samples, 20 to 60 kB each in the original's data set. TFDS writes samples in
 # hashed order, so a buffer smaller than the data set still mixes well.

@@ -6,7 +6,7 @@ import dataclasses
 import re
 
 from keras_depthseg.errors import UserError
-from keras_depthseg.model import SIDE_MULTIPLE
+from keras_depthseg.shapes import SIDE_MULTIPLE
 
 DEFAULT_BATCH_SIZE = 16
 

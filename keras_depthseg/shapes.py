@@ -1,8 +1,14 @@
-"""The check that losses and metrics make of what they are given."""
+"""Shapes of images: the sides that the network takes, and the check of equal shapes."""
 
 from __future__ import annotations
 
-from keras import ops
+# Both sides are halved five times on the way down and doubled on the way up.
+SIDE_MULTIPLE = 32
+
+
+def next_multiple(side: int) -> int:
+    """The smallest side that the network takes and that holds `side` pixels."""
+    return max(SIDE_MULTIPLE, -(-side // SIDE_MULTIPLE) * SIDE_MULTIPLE)
 
 
 def same_shape(y_true, y_pred, caller: str = ""):
@@ -15,6 +21,9 @@ def same_shape(y_true, y_pred, caller: str = ""):
     Raises:
         ValueError: if the shapes differ.
     """
+    # Imported here: a schedule is parsed before Keras is imported, which takes seconds.
+    from keras import ops
+
     y_true = ops.cast(ops.convert_to_tensor(y_true), "float32")
     y_pred = ops.cast(ops.convert_to_tensor(y_pred), "float32")
     shapes = tuple(y_true.shape), tuple(y_pred.shape)

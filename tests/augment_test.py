@@ -8,13 +8,9 @@ import numpy as np
 import tensorflow as tf
 from albumentations.augmentations.pixel import functional
 
-from keras_depthseg.augment import (
-    AUGMENTATIONS,
-    contrast_tables,
-    hsv_tables,
-    make_augmentation,
-)
-from keras_depthseg.capture import NOISE
+from keras_depthseg.augment.capture import NOISE
+from keras_depthseg.augment.changes import AUGMENTATIONS, make_augmentation
+from keras_depthseg.augment.colours import contrast_tables, hsv_tables
 from keras_depthseg.errors import UserError
 from keras_depthseg.pipeline import sample_batches
 from tests.tiny_data import TinyDataTestCase, colour

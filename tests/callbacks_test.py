@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_depthseg.callbacks import ResolutionScheduler
+from keras_depthseg.callbacks.resolution import ResolutionScheduler
 from keras_depthseg.schedule import Phase, parse_schedule
 
 

@@ -4,13 +4,13 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from keras_depthseg.capture import (
+from keras_depthseg.augment.capture import (
     EXPOSURE,
     MOVE,
     NOISE,
     TURN,
     WHITE_BALANCE,
-    change_as_cameras_do,
+    simulate_capture,
 )
 from tests.tiny_data import colour
 
@@ -22,7 +22,7 @@ def _pairs(picture, count):
 
 def _changed(picture, count, seed=0):
     images = _pairs(picture, count)
-    change_as_cameras_do(images, np.random.default_rng(seed))
+    simulate_capture(images, np.random.default_rng(seed))
     return images
 
 

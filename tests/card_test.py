@@ -12,10 +12,10 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from keras_depthseg.datasets import rooms
-from keras_depthseg.datasets.card import write_card
-from keras_depthseg.datasets.card_pictures import depth_picture
-from keras_depthseg.datasets.card_statistics import Draw, Levels, collect
-from keras_depthseg.datasets.stored_records import DataSet, Sample
+from keras_depthseg.datasets.inspection.card import write_card
+from keras_depthseg.datasets.inspection.card_pictures import depth_picture
+from keras_depthseg.datasets.inspection.card_statistics import Draw, Levels, collect
+from keras_depthseg.datasets.inspection.stored_records import Sample, StoredDataSet
 from tests.html_pages import Page
 from tests.tiny_data import TinyDataTestCase, encoded, grey, remove_field
 
@@ -110,7 +110,7 @@ class CardTest(CardTestCase):
 
     def test_counts(self):
         page = self._card()
-        data_set = DataSet(self.records)
+        data_set = StoredDataSet(self.records)
         self.assertIn("64 samples of 8 backgrounds (8 distinct pictures)", page.text)
         samples = self._samples()
         for split, count in data_set.splits.items():
@@ -141,7 +141,7 @@ class CardTest(CardTestCase):
             self.assertAllClose(page.numbers(title), expected, rtol=0, atol=1e-4)
 
     def test_where_the_foreground_is(self):
-        collected = collect(DataSet(self.records), seed=0)
+        collected = collect(StoredDataSet(self.records), seed=0)
         samples = self._samples()
         self.assertNear(
             collected.heat.mean(), np.mean([x["mask"] for x in samples]) / 255, 1e-3

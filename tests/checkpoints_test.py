@@ -12,22 +12,20 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from keras_depthseg import optimizers
-from keras_depthseg.callbacks import (
-    ReduceLROnPlateau,
-    ResolutionScheduler,
-    StopAtNonFinite,
-)
-from keras_depthseg.checkpoints import (
+from keras_depthseg.callbacks.non_finite import StopAtNonFinite
+from keras_depthseg.callbacks.plateau import ReduceLROnPlateau
+from keras_depthseg.callbacks.resolution import ResolutionScheduler
+from keras_depthseg.callbacks.weight_average import WeightAverage
+from keras_depthseg.files import replacing
+from keras_depthseg.layers import BatchNormalization
+from keras_depthseg.schedule import parse_schedule
+from keras_depthseg.training.checkpoints import (
     Checkpoints,
     Position,
     TrainingInterruptedError,
     latest,
 )
-from keras_depthseg.files import replacing
-from keras_depthseg.layers import BatchNormalization
-from keras_depthseg.model_state import capture
-from keras_depthseg.schedule import parse_schedule
-from keras_depthseg.weight_average import WeightAverage
+from keras_depthseg.training.model_state import snapshot
 from tests.tiny_data import RefusalTestCase
 
 # 13 samples: steps an epoch are 4 (the last one of a single sample), then 3.
@@ -108,7 +106,7 @@ def _train(folder, make_optimizer, policy="float32", crash=None, **options):
         first_epoch=start.epoch if start else 0,
         first_step=start.step if start else 0,
     )
-    return capture(model), average.state(), checkpoints.history
+    return snapshot(model), average.state(), checkpoints.history
 
 
 def _sgd():
@@ -178,7 +176,7 @@ class GoesOnTest(RefusalTestCase, parameterized.TestCase):
         start.restore_model(model)
         for name, array in expected[0].items():
             if name.startswith(("model/", "optimizer/")):
-                np.testing.assert_array_equal(capture(model)[name], array)
+                np.testing.assert_array_equal(snapshot(model)[name], array)
 
 
 class FilesTest(RefusalTestCase, parameterized.TestCase):
@@ -190,7 +188,7 @@ class FilesTest(RefusalTestCase, parameterized.TestCase):
         return sorted(path.name for path in (self.folder / folder).iterdir())
 
     def test_keeps_the_last_and_the_best(self):
-        with mock.patch("keras_depthseg.checkpoints.BEST", "val_loss"):
+        with mock.patch("keras_depthseg.training.checkpoints.BEST", "val_loss"):
             *_, history = _train(self.folder, _sgd, keep=1)
         best = int(np.argmax(history["val_loss"]))
         self.assertNotEqual(best, 3)
@@ -240,7 +238,7 @@ class FilesTest(RefusalTestCase, parameterized.TestCase):
             return replacing(path)
 
         with (
-            mock.patch("keras_depthseg.checkpoints.replacing", replacing_until),
+            mock.patch("keras_depthseg.training.checkpoints.replacing", replacing_until),
             self.assertRaises(_CrashError),
         ):
             _train(folder, _sgd, minutes=9.0)

@@ -22,7 +22,7 @@ import tensorflow_datasets as tfds
 from absl.testing import parameterized
 
 import depthseg
-from keras_depthseg import cli, command_line
+from keras_depthseg.commands import main, parsing
 from keras_depthseg.datasets import compose
 from keras_depthseg.errors import UserError
 from tests.tiny_data import colour, encoded, mask
@@ -99,7 +99,7 @@ class CommandTestCase(tf.test.TestCase, parameterized.TestCase):
             contextlib.redirect_stderr(errors),
             self.assertRaises(SystemExit) as caught,
         ):
-            command_line.run(lambda: cli.main([str(text) for text in arguments]))
+            parsing.run(lambda: main.main([str(text) for text in arguments]))
         lines = output.getvalue().splitlines(), errors.getvalue().splitlines()
         return caught.exception.code or 0, *lines
 
@@ -564,7 +564,7 @@ class HelpTest(CommandTestCase):
         for line in example.replace("\\\n", "").splitlines():
             words = line.split()
             if words[0] == "depthseg" and "--help" not in words:
-                args = cli.parse_args(words[1:])
+                args = main.parse_args(words[1:])
                 self.assertTrue(callable(args.run))
 
     def test_words_stay_whole(self):
@@ -575,7 +575,7 @@ class HelpTest(CommandTestCase):
             self.assertNotRegex(line, r"\w-$|\s-+$")
 
     def test_defaults_are_the_options(self):
-        args = cli.parse_args(self.arguments(size=None, count=None))
+        args = main.parse_args(self.arguments(size=None, count=None))
         expected = compose.ComposeOptions(bg=str(self.bg), fg=self.fg)
         for name, value in vars(expected).items():
             self.assertEqual(getattr(args, name), value, name)
@@ -602,7 +602,7 @@ class RunTest(CommandTestCase):
     )
     def test_status(self, main, expected):
         with self.assertRaises(SystemExit) as caught:
-            command_line.run(main)
+            parsing.run(main)
         self.assertEqual(caught.exception.code, expected)
 
     def test_a_mistake_is_one_line(self):
@@ -611,14 +611,14 @@ class RunTest(CommandTestCase):
             contextlib.redirect_stderr(errors),
             self.assertRaises(SystemExit) as caught,
         ):
-            command_line.run(mock.Mock(side_effect=UserError("a\nb: wrong")))
+            parsing.run(mock.Mock(side_effect=UserError("a\nb: wrong")))
         self.assertEqual(
             (caught.exception.code, errors.getvalue()), (2, "error: a\\nb: wrong\n")
         )
 
     def test_a_bug_shows(self):
         with self.assertRaises(ZeroDivisionError):
-            command_line.run(lambda: 1 // 0)
+            parsing.run(lambda: 1 // 0)
 
 
 if __name__ == "__main__":

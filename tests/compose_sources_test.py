@@ -23,20 +23,16 @@ from absl.testing import parameterized
 from hypothesis import strategies as st
 from PIL import Image
 
-from keras_depthseg.command_line import printable
-from keras_depthseg.datasets import images
-from keras_depthseg.datasets.composites import folder, gather, pictures
+from keras_depthseg.datasets.composites import gather, reading
 from keras_depthseg.datasets.composites.depth_folder import (
     DepthFolder,
     parse_depth_folder,
 )
-from keras_depthseg.datasets.composites.folder import (
-    Companions,
-    PictureFile,
-    list_pictures,
-)
 from keras_depthseg.datasets.records import NEAREST_DEPTH
 from keras_depthseg.errors import UserError
+from keras_depthseg.pictures import checks, folders
+from keras_depthseg.pictures.folders import Companions, PictureFile, list_pictures
+from keras_depthseg.text import printable
 from tests.tiny_data import colour, grey, mask
 
 SIZE = (24, 32)
@@ -132,7 +128,7 @@ def make_folder(path):
 
 def make_large(path):
     with path.open("wb") as file:
-        file.truncate(folder.LARGEST_FILE + 1)
+        file.truncate(folders.LARGEST_FILE + 1)
 
 
 # Bad whatever they are to be: the name, its bytes or how it is made, what is told.
@@ -382,10 +378,10 @@ class BadPictureTest(SourcesTestCase):
         (self.root / "a.png").write_bytes(data)
         file = PictureFile("a.png", self.root)
         for read in (
-            lambda: pictures.read_background(file, 32),
-            lambda: pictures.read_cutout(file, None, 15, 32),
-            lambda: pictures.read_cutout(file, file, 15, 32),
-            lambda: pictures.read_depth(file, SIZE, 32),
+            lambda: reading.read_background(file, 32),
+            lambda: reading.read_cutout(file, None, 15, 32),
+            lambda: reading.read_cutout(file, file, 15, 32),
+            lambda: reading.read_depth(file, SIZE, 32),
         ):
             try:
                 read()
@@ -401,7 +397,7 @@ class GoodPictureTest(SourcesTestCase):
         self.write({"a.png": data, **({"a_mask.png": mask_data} if mask_data else {})})
         self.assertEqual(self.cutouts(masks=self.root if mask_data else None), ["a.png"])
         file, beside = (PictureFile(name, self.root) for name in ("a.png", "a_mask.png"))
-        return pictures.read_whole_cutout(file, beside if mask_data else None)
+        return reading.read_whole_cutout(file, beside if mask_data else None)
 
     def assert_same(self, one, other):
         self.assertAllEqual(one.colour, other.colour)
@@ -466,16 +462,16 @@ class GoodPictureTest(SourcesTestCase):
 
         file = PictureFile("b.png", self.root)
         self.write({"b.png": saved(colour(1))})
-        upright = pictures.read_background(file, 32)
+        upright = reading.read_background(file, 32)
         self.write({"b.png": stored(colour(1))})
-        self.assertAllEqual(pictures.read_background(file, 32), upright)
-        self.assertEqual(pictures.background_shape(file), SIZE)
+        self.assertAllEqual(reading.read_background(file, 32), upright)
+        self.assertEqual(reading.background_shape(file), SIZE)
 
     @parameterized.parameters(np.uint8, np.uint16)
     def test_orientation_of_depth(self, dtype):
         levels = grey(1, dtype)
         self.write({"a.png": saved(turned(levels, 6), exif=exif(6))})
-        result = pictures.read_depth(PictureFile("a.png", self.root), SIZE, 24)
+        result = reading.read_depth(PictureFile("a.png", self.root), SIZE, 24)
         self.assertEqual(result.dtype, dtype)
         self.assertAllEqual(result, levels[:, 4:28])
 
@@ -487,7 +483,7 @@ class GoodPictureTest(SourcesTestCase):
             }
         )
         one, other = (
-            pictures.read_background(PictureFile(name, self.root), 32).astype(int)
+            reading.read_background(PictureFile(name, self.root), 32).astype(int)
             for name in ("good.jpg", "turned.jpg")
         )
         # It is noise, so that JPEG is not exact; other pixels differ by 85.
@@ -504,7 +500,7 @@ class GoodPictureTest(SourcesTestCase):
         self.write({"b.png": saved(rgba(1), exif=tags)})
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            result = pictures.read_whole_cutout(PictureFile("b.png", self.root), None)
+            result = reading.read_whole_cutout(PictureFile("b.png", self.root), None)
         self.assert_same(result, expected)
         self.assertEmpty(caught)
 
@@ -522,7 +518,7 @@ class GoodPictureTest(SourcesTestCase):
         names = ["grey.png", "palette.png", "rgb.jpg", "rgba.png", "wide.webp"]
         self.assertEqual(self.backgrounds(), names)
         self.assertEqual(self.lines, [])
-        result = pictures.read_background(PictureFile("rgba.png", self.root), 24)
+        result = reading.read_background(PictureFile("rgba.png", self.root), 24)
         self.assertAllEqual(result, colour(1)[:, 4:28])
 
     @parameterized.parameters(((2000, 1500),), ((16, 3000),), ((3000, 16),))
@@ -531,7 +527,7 @@ class GoodPictureTest(SourcesTestCase):
         pixels[0, 0] = 0
         self.write({"a.png": saved(pixels)})
         self.assertEqual(self.cutouts(), ["a.png"])
-        layer = pictures.read_cutout(PictureFile("a.png", self.root), None, 15, 32)
+        layer = reading.read_cutout(PictureFile("a.png", self.root), None, 15, 32)
         self.assertBetween(layer.height, 1, 15)
         self.assertBetween(layer.width, 1, 32)
         self.assertTrue(layer.height == 15 or layer.width == 32)
@@ -958,7 +954,7 @@ class PicturesTest(tf.test.TestCase, parameterized.TestCase):
     def test_a_wrong_format_is_named(self):
         for kind in ("GIF", "BMP", "TIFF"):
             with self.assertRaisesRegex(UserError, f"^a.png: received .* format {kind};"):
-                images.open_picture(saved(colour(1), kind), "a.png")
+                checks.open_picture(saved(colour(1), kind), "a.png")
 
     @hypothesis.settings(max_examples=100, deadline=None, database=None)
     @hypothesis.given(st.text(st.characters()))

@@ -22,23 +22,26 @@ from absl.testing import parameterized
 from hypothesis import strategies as st
 from PIL import Image
 
-from keras_depthseg.datasets import building, encode, opening, records, teacher
-from keras_depthseg.datasets.compose import ComposeOptions, make_config
+from keras_depthseg.datasets import opening, records
+from keras_depthseg.datasets.building import clean_builder
+from keras_depthseg.datasets.compose import make_config
 from keras_depthseg.datasets.composites import (
-    composites_dataset_builder,
     ground,
+    maker,
     paste,
     placing,
 )
-from keras_depthseg.datasets.composites.composites_dataset_builder import (
-    Builder,
-    Recipe,
-)
+from keras_depthseg.datasets.composites.composites_dataset_builder import Builder
 from keras_depthseg.datasets.composites.layer import Layer
+from keras_depthseg.datasets.composites.options import ComposeOptions
 from keras_depthseg.datasets.composites.plan import Plan
 from keras_depthseg.datasets.composites.scene import Scene
-from keras_depthseg.datasets.modest import tables
+from keras_depthseg.datasets.composites.settings import CompositeSettings
+from keras_depthseg.datasets.original_layout import tables
+from keras_depthseg.datasets.splits import SPLITS
+from keras_depthseg.datasets.teacher import teacher
 from keras_depthseg.errors import UserError
+from keras_depthseg.pictures import encode
 from keras_depthseg.pipeline import make_pipeline
 from tests.tiny_data import colour, encoded
 
@@ -92,7 +95,7 @@ class PlanTest(tf.test.TestCase, parameterized.TestCase):
     def test_ids(self, backgrounds, cutouts, placements, flip, number, expected):
         entry = Plan(backgrounds, cutouts, placements, flip).entry(number)
         self.assertEqual(entry.sample_id, expected)
-        sample = tables.Sample(1, entry.bg_id, entry.sample_id, "m", "d")
+        sample = tables.MapRow(1, entry.bg_id, entry.sample_id, "m", "d")
         self.assertEqual((sample.bg_id, sample.fg_id), (entry.bg_id, entry.fg_id))
         self.assertEqual(expected.split("_")[:2], [entry.bg_id, entry.fg_id])
 
@@ -116,7 +119,7 @@ class PlanTest(tf.test.TestCase, parameterized.TestCase):
         everything = np.concatenate(list(splits.values()))
         self.assertEqual(sorted(everything.tolist()), plan.numbers().tolist())
         self.assertLen(set(everything.tolist()), plan.count or plan.total)
-        self.assertContainsSubset(splits, records.SPLITS)
+        self.assertContainsSubset(splits, SPLITS)
         if not by_identity:
             self.assertContainsSubset(splits, ("train", "val"))
             return
@@ -195,7 +198,7 @@ class PlanTest(tf.test.TestCase, parameterized.TestCase):
             )
 
         one, again, other = splits(0), splits(0), splits(1)
-        for split in records.SPLITS:
+        for split in SPLITS:
             self.assertEqual(one[split].tolist(), again[split].tolist())
             self.assertNotEqual(one[split].tolist(), other[split].tolist())
             # Shuffled, and not in the order of backgrounds.
@@ -727,7 +730,7 @@ def compose_config(root, **options):
 
 def build(config, data_dir, beam=None):
     builder = Builder(config=config, data_dir=data_dir)
-    with building.quiet():
+    with clean_builder.quiet():
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(beam_options=beam)
         )
@@ -874,7 +877,7 @@ class RecordsTest(CompositesTestCase):
 
     def test_splits_of_the_records(self):
         path = build(self.config(unseen_fraction=0.3, val_fraction=0.2), self.folder)
-        ids = {split: set() for split in records.SPLITS}
+        ids = {split: set() for split in SPLITS}
         for sample in samples(path):
             ids[sample["split"]].add((sample["bg_id"], sample["fg_id"]))
         self.assertEqual(sum(map(len, ids.values())), 36)
@@ -930,18 +933,18 @@ class RecordsTest(CompositesTestCase):
 
     def test_few_pictures_are_kept(self):
         config = self.config(depth=self.depth)
-        maker = composites_dataset_builder.Maker.of(config)
+        made = maker.Maker.of(config)
         # Room for two scenes and two layers.
-        with mock.patch.object(
-            composites_dataset_builder, "_CACHE_BYTES", 2 * 14 * SIZE**2
-        ):
-            list(maker.composites(config.plan.numbers()))
-        self.assertEqual(maker.scene.cache_info().maxsize, 2)
-        self.assertEqual(maker.scene.cache_info().currsize, 2)
-        large = Recipe(size=4096, fg_height=2000, depth="rooms", placement="standing")
-        maker = dataclasses.replace(maker, recipe=large)
+        with mock.patch.object(maker, "_CACHE_BYTES", 2 * 14 * SIZE**2):
+            list(made.composites(config.plan.numbers()))
+        self.assertEqual(made.scene.cache_info().maxsize, 2)
+        self.assertEqual(made.scene.cache_info().currsize, 2)
+        large = CompositeSettings(
+            size=4096, fg_height=2000, depth="rooms", placement="standing"
+        )
+        made = dataclasses.replace(made, recipe=large)
         # 235 MB each.
-        self.assertEqual(maker.scene.cache_info().maxsize, 1)
+        self.assertEqual(made.scene.cache_info().maxsize, 1)
 
 
 class SameBytesTest(CompositesTestCase):
@@ -1009,14 +1012,14 @@ class TeacherTest(CompositesTestCase):
         self.assertEqual(one, five)
 
     def test_threads_load_one_network(self):
-        composites_dataset_builder._load_teacher.cache_clear()
+        maker._load_teacher.cache_clear()
         with mock.patch.object(
-            composites_dataset_builder,
+            maker,
             "_load_teacher",
-            side_effect=composites_dataset_builder._load_teacher,
+            side_effect=maker._load_teacher,
         ):
             build(self._config(5), self.folder)
-        info = composites_dataset_builder._load_teacher.cache_info()
+        info = maker._load_teacher.cache_info()
         self.assertEqual(info.misses, 1)
 
     def test_a_killed_labelling_goes_on(self):

@@ -12,7 +12,7 @@ from absl.testing import parameterized
 from hypothesis import strategies as st
 from PIL import Image
 
-from keras_depthseg.decode import BackgroundCache, Decoder
+from keras_depthseg.pictures.decode import BackgroundCache, Decoder
 from tests.tiny_data import colour, encoded, grey
 
 RESOLUTION = 32

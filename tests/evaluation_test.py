@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_depthseg.evaluation import evaluate, score_table
+from keras_depthseg.evaluation.scores import evaluate, score_table
 from keras_depthseg.pipeline import make_pipeline
 from tests.tiny_data import TinyDataTestCase
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_depthseg import figures
+from keras_depthseg.training import curves
 
 SIDE = 32
 
@@ -164,17 +165,17 @@ class FilesTest(tf.test.TestCase):
             "mask_soft_iou": [0.1, 0.2, 0.3],
             "resolution": [96, 96, 160],
         }
-        figures.save_curves(self.path, history, ("loss",))
+        curves.save_curves(self.path, history, ("loss",))
         one = self._picture(200, 200)
-        figures.save_curves(self.path, history, ("loss", "mask_soft_iou", "missing"))
+        curves.save_curves(self.path, history, ("loss", "mask_soft_iou", "missing"))
         two = self._picture(200, 400)
         self.assertNear(two.shape[1], 2 * one.shape[1], 4)
         del history["val_loss"]
-        figures.save_curves(self.path, history, ("loss",))
+        curves.save_curves(self.path, history, ("loss",))
         self.assertNotAllEqual(self._picture(200, 200), one)
 
     def test_curves_of_one_epoch(self):
-        figures.save_curves(self.path, {"loss": [1.0], "resolution": [96]}, ("loss",))
+        curves.save_curves(self.path, {"loss": [1.0], "resolution": [96]}, ("loss",))
         self._picture(200, 200)
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_depthseg import DSResNet
-from keras_depthseg.initialisation import start_as_difference
 from keras_depthseg.model import INPUTS, ORIGINAL_STATISTICS
+from keras_depthseg.networks.initialisation import start_as_difference
 
 SQUEEZES = [f"mask_decoder{level}_squeeze_skips" for level in (1, 2)]
 

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_depthseg.datasets.opening import untuned
-from keras_depthseg.input_clock import InputClock
+from keras_depthseg.backend import untuned
+from keras_depthseg.training.input_clock import InputClock
 
 COUNT = 10
 

@@ -16,9 +16,9 @@ import tensorflow as tf
 
 import train
 from keras_depthseg import DSResNet
-from keras_depthseg.checkpoints import latest
 from keras_depthseg.losses import combination
 from keras_depthseg.optimizers import SGD
+from keras_depthseg.training.checkpoints import latest
 from tests.tiny_data import RefusalTestCase, TinyDataTestCase
 
 jax = pytest.importorskip("jax")

@@ -3,13 +3,8 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from keras_depthseg.layers import (
-    BatchNormalization,
-    BilinearUpsampling2x,
-    mean_over_replicas,
-    replicas,
-    sum_over_replicas,
-)
+from keras_depthseg.backend import mean_over_replicas, replicas, sum_over_replicas
+from keras_depthseg.layers import BatchNormalization, BilinearUpsampling2x
 
 
 def _normal(*shape, seed=0):

@@ -4,7 +4,7 @@ from unittest import mock
 
 import tensorflow as tf
 
-from keras_depthseg.datasets import locate, modest, pets_in_rooms, rooms
+from keras_depthseg.datasets import locate, original_layout, pets_in_rooms, rooms
 from keras_depthseg.errors import UserError
 
 
@@ -23,7 +23,7 @@ class LocateTest(tf.test.TestCase):
 
     def test_the_original_layout_is_built(self):
         (self.folder / "file_map.txt").touch()
-        with mock.patch.object(modest, "build", return_value="built") as build:
+        with mock.patch.object(original_layout, "build", return_value="built") as build:
             self.assertEqual(self.locate(self.folder), "built")
         build.assert_called_once_with(
             self.folder, self.folder / "cache", splitting="identity", seed=0
@@ -31,7 +31,7 @@ class LocateTest(tf.test.TestCase):
 
     def test_only_the_original_layout_is_split_here(self):
         (self.folder / "file_map.txt").touch()
-        with mock.patch.object(modest, "build") as build:
+        with mock.patch.object(original_layout, "build") as build:
             self.locate(self.folder, splitting="random")
         self.assertEqual(build.call_args.kwargs["splitting"], "random")
         (self.folder / "dataset_info.json").touch()

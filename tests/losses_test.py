@@ -8,7 +8,7 @@ from absl.testing import parameterized
 from hypothesis import strategies as st
 
 from keras_depthseg import DSResNet, losses
-from keras_depthseg.original_weights import load_original_weights
+from keras_depthseg.networks.original_weights import load_original_weights
 from tests import reference
 
 CLASSES = (

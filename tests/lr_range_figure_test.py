@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from keras_depthseg import figures
-from keras_depthseg.lr_range import LRRange, LRRangeCurve
+from keras_depthseg.training import lr_range_run
+from keras_depthseg.training.lr_range import LRRange, LRRangeCurve
 
 
 def _curve(end=5.0, last=1e12):
@@ -27,8 +27,10 @@ class LRRangeFigureTest(tf.test.TestCase):
     def _drawn(self, curves):
         """The figure, and the pixels of the PNG."""
         path = Path(self.enter_context(tempfile.TemporaryDirectory())) / "lr.png"
-        with mock.patch.object(figures, "_save", wraps=figures._save) as save:
-            figures.save_lr_range_curves(path, curves)
+        with mock.patch.object(
+            lr_range_run, "save_figure", wraps=lr_range_run.save_figure
+        ) as save:
+            lr_range_run.save_lr_range_curves(path, curves)
         with Image.open(path) as image:
             self.assertEqual(image.format, "PNG")
             return save.call_args.args[0], np.asarray(image.convert("RGB"))

@@ -16,14 +16,13 @@ from absl.testing import parameterized
 from hypothesis import strategies as st
 
 from keras_depthseg.errors import UserError
-from keras_depthseg.lr_range import (
+from keras_depthseg.training.lr_range import (
     LRRange,
     LRRangeCurve,
-    lr_range_table,
     lr_range_test,
     parse_lr_range,
-    write_lr_range_csv,
 )
+from keras_depthseg.training.lr_range_run import lr_range_table, write_lr_range_csv
 
 # Those of the original project.
 FIVE = ("1e-7:5:400", "1e-5:1:400", "1e-4:10:200", "1e-5:2:100", "1e-7:10:400")

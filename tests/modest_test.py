@@ -21,9 +21,11 @@ from absl.testing import parameterized
 from hypothesis import strategies as st
 from PIL import Image
 
-from keras_depthseg.datasets import images, modest, records
-from keras_depthseg.datasets.modest import examples, layout, tables
+from keras_depthseg.datasets import original_layout, records
+from keras_depthseg.datasets.original_layout import examples, reader, tables
+from keras_depthseg.datasets.splits import SPLITS
 from keras_depthseg.errors import UserError
+from keras_depthseg.pictures import checks
 from tests.tiny_data import HEIGHT, WIDTH, colour, encoded, grey, mask, write_source
 
 
@@ -63,7 +65,7 @@ class ModestTestCase(tf.test.TestCase, parameterized.TestCase):
         self.data_dir = folder / "data"
 
     def build(self, **settings):
-        return modest.build(self.source, self.data_dir, **settings)
+        return original_layout.build(self.source, self.data_dir, **settings)
 
     def assert_refused(self, *parts, call=None):
         """The call fails with one line that has all `parts`, and leaves nothing."""
@@ -101,7 +103,7 @@ class BuildTest(ModestTestCase):
 
     def test_source_in_manual_dir(self):
         write_source(self.source, 1, 1)
-        builder = modest.Builder(data_dir=self.data_dir)
+        builder = original_layout.Builder(data_dir=self.data_dir)
         config = tfds.download.DownloadConfig(manual_dir=self.source)
         builder.download_and_prepare(download_config=config)
         self.assertLen(stored(self.data_dir / "modest/1.0.0")["train"], 1)
@@ -122,7 +124,7 @@ class BuildTest(ModestTestCase):
     def test_splits_by_identity(self):
         write_source(self.source, 6, 6)
         splits = stored(self.build(val_fraction=0.3, unseen_fraction=0.3))
-        self.assertEqual(list(splits), list(records.SPLITS))
+        self.assertEqual(list(splits), list(SPLITS))
         ids = {
             split: tuple({s[key] for s in samples.values()} for key in ("bg_id", "fg_id"))
             for split, samples in splits.items()
@@ -201,7 +203,7 @@ class BuildTest(ModestTestCase):
     def test_each_background_is_decoded_once(self):
         write_source(self.source)
         with mock.patch.object(
-            images, "decode_colour", side_effect=images.decode_colour
+            checks, "decode_colour", side_effect=checks.decode_colour
         ) as decode:
             self.build()
         places = [call.args[1] for call in decode.call_args_list]
@@ -210,12 +212,12 @@ class BuildTest(ModestTestCase):
 
     def test_few_samples_are_in_flight(self):
         write_source(self.source, 10, 10)
-        source = layout.Layout(self.source)
-        reader = examples.ExampleReader(source, np.uint8)
+        source = reader.Layout(self.source)
+        example_reader = examples.ExampleReader(source, np.uint8)
         with (
             mock.patch.object(os, "cpu_count", return_value=2),
             mock.patch.object(source, "read", side_effect=source.read) as read,
-            contextlib.closing(reader.examples(source.samples)) as stream,
+            contextlib.closing(example_reader.examples(source.samples)) as stream,
         ):
             next(stream)
             self.assertLess(read.call_count, 50)
@@ -225,15 +227,17 @@ class CacheTest(ModestTestCase):
     def test_second_build_only_looks(self):
         write_source(self.source)
         first = self.build()
-        with mock.patch.object(modest.Builder, "download_and_prepare") as prepare:
+        with mock.patch.object(
+            original_layout.Builder, "download_and_prepare"
+        ) as prepare:
             self.assertEqual(self.build(), first)
         prepare.assert_not_called()
 
     def test_path_is_the_builders(self):
         write_source(self.source, 1, 1)
         path = self.build()
-        config = modest.ModestConfig(name=path.parent.name, source=self.source)
-        builder = modest.Builder(config=config, data_dir=self.data_dir)
+        config = original_layout.ModestConfig(name=path.parent.name, source=self.source)
+        builder = original_layout.Builder(config=config, data_dir=self.data_dir)
         self.assertEqual(Path(builder.data_path), path)
         self.assertTrue(builder.is_prepared())
 
@@ -251,14 +255,14 @@ class CacheTest(ModestTestCase):
         (self.source / "file_map.txt").write_text("\n".join(lines[:-1]))
         paths.append(self.build())
         moved = self.source.rename(self.source.with_name("moved"))
-        paths.append(modest.build(moved, self.data_dir))
+        paths.append(original_layout.build(moved, self.data_dir))
         self.assertLen(set(paths), len(paths))
 
     @parameterized.parameters(True, False)
     def test_rebuild_in_place(self, good):
         write_source(self.source, 3, 3)
-        config = modest.ModestConfig(name="mine", source=self.source)
-        builder = modest.Builder(config=config, data_dir=self.data_dir)
+        config = original_layout.ModestConfig(name="mine", source=self.source)
+        builder = original_layout.Builder(config=config, data_dir=self.data_dir)
         builder.download_and_prepare()
         before = stored(builder.data_path)
         picture = self.source / "fg_bg/bg002_fg002_01.jpeg"
@@ -266,7 +270,7 @@ class CacheTest(ModestTestCase):
         again = tfds.download.DownloadConfig(
             download_mode=tfds.GenerateMode.REUSE_CACHE_IF_EXISTS
         )
-        builder = modest.Builder(config=config, data_dir=self.data_dir)
+        builder = original_layout.Builder(config=config, data_dir=self.data_dir)
         refused = contextlib.nullcontext() if good else self.assertRaises(UserError)
         with refused:
             builder.download_and_prepare(download_config=again)
@@ -534,7 +538,7 @@ class BadInputTest(ModestTestCase):
     def test_depth_dtype(self):
         self.assert_refused(
             "depth_dtype: received 'float32'",
-            call=lambda: modest.ModestConfig(name="x", depth_dtype="float32"),
+            call=lambda: original_layout.ModestConfig(name="x", depth_dtype="float32"),
         )
 
     def test_data_dir_is_a_file(self):
@@ -542,7 +546,7 @@ class BadInputTest(ModestTestCase):
         path = self.source.with_name("taken")
         path.write_bytes(b"")
         self.assert_refused(
-            "data_dir: received", call=lambda: modest.build(self.source, path)
+            "data_dir: received", call=lambda: original_layout.build(self.source, path)
         )
 
 
@@ -589,7 +593,7 @@ class TablesTest(ModestTestCase):
         ("a_b_c_d", "plate", "a_b_c_d"),
     )
     def test_identities(self, name, bg_id, fg_id):
-        sample = tables.Sample(1, "plate", name, "m", "d")
+        sample = tables.MapRow(1, "plate", name, "m", "d")
         self.assertEqual((sample.bg_id, sample.fg_id), (bg_id, fg_id))
 
 
@@ -599,7 +603,7 @@ if importlib.util.find_spec("dill"):
     class BuilderTest(tfds.testing.DatasetBuilderTestCase):
         """TFDS's own checks, on a source in `manual_dir`."""
 
-        DATASET_CLASS = modest.Builder
+        DATASET_CLASS = original_layout.Builder
         SPLITS = {"train": 7, "val": 2, "unseen_bg": 3, "unseen_fg": 3, "unseen_both": 1}
 
         @classmethod

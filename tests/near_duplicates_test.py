@@ -8,11 +8,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 from PIL import Image
 
-from keras_depthseg.datasets.near_duplicates import (
-    groups,
-    near_duplicates,
-    picture_hash,
-)
+from keras_depthseg.pictures.near_duplicates import groups, near_duplicates, picture_hash
 
 COUNT = 24
 

@@ -9,9 +9,9 @@ import tensorflow as tf
 from absl.testing import parameterized
 from keras import ops
 
-from keras_depthseg.callbacks import NonFiniteError, StopAtNonFinite
+from keras_depthseg.callbacks.non_finite import NonFiniteError, StopAtNonFinite
 from keras_depthseg.optimizers import OPTIMIZERS, cosine_decay, non_finite_steps
-from keras_depthseg.recipes import RECIPES
+from keras_depthseg.training.recipes import RECIPES
 
 
 def _root(y_true, y_pred):

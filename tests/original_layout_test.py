@@ -17,11 +17,10 @@ import tensorflow_datasets as tfds
 from absl.testing import parameterized
 from PIL import Image
 
-from keras_depthseg.datasets import modest
-from keras_depthseg.datasets.composites import original_layout
-from keras_depthseg.datasets.composites.composites_dataset_builder import Maker
-from keras_depthseg.datasets.composites.original_layout import write_original_layout
-from keras_depthseg.datasets.modest import layout
+from keras_depthseg.datasets import original_layout
+from keras_depthseg.datasets.composites.maker import Maker
+from keras_depthseg.datasets.original_layout import reader, writer
+from keras_depthseg.datasets.original_layout.writer import write_original_layout
 from tests.composites_test import (
     SIZE,
     STEP,
@@ -34,7 +33,7 @@ from tests.composites_test import (
 
 def write_and_die(config, folder, zipped, target, call):
     """Writes, and kills its own process at the given call of a function of the module."""
-    owner = {"replace": os, "rmtree": shutil}.get(target, original_layout)
+    owner = {"replace": os, "rmtree": shutil}.get(target, writer)
     original = getattr(owner, target)
     calls = iter(range(call))
 
@@ -73,7 +72,7 @@ class OriginalLayoutTest(tf.test.TestCase, parameterized.TestCase):
     def test_modest_reads_it(self, zipped, lossless):
         config = self._config(lossless=lossless)
         write_original_layout(config, self.folder / "made", zipped)
-        path = modest.build(self.folder / "made", self.folder / "records")
+        path = original_layout.build(self.folder / "made", self.folder / "records")
         builder = tfds.builder_from_directory(path)
         self.assertEqual(builder.info.features["depth"].dtype, np.uint16)
         skip = {name: tfds.decode.SkipDecoding() for name in ("bg", "fg_bg", "mask")}
@@ -155,7 +154,7 @@ class OriginalLayoutTest(tf.test.TestCase, parameterized.TestCase):
         config = self._config(count=7)
         write_original_layout(config, self.folder / "made", zipped=False)
         expected = {config.plan.entry(n).sample_id for n in config.plan.numbers()}
-        found = layout.Layout(self.folder / "made").samples
+        found = reader.Layout(self.folder / "made").samples
         self.assertEqual({sample.fg_bg for sample in found}, expected)
         pictures = (self.folder / "made/fg_bg").iterdir()
         self.assertEqual({path.stem for path in pictures}, expected)
@@ -208,7 +207,7 @@ class OriginalLayoutTest(tf.test.TestCase, parameterized.TestCase):
     def test_an_error_stops_the_others(self):
         config = self._config(placements=50, workers=2)
         written = []
-        write = original_layout._write
+        write = writer._write
 
         def fail(path, data):
             written.append(path)
@@ -217,7 +216,7 @@ class OriginalLayoutTest(tf.test.TestCase, parameterized.TestCase):
             write(path, data)
 
         with (
-            mock.patch.object(original_layout, "_write", fail),
+            mock.patch.object(writer, "_write", fail),
             self.assertRaisesRegex(OSError, "No space left"),
         ):
             write_original_layout(config, self.folder / "made", False)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_depthseg import DSResNet
 from keras_depthseg.errors import UserError
-from keras_depthseg.original_weights import load_original_weights
+from keras_depthseg.networks.original_weights import load_original_weights
 from tests import reference
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from keras_depthseg.datasets import pets_in_rooms, sources
+from keras_depthseg.datasets import pets_in_rooms
+from keras_depthseg.datasets.pets_in_rooms import sources
 from keras_depthseg.errors import UserError
 from tests.tiny_data import encoded
 

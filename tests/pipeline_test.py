@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_depthseg import pipeline
-from keras_depthseg.callbacks import ResolutionScheduler
+from keras_depthseg.callbacks.resolution import ResolutionScheduler
 from keras_depthseg.datasets.opening import open_records
 from keras_depthseg.pipeline import make_pipeline, sample_batches
 from keras_depthseg.schedule import parse_schedule

@@ -2,6 +2,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_depthseg.datasets import records
+from keras_depthseg.datasets.splits import assign_split, held_out
 
 
 class ImageStatisticsTest(tf.test.TestCase):
@@ -24,18 +25,18 @@ class ImageStatisticsTest(tf.test.TestCase):
 class SplitTest(tf.test.TestCase):
     def test_held_out_is_seeded_and_leaves_something(self):
         ids = [f"bg{i:03d}" for i in range(20)]
-        chosen = records.held_out(ids, 0.1, seed=0)
+        chosen = held_out(ids, 0.1, seed=0)
         self.assertLen(chosen, 2)
-        self.assertEqual(chosen, records.held_out(ids[::-1], 0.1, seed=0))
-        self.assertNotEqual(chosen, records.held_out(ids, 0.1, seed=1))
-        self.assertLen(records.held_out(ids[:2], 0.99, seed=0), 1)
-        self.assertEmpty(records.held_out(ids[:1], 0.5, seed=0))
+        self.assertEqual(chosen, held_out(ids[::-1], 0.1, seed=0))
+        self.assertNotEqual(chosen, held_out(ids, 0.1, seed=1))
+        self.assertLen(held_out(ids[:2], 0.99, seed=0), 1)
+        self.assertEmpty(held_out(ids[:1], 0.5, seed=0))
 
     def test_splits_by_identity(self):
         unseen = {"unseen_bg": frozenset(["b1"]), "unseen_fg": frozenset(["f1"])}
 
         def split(bg_id, fg_id):
-            return records.assign_split(bg_id, fg_id, **unseen, val_fraction=0.3, seed=0)
+            return assign_split(bg_id, fg_id, **unseen, val_fraction=0.3, seed=0)
 
         self.assertEqual(split("b1", "f1"), "unseen_both")
         self.assertEqual(split("b1", "f2"), "unseen_bg")

@@ -23,8 +23,8 @@ import tensorflow as tf
 from absl.testing import parameterized
 from PIL import Image
 
-from keras_depthseg.report import write_report
-from keras_depthseg.report_curves import curves_svg
+from keras_depthseg.training.curves import curves_svg
+from keras_depthseg.training.report import write_report
 from tests.html_pages import Page
 from tests.tiny_data import RefusalTestCase
 

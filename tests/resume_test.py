@@ -16,8 +16,8 @@ import pytest
 import tensorflow as tf
 
 import train
-from keras_depthseg.checkpoints import latest
-from keras_depthseg.recipes import RECIPES
+from keras_depthseg.training.checkpoints import latest
+from keras_depthseg.training.recipes import RECIPES
 from tests.tiny_data import TinyDataTestCase
 
 # Columns that a clock fills.

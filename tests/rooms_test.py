@@ -21,6 +21,7 @@ from keras_depthseg.datasets.rooms import (
 from keras_depthseg.datasets.rooms.geometry import Camera, Surface
 from keras_depthseg.datasets.rooms.lighting import Lamp, Lighting
 from keras_depthseg.datasets.rooms.placement import Placement
+from keras_depthseg.datasets.splits import SPLITS
 
 HEIGHT, PITCH, FIELD_OF_VIEW, SIZE = 1.5, -20.0, 60.0, 96
 WALL_Z = 6.0
@@ -55,7 +56,9 @@ def board(height=1.8, width=0.8):
     """An opaque red cutout."""
     rgba = np.zeros((90, 40, 4), np.uint8)
     rgba[..., 0] = rgba[..., 3] = 255
-    return cutouts.Cutout(rgba, width, height, np.zeros((90, 40), np.float32), "board")
+    return cutouts.RoomCutout(
+        rgba, width, height, np.zeros((90, 40), np.float32), "board"
+    )
 
 
 class GeometryTest(tf.test.TestCase):
@@ -74,7 +77,7 @@ class GeometryTest(tf.test.TestCase):
     def test_depth_of_a_known_point(self):
         pieces = assembly.Furnishing()
         material = textures.wood(np.random.default_rng(1))
-        pieces.box(assembly.Place(0.3, 3.0), (-0.5, 0, 0), (1.0, 0.8, 0.5), material)
+        pieces.box(assembly.Pose(0.3, 3.0), (-0.5, 0, 0), (1.0, 0.8, 0.5), material)
         room = plain_room(pieces)
         # The middle of the box's front: its depth along the tilted axis by hand.
         point = np.array([0.3, 0.4, 3.0])
@@ -137,7 +140,7 @@ class CompositeTest(tf.test.TestCase):
     def test_nearer_box_hides_cutout_everywhere(self):
         pieces = assembly.Furnishing()
         material = textures.wood(np.random.default_rng(1))
-        pieces.box(assembly.Place(0, 2.0), (-1.2, 0, 0), (2.4, 0.9, 0.4), material)
+        pieces.box(assembly.Pose(0, 2.0), (-1.2, 0, 0), (2.4, 0.9, 0.4), material)
         room = plain_room(pieces)
         empty = plain_room()
         place = Placement(np.array([0.0, 0.0, 3.5]))
@@ -231,7 +234,7 @@ class PlanTest(tf.test.TestCase):
             entries = plan.entries(count, seed)
             self.assertLen({entry.sample_id for entry in entries}, count)
             groups = plan.splits(entries, seed)
-            self.assertEqual(tuple(groups), records.SPLITS)
+            self.assertEqual(tuple(groups), SPLITS)
             self.assertEqual(sum(map(len, groups.values())), count)
             seen = groups["train"] + groups["val"]
             rooms, fronts = {e.bg_id for e in seen}, {e.fg_id for e in seen}
@@ -259,12 +262,12 @@ class BuilderTest(tf.test.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             path = build(folder, num_samples=60, size=32, seed=4).data_path
             builder = tfds.builder_from_directory(path)
-            self.assertEqual(set(builder.info.splits), set(records.SPLITS))
+            self.assertEqual(set(builder.info.splits), set(SPLITS))
             self.assertEqual(builder.info.metadata["depth"]["unit"], "metre")
             scale = builder.info.metadata["depth"]["scale"]
             entries = {entry.sample_id: entry for entry in plan.entries(60, 4)}
             statistics = records.ImageStatistics()
-            for name in records.SPLITS:
+            for name in SPLITS:
                 for sample in tfds.as_numpy(builder.as_dataset(split=name)):
                     entry = entries.pop(sample["sample_id"].decode())
                     self.assertEqual(sample["bg_id"].decode(), entry.bg_id)

@@ -9,8 +9,8 @@ import tensorflow as tf
 from hypothesis import strategies as st
 from PIL import Image
 
-from keras_depthseg.datasets import images
-from keras_depthseg.datasets.row_jpeg import RowJpeg
+from keras_depthseg.pictures import checks
+from keras_depthseg.pictures.row_jpeg import RowJpeg
 from tests.tiny_data import colour
 
 
@@ -51,7 +51,7 @@ class RowJpegTest(tf.test.TestCase):
         fg_bg[9:70] = 7
         data = jpeg.with_rows(fg_bg, 9, 70)
         seen = decoded(data)
-        self.assertAllEqual(images.decode_colour(data, "a.jpg"), seen)
+        self.assertAllEqual(checks.decode_colour(data, "a.jpg"), seen)
         self.assertAllEqual(np.asarray(Image.open(io.BytesIO(data))), seen)
         options = {"dct_method": "INTEGER_ACCURATE"}
         self.assertAllEqual(tf.io.decode_jpeg(data, **options), seen)

@@ -22,10 +22,17 @@ import tensorflow_datasets as tfds
 from absl.testing import parameterized
 from hypothesis import strategies as st
 
-from keras_depthseg.datasets import building, encode, opening, records, rooms, sharded
+from keras_depthseg.datasets import opening, records, rooms
+from keras_depthseg.datasets.building import clean_builder, partial, sharded
+from keras_depthseg.datasets.building.sharded import (
+    Shard,
+    ShardedBuilder,
+    parts,
+    shard_count,
+)
 from keras_depthseg.datasets.rooms import plan as rooms_plan
-from keras_depthseg.datasets.sharded import Shard, ShardedBuilder, parts, shard_count
 from keras_depthseg.errors import UserError
+from keras_depthseg.pictures import encode
 from tests.tiny_data import colour
 
 SPLITS = {"train": (5, 3, 4, 6), "val": (2, 2)}
@@ -148,7 +155,7 @@ def die(target, call, data_dir, settings):
 
 
 def build_and_tell(data_dir, settings, told):
-    with contextlib.redirect_stderr(io.StringIO()) as stream, building.quiet():
+    with contextlib.redirect_stderr(io.StringIO()) as stream, clean_builder.quiet():
         build(data_dir, settings)
     told.put(stream.getvalue())
 
@@ -492,7 +499,7 @@ class TwoProcessesTest(ShardedTestCase):
                 folder.rmdir()
             return opened(path, *args, **kwargs)
 
-        with mock.patch.object(Path, "open", late), sharded.only_builder(folder):
+        with mock.patch.object(Path, "open", late), partial.only_builder(folder):
             found = set(contents(self.data_dir))
         self.assertEqual(found, {".partial", ".partial/lock"})
         self.assertLen(times, 3)
@@ -501,13 +508,13 @@ class TwoProcessesTest(ShardedTestCase):
         (self.data_dir / "taken").symlink_to("nowhere")
         with (
             self.assertRaises(FileExistsError),
-            sharded.only_builder(self.data_dir / "taken"),
+            partial.only_builder(self.data_dir / "taken"),
         ):
             self.fail("there is none")
 
     def test_without_locks(self):
         # As on Windows.
-        with mock.patch.object(sharded, "fcntl", None):
+        with mock.patch.object(partial, "fcntl", None):
             build(self.data_dir)
         self.assert_whole()
 

@@ -7,7 +7,7 @@ import threading
 import tensorflow as tf
 from absl.testing import parameterized
 
-from keras_depthseg.stopping import asked_to_stop
+from keras_depthseg.training.signals import asked_to_stop
 
 
 class StoppingTest(tf.test.TestCase, parameterized.TestCase):

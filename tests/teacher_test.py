@@ -20,7 +20,7 @@ from absl.testing import parameterized
 from hypothesis import strategies as st
 
 from keras_depthseg.datasets.records import DepthMetadata
-from keras_depthseg.datasets.teacher import (
+from keras_depthseg.datasets.teacher.teacher import (
     TeacherSettings,
     load_teacher,
     parse_teacher,

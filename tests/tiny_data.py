@@ -10,8 +10,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from keras_depthseg.datasets import modest
-from keras_depthseg.datasets.modest import layout
+from keras_depthseg.datasets import original_layout
+from keras_depthseg.datasets.original_layout import reader
 from keras_depthseg.errors import UserError
 
 HEIGHT, WIDTH = 24, 32
@@ -53,7 +53,7 @@ def write_source(root, backgrounds=4, cutouts=4, depth=None, size=(HEIGHT, WIDTH
     bytes of a PNG.
     """
     root = Path(root)
-    for folder in layout.FOLDERS.values():
+    for folder in reader.FOLDERS.values():
         (root / folder).mkdir(parents=True)
     lines = []
     for b in range(1, backgrounds + 1):
@@ -83,12 +83,12 @@ def write_records(root, backgrounds=8, cutouts=8, shards=3, **source):
     source = write_source(
         root / "source", backgrounds, cutouts, **{"size": (SIDE, SIDE), **source}
     )
-    config = modest.ModestConfig(
+    config = original_layout.ModestConfig(
         name="tiny", source=source, val_fraction=0.2, unseen_fraction=0.25
     )
     bits = 8 if list((source / "fg_bg_depth").glob("*.JPG")) else 16
     config.depth_dtype = f"uint{bits}"
-    builder = modest.Builder(config=config, data_dir=root / "records")
+    builder = original_layout.Builder(config=config, data_dir=root / "records")
     builder.download_and_prepare(
         download_config=tfds.download.DownloadConfig(num_shards=shards)
     )

@@ -19,10 +19,10 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 import train
-from keras_depthseg.datasets import modest
+from keras_depthseg.datasets import original_layout
 from keras_depthseg.errors import UserError
-from keras_depthseg.recipes import RECIPES, Recipe
-from keras_depthseg.run_config import RunConfig
+from keras_depthseg.training.config import RunConfig
+from keras_depthseg.training.recipes import RECIPES, Recipe
 from tests.tiny_data import (
     HEIGHT,
     SIDE,
@@ -106,7 +106,7 @@ class GoodRunTest(CommandTestCase):
 
         before = _files(self.cache)
         with (
-            mock.patch.object(modest.Builder, "download_and_prepare") as prepare,
+            mock.patch.object(original_layout.Builder, "download_and_prepare") as prepare,
             mock.patch.object(train, "train") as trained,
         ):
             train.main(self.arguments(seed=5, run_dir=self.folder / "second"))

@@ -21,14 +21,15 @@ import tensorflow as tf
 from absl.testing import parameterized
 from PIL import Image
 
-from keras_depthseg import DSResNet, training
+from keras_depthseg import DSResNet
 from keras_depthseg.datasets.opening import open_records
-from keras_depthseg.datasets.records import SPLITS
-from keras_depthseg.evaluation import evaluate
+from keras_depthseg.datasets.splits import SPLITS
+from keras_depthseg.evaluation.scores import evaluate
 from keras_depthseg.pipeline import make_pipeline
-from keras_depthseg.recipes import Recipe
-from keras_depthseg.run_config import RunConfig
-from keras_depthseg.run_folder import check_run_dir
+from keras_depthseg.training import run
+from keras_depthseg.training.config import RunConfig
+from keras_depthseg.training.recipes import Recipe
+from keras_depthseg.training.run_folder import check_run_dir
 from tests.tiny_data import TinyDataTestCase, remove_field
 
 # Two phases, the second with another batch size; SGD is the faster one to build.
@@ -59,7 +60,7 @@ class RunTest(TinyDataTestCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.config = RunConfig(str(cls.records), TINY, precision="float32", seed=3)
-        cls.result = training.train(cls.config, cls.shared / "runs" / "one")
+        cls.result = run.train(cls.config, cls.shared / "runs" / "one")
         cls.run_dir = cls.result.run_dir
 
     def _json(self, name):
@@ -70,7 +71,7 @@ class RunTest(TinyDataTestCase):
         kernels = {}
         for name in ("independent", "difference"):
             recipe = dataclasses.replace(TINY, initialisation=name)
-            model = training.make_model(
+            model = run.make_model(
                 RunConfig(str(self.records), recipe, precision="float32"), records
             )
             kernels[name] = model.get_layer("merge").get_weights()[0][0, 0, :, 0]
@@ -124,7 +125,7 @@ class RunTest(TinyDataTestCase):
 
     def test_history(self):
         history = self.result.history
-        for name in ("loss", *training.CURVES):
+        for name in ("loss", *run.CURVES):
             for values in (history[name], history[f"val_{name}"]):
                 self.assertLen(values, 3)
                 self.assertTrue(np.isfinite(values).all(), name)
@@ -206,7 +207,7 @@ class FullDiskTest(TinyDataTestCase):
             run_dir = self.folder / f"run {number}"
             with patch:
                 self.assert_refused(
-                    lambda run_dir=run_dir: training.train(config, run_dir),
+                    lambda run_dir=run_dir: run.train(config, run_dir),
                     *(run_dir, "No space left on device", "--resume"),
                 )
 
@@ -218,7 +219,7 @@ class FullDiskTest(TinyDataTestCase):
         config = RunConfig(str(self.records), TINY, precision="float32")
         with mock.patch.object(Path, "write_text", write_half):
             self.assert_refused(
-                lambda: training.train(config, self.folder / "run"),
+                lambda: run.train(config, self.folder / "run"),
                 *("No space left on device", "start it again"),
             )
         # As it says: the folder is as good as new.
@@ -234,9 +235,9 @@ class XLATest(TinyDataTestCase):
         histories = []
         for xla in (False, True):
             config = RunConfig(str(self.records), recipe, precision="float32", xla=xla)
-            model = training.make_model(config, open_records(self.records))
+            model = run.make_model(config, open_records(self.records))
             self.assertEqual(model.jit_compile, xla)
-            result = training.train(config, self.folder / f"run {xla}")
+            result = run.train(config, self.folder / f"run {xla}")
             histories.append(result.history)
         for name in ("loss", "val_loss"):
             self.assertAllClose(histories[0][name], histories[1][name], rtol=1e-5)
@@ -248,19 +249,19 @@ class VersionsTest(TinyDataTestCase):
         run_dir = self.folder / "run"
         output = io.StringIO()
         with (
-            mock.patch.object(training, "_fit", side_effect=KeyboardInterrupt),
+            mock.patch.object(run, "_fit", side_effect=KeyboardInterrupt),
             contextlib.redirect_stdout(output),
         ):
             with self.assertRaises(KeyboardInterrupt):
-                training.train(config, run_dir)
+                run.train(config, run_dir)
             with self.assertRaises(KeyboardInterrupt):
-                training.train(config, run_dir, resume=True)
+                run.train(config, run_dir, resume=True)
             self.assertNotIn("warning", output.getvalue())
             about = json.loads((run_dir / "config.json").read_text())
             about["versions"]["keras"] = "3.0"
             (run_dir / "config.json").write_text(json.dumps(about))
             with self.assertRaises(KeyboardInterrupt):
-                training.train(config, run_dir, resume=True)
+                run.train(config, run_dir, resume=True)
         (line,) = (x for x in output.getvalue().splitlines() if "warning" in x)
         self.assertIn(f"begun with keras 3.0, now {keras.__version__}", line)
 
@@ -269,7 +270,7 @@ class DivergenceTest(TinyDataTestCase):
     def test_bfloat16_at_a_hopeless_learning_rate(self):
         recipe = dataclasses.replace(TINY, schedule="32:1:4", learning_rate=1e9)
         self.assert_refused(
-            lambda: training.train(
+            lambda: run.train(
                 RunConfig(str(self.records), recipe, precision="mixed_bfloat16"),
                 self.folder / "run",
             ),
@@ -284,7 +285,7 @@ class DivergenceTest(TinyDataTestCase):
 class RefusedTest(TinyDataTestCase, parameterized.TestCase):
     def _train(self, run_dir="run", data=None, schedule="32:1", **options):
         recipe = dataclasses.replace(TINY, schedule=schedule)
-        return lambda: training.train(
+        return lambda: run.train(
             RunConfig(str(data or self.records), recipe, **options), self.folder / run_dir
         )
 

@@ -10,8 +10,8 @@ from absl.testing import parameterized
 from PIL import Image
 
 from keras_depthseg.datasets import rooms
-from keras_depthseg.datasets.stored_records import DataSet, read_shard
-from keras_depthseg.datasets.validate import validate
+from keras_depthseg.datasets.inspection.stored_records import StoredDataSet, read_shard
+from keras_depthseg.datasets.inspection.validate import validate
 from tests.tiny_data import SIDE, TinyDataTestCase, colour, encoded, grey, mask
 
 
@@ -99,7 +99,7 @@ class SampleTest(ValidationTestCase, parameterized.TestCase):
         report = validate(self.copy, progress=lambda *done: calls.append(done))
         self.assertEqual((report.errors, report.warnings, report.notes), ([], [], []))
         self.assertEqual(report.samples, 64)
-        self.assertEqual(report.splits, DataSet(self.copy).splits)
+        self.assertEqual(report.splits, StoredDataSet(self.copy).splits)
         self.assertEqual(calls, [(i + 1, 64) for i in range(64)])
         self.assertIn("no errors, no warnings", report.lines()[-1])
 
@@ -271,7 +271,7 @@ class DataSetTest(ValidationTestCase, parameterized.TestCase):
             "features.json", lambda it: it["featuresDict"]["features"].pop("depth")
         )
         self._edit_json("metadata.json", lambda it: it.update(depth={}))
-        for split in DataSet(self.copy).splits:
+        for split in StoredDataSet(self.copy).splits:
             for shard in self._shards(split):
                 rewrite(shard, lambda number, record: record.__delitem__("depth"))
         report = self._assert_found()

@@ -7,8 +7,9 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from keras_depthseg import watching
-from keras_depthseg.watching import PredictionPictures, StepTimes, speed_summary
+from keras_depthseg.callbacks import watching
+from keras_depthseg.callbacks.watching import PredictionPictures, StepTimes
+from keras_depthseg.training.speed import speed_summary
 
 
 class _Time:

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_depthseg.callbacks.weight_average import WeightAverage
 from keras_depthseg.layers import BatchNormalization
-from keras_depthseg.weight_average import WeightAverage
 
 RATE, DECAY, BATCH, BATCHES, EPOCHS = 0.05, 0.9, 4, 11, 3
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import io
 import json
 import os
@@ -17,36 +16,31 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from keras_depthseg.command_line import printable, split_option
-from keras_depthseg.datasets.building import data_set_path, quiet
+from keras_depthseg.datasets.building.clean_builder import data_set_path, quiet
+from keras_depthseg.datasets.building.partial import only_builder, remove_partial
 from keras_depthseg.datasets.composites import gather
-from keras_depthseg.datasets.composites.composites_dataset_builder import (
-    Builder,
-    CompositesConfig,
-    Recipe,
-    make_scene,
-)
+from keras_depthseg.datasets.composites.composites_dataset_builder import Builder
 from keras_depthseg.datasets.composites.depth_folder import (
     DepthFolder,
     parse_depth_folder,
 )
-from keras_depthseg.datasets.composites.original_layout import write_original_layout
-from keras_depthseg.datasets.composites.placing import PLACEMENTS
-from keras_depthseg.datasets.records import SPLITTINGS
-from keras_depthseg.datasets.sharded import only_builder, remove_partial
-from keras_depthseg.datasets.teacher import TeacherSettings, parse_teacher
+from keras_depthseg.datasets.composites.maker import make_scene
+from keras_depthseg.datasets.composites.options import MOST_ROOMS, ComposeOptions
+from keras_depthseg.datasets.composites.settings import (
+    CompositesConfig,
+    CompositeSettings,
+)
+from keras_depthseg.datasets.original_layout.writer import write_original_layout
+from keras_depthseg.datasets.teacher.teacher import TeacherSettings, parse_teacher
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import put_in_place
-
-LAYOUTS = ("records", "original")
+from keras_depthseg.text import printable, split_option
 
 FG_HEIGHT = 108 / 224
 """Of the original's cutouts, as part of the picture's height."""
 
 _ROOMS = re.compile(r"rooms(?::(\d+))?", re.ASCII)
 _DEFAULT_ROOMS = 100
-_MOST = 100_000
-"""Rendered rooms, and places of a cutout on a background."""
 _MOST_SAMPLES = 10_000_000
 """Their numbers are held in memory; of 224 px they take 300 GB on the disk."""
 
@@ -55,96 +49,6 @@ _FINGERPRINT = "fingerprint.json"
 
 def _tell(line: str) -> None:
     print(f"left out: {printable(line)}", file=sys.stderr)
-
-
-@dataclasses.dataclass(frozen=True)
-class ComposeOptions:
-    """What to compose and how; the defaults are the original's.
-
-    Attributes:
-        bg: folder or zip of backgrounds; or `rooms` (100) or `rooms:COUNT`, rendered
-            ones with true depth.
-        fg: folder or zip of cutouts with an alpha channel, or with `fg_mask` of any
-            pictures.
-        fg_mask: folder or zip of the cutouts' masks.
-        depth: `FOLDER,step=…` for maps of the backgrounds, see `depth_folder`;
-            `NETWORK,…` for a teacher, see `teacher`; `None` for none, and with rooms.
-        placements, flip, count: see `Plan`.
-        size: height and width of the pictures, in pixels.
-        fg_height: of the cutouts, in pixels; `None` for 108 at 224, as in the original.
-        placement: `"anywhere"` or `"standing"`, see `placing`.
-        shadow: part of the composites with a cast shadow, 0..1.
-        lossless: PNG instead of JPEG.
-        split: `"identity"` or `"random"`, see `CompositesConfig`.
-        val_fraction, unseen_fraction: see `Plan.splits`.
-        layout: `"records"`, or `"original"` for the original's folders.
-        zip: one zip a background in the original's folders.
-        bg_licence, fg_licence: told on the data card.
-        seed: the same seed gives the same bytes.
-        workers: threads; `None` takes one for each core.
-        beam: options of an Apache Beam pipeline, such as
-            `--runner=DirectRunner --direct_num_workers=4`; `None` for threads.
-
-    Raises:
-        UserError: a value is not accepted.
-    """
-
-    bg: str
-    fg: Path
-    fg_mask: Path | None = None
-    depth: str | None = None
-    placements: int = 20
-    flip: bool = False
-    count: int | None = None
-    size: int = 224
-    fg_height: int | None = None
-    placement: str = "anywhere"
-    shadow: float = 0.0
-    lossless: bool = False
-    split: str = "identity"
-    val_fraction: float = 0.1
-    unseen_fraction: float = 0.1
-    layout: str = "records"
-    zip: bool = False
-    bg_licence: str | None = None
-    fg_licence: str | None = None
-    seed: int = 0
-    workers: int | None = None
-    beam: str | None = None
-
-    def __post_init__(self):
-        size = self.size
-        self._check("size", 32 <= size <= 4096, "32 to 4096 pixels")
-        height = self.fg_height
-        self._check(
-            "fg_height", height is None or 1 <= height <= size, f"1 to {size} pixels"
-        )
-        self._check("placements", 1 <= self.placements <= _MOST, f"1 to {_MOST:,}")
-        self._check("count", self.count is None or self.count >= 1, "1 or more")
-        self._check("workers", self.workers is None or self.workers >= 1, "1 or more")
-        self._check("seed", 0 <= self.seed < 2**32, f"0 to {2**32 - 1}")
-        self._check("shadow", 0 <= self.shadow <= 1, "0 to 1")
-        for name in ("val_fraction", "unseen_fraction"):
-            self._check(name, 0 <= getattr(self, name) < 1, "0 or more, less than 1")
-        for name, values in (
-            ("placement", PLACEMENTS),
-            ("split", SPLITTINGS),
-            ("layout", LAYOUTS),
-        ):
-            self._check(name, getattr(self, name) in values, " or ".join(values))
-        original = self.layout == "original"
-        self._check("zip", original or not self.zip, "only with --layout original")
-        self._check(
-            "beam", self.beam is None or not original, "only with --layout records"
-        )
-
-    def _check(self, name: str, fine: bool, accepted: str) -> None:
-        if not fine:
-            option = f"--{name.replace('_', '-')}"
-            raise UserError(
-                f"{option}: received {getattr(self, name)}; accepted: {accepted}. Change "
-                "it, or leave it out."
-            )
 
 
 def compose(
@@ -222,7 +126,7 @@ def make_config(
 ) -> CompositesConfig:
     """Reads and checks all sources; see `compose` for arguments and errors."""
     depth = _parse_depth(options)
-    recipe = Recipe(
+    recipe = CompositeSettings(
         size=options.size,
         fg_height=options.fg_height or max(1, round(FG_HEIGHT * options.size)),
         placement=options.placement,
@@ -320,10 +224,10 @@ def _check_rooms(options: ComposeOptions, count: str | None) -> None:
             f"rendered rooms; expected ./{options.bg} for the folder, or "
             f"{options.bg}:{_DEFAULT_ROOMS} for rendered ones. Say which."
         )
-    if count is not None and not (len(count) < 9 and 1 <= int(count) <= _MOST):
+    if count is not None and not (len(count) < 9 and 1 <= int(count) <= MOST_ROOMS):
         raise UserError(
-            f"--bg: received {options.bg}; accepted: rooms:1 to rooms:{_MOST}. Choose "
-            "another number."
+            f"--bg: received {options.bg}; accepted: rooms:1 to rooms:{MOST_ROOMS}. "
+            "Choose another number."
         )
     if options.depth not in (None, "rooms"):
         raise UserError(
@@ -332,7 +236,7 @@ def _check_rooms(options: ComposeOptions, count: str | None) -> None:
         )
 
 
-def _with_ground(backgrounds, recipe: Recipe, refuse: Callable[[str], None]):
+def _with_ground(backgrounds, recipe: CompositeSettings, refuse: Callable[[str], None]):
     """Those in whose depth there is ground to stand on."""
     found = []
     for background in backgrounds:

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from keras_depthseg.datasets import modest, pets_in_rooms, rooms
+from keras_depthseg.datasets import original_layout, pets_in_rooms, rooms
 from keras_depthseg.errors import UserError
 
 _NAMED = re.compile(r"(rooms|pets_in_rooms)(?::(\d+))?", re.ASCII)
@@ -65,7 +65,7 @@ def locate_records(
     if _is_records(folder):
         return folder
     if layout:
-        return modest.build(
+        return original_layout.build(
             folder, cache_dir, splitting=splitting or "identity", seed=seed
         )
     raise UserError(

@@ -6,7 +6,6 @@ import dataclasses
 import struct
 from pathlib import Path
 
-import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from keras_depthseg.errors import UserError
@@ -88,18 +87,6 @@ def open_records(data_dir: str | Path) -> Records:
         depth=metadata.get("depth", {}),
         statistics=metadata.get("statistics") or None,
     )
-
-
-def untuned() -> tf.data.Options:
-    """Options that switch off tf.data's tuning while it runs.
-
-    Its thread (TensorFlow 2.21) sleeps 10 ms, 20 ms, 40 ms … up to a minute between two
-    looks, and the end of every pass waits for it to wake up: passes take 2.55, 5.11,
-    10.23 s, never less, up to twice their work.
-    """
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return options
 
 
 def _check_shard(path: Path, examples: int) -> None:

@@ -22,21 +22,19 @@ Images that reach a builder as encoded bytes are stored byte for byte.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2, tf_feature_pb2
+
+from keras_depthseg.datasets.statistics import ImageStatistics
 
 IMAGE_FIELDS = ("bg", "fg_bg", "mask", "depth")
 NEAREST_DEPTH = 2e-4
 """The least that a known depth is stored as: 0 means unknown, and metrics leave out what
 is not above 1e-4, as the original does."""
-
-SPLITS = ("train", "val", "unseen_bg", "unseen_fg", "unseen_both")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,64 +62,6 @@ class DepthMetadata:
                 "metric depth needs a scale in metres and relative depth has none. "
                 f"Received: unit={self.unit!r}, scale={self.scale!r}"
             )
-
-
-@dataclasses.dataclass
-class ImageStatistics:
-    """Streaming mean and standard deviation per channel, over images in 0..1."""
-
-    count: int = 0
-    total: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(3))
-    total_squares: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(3))
-
-    def update(self, image: np.ndarray) -> None:
-        """Adds one image, (H, W, 3) uint8."""
-        # Exact sums of integers, in half the time of OpenCV's meanStdDev.
-        squares = [cv2.norm(channel, cv2.NORM_L2SQR) for channel in cv2.split(image)]
-        self.count += image.shape[0] * image.shape[1]
-        self.total += np.array(cv2.sumElems(image)[:3]) / 255.0
-        self.total_squares += np.array(squares) / 255.0**2
-
-    @classmethod
-    def of(cls, image: np.ndarray) -> ImageStatistics:
-        """Of one image, (H, W, 3) uint8."""
-        statistics = cls()
-        statistics.update(image)
-        return statistics
-
-    def __iadd__(self, other: ImageStatistics) -> ImageStatistics:
-        self.count += other.count
-        self.total += other.total
-        self.total_squares += other.total_squares
-        return self
-
-    def to_json(self) -> dict:
-        """The sums as plain numbers; `from_json` makes the same object of them."""
-        return {
-            "count": self.count,
-            "total": self.total.tolist(),
-            "total_squares": self.total_squares.tolist(),
-        }
-
-    @classmethod
-    def from_json(cls, sums: Mapping) -> ImageStatistics:
-        """The object of which `to_json` gave `sums`."""
-        return cls(
-            sums["count"], np.array(sums["total"]), np.array(sums["total_squares"])
-        )
-
-    def result(self) -> dict[str, list[float]]:
-        """`{"mean": [r, g, b], "std": [r, g, b]}` in units of 0..1.
-
-        `std` is at least one grey level, 1/255: a plate of one colour, such as a green
-        screen, must not be divided by zero.
-        """
-        mean = self.total / self.count
-        variance = np.maximum(self.total_squares / self.count - np.square(mean), 0.0)
-        return {
-            "mean": mean.tolist(),
-            "std": np.maximum(np.sqrt(variance), 1 / 255).tolist(),
-        }
 
 
 class Example(NamedTuple):
@@ -199,59 +139,3 @@ def sample_metadata(
         depth=dataclasses.asdict(depth) if depth else {},
         statistics=dict(statistics or {}),
     )
-
-
-SPLITTINGS = ("identity", "random")
-"""`identity` keeps some backgrounds and cutouts out of training; `random` splits samples
-at random into `train` and `val`, as the original did: all are then in both."""
-
-
-def random_split(sample_id: str, *, val_fraction: float, seed: int) -> str:
-    """The split of a sample by `random`: `val_fraction` of the samples are `val`."""
-    return "val" if _hash_fraction(seed, sample_id) < val_fraction else "train"
-
-
-def _hash_fraction(*parts: object) -> float:
-    """A number in [0, 1) that depends on `parts` only, the same on every machine."""
-    text = "\0".join(map(str, parts)).encode()
-    return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") / 2**64
-
-
-def held_out(ids: Sequence[str], fraction: float, seed: int) -> frozenset[str]:
-    """Chooses `fraction` of the distinct `ids`, at least one, by a seeded hash.
-
-    Returns an empty set when there are fewer than two ids to choose from.
-    """
-    distinct = sorted(set(ids))
-    if len(distinct) < 2 or fraction <= 0:
-        return frozenset()
-    count = max(1, round(len(distinct) * fraction))
-    ranked = sorted(distinct, key=lambda name: _hash_fraction(seed, name))
-    return frozenset(ranked[: min(count, len(distinct) - 1)])
-
-
-def assign_split(
-    bg_id: str,
-    fg_id: str,
-    *,
-    unseen_bg: frozenset[str],
-    unseen_fg: frozenset[str],
-    val_fraction: float,
-    seed: int,
-) -> str:
-    """The split a sample belongs to, by the identity of what it shows.
-
-    A background or a cutout that is in `unseen_bg` or `unseen_fg` is never in `train`
-    or `val`. Of the others, `val_fraction` of the samples are `val` (seen background,
-    seen cutout, unseen combination of the two).
-    """
-    match bg_id in unseen_bg, fg_id in unseen_fg:
-        case True, True:
-            return "unseen_both"
-        case True, False:
-            return "unseen_bg"
-        case False, True:
-            return "unseen_fg"
-    # Hashing the pair and not the sample keeps all placements of one cutout on one
-    # background on the same side.
-    return "val" if _hash_fraction(seed, bg_id, fg_id) < val_fraction else "train"

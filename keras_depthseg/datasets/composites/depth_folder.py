@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_depthseg.command_line import printable, split_option
 from keras_depthseg.datasets.records import NEAREST_DEPTH, DepthMetadata
 from keras_depthseg.errors import UserError
+from keras_depthseg.text import printable, split_option
 
 DEFAULT_SCALE = 10.0
 """Metres at 1.0: as far as depth cameras measure."""

@@ -14,19 +14,20 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-from keras_depthseg.command_line import printable
-from keras_depthseg.datasets import near_duplicates, rooms
-from keras_depthseg.datasets.composites import pictures
+from keras_depthseg.datasets import rooms
+from keras_depthseg.datasets.composites import reading
 from keras_depthseg.datasets.composites.depth_folder import DepthFolder
-from keras_depthseg.datasets.composites.folder import (
+from keras_depthseg.datasets.composites.layer import Layer
+from keras_depthseg.datasets.rooms import scene as rooms_scene
+from keras_depthseg.errors import UserError
+from keras_depthseg.pictures import near_duplicates
+from keras_depthseg.pictures.folders import (
     Companions,
     PictureFile,
     is_companion,
     list_pictures,
 )
-from keras_depthseg.datasets.composites.layer import Layer
-from keras_depthseg.datasets.rooms import scene as rooms_scene
-from keras_depthseg.errors import UserError
+from keras_depthseg.text import printable
 
 MASK_SUFFIXES = ("_mask", "_alpha", "_matte")
 DEPTH_SUFFIXES = ("_depth", "_depth_map")
@@ -35,12 +36,12 @@ DEPTH_SUFFIXES = ("_depth", "_depth_map")
 _HASHED_SIZE = 128
 
 Refuse = Callable[[str], None]
-_Source = TypeVar("_Source", "Background", "Cutout")
+_Source = TypeVar("_Source", "FolderBackground", "FolderCutout")
 _Result = TypeVar("_Result", bound=tuple)
 
 
 @dataclasses.dataclass(frozen=True)
-class Background:
+class FolderBackground:
     """A picture as a background.
 
     Attributes:
@@ -66,11 +67,11 @@ class Background:
         Raises:
             UserError: the picture or its depth map cannot be used.
         """
-        bg = pictures.read_background(self.file, size)
+        bg = reading.read_background(self.file, size)
         if self.depth is None:
             return bg, None
-        shape = pictures.background_shape(self.file)
-        return bg, self.maps.normalise(pictures.read_depth(self.depth, shape, size))
+        shape = reading.background_shape(self.file)
+        return bg, self.maps.normalise(reading.read_depth(self.depth, shape, size))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +104,7 @@ class RenderedRoom:
 
 
 @dataclasses.dataclass(frozen=True)
-class Cutout:
+class FolderCutout:
     """A picture as a cutout; fields as of `Background`.
 
     Attributes:
@@ -118,12 +119,12 @@ class Cutout:
 
     def read(self, height: int, largest: int) -> Layer:
         """See `pictures.read_cutout`."""
-        return pictures.read_cutout(self.file, self.mask, height, largest)
+        return reading.read_cutout(self.file, self.mask, height, largest)
 
 
 def gather_backgrounds(
     root: Path, depth: DepthFolder | None, refuse: Refuse, size: int = _HASHED_SIZE
-) -> tuple[Background, ...]:
+) -> tuple[FolderBackground, ...]:
     """The usable backgrounds of a folder or zip, in order of their names.
 
     Args:
@@ -139,17 +140,17 @@ def gather_backgrounds(
     maps_root = depth and depth.path
     files, maps = _with_companions(root, maps_root, DEPTH_SUFFIXES, refuse)
 
-    def check(file: PictureFile) -> tuple[Background, np.ndarray, int]:
-        picture = pictures.read_background(file, _HASHED_SIZE)
+    def check(file: PictureFile) -> tuple[FolderBackground, np.ndarray, int]:
+        picture = reading.read_background(file, _HASHED_SIZE)
         digest, beside, bits = file.digest(), None, 0
         if maps is not None:
             beside = maps[file]
-            shape = pictures.background_shape(file)
-            levels = pictures.read_depth(beside, shape, size)
+            shape = reading.background_shape(file)
+            levels = reading.read_depth(beside, shape, size)
             depth.check(levels, beside.where)
             bits = levels.dtype.itemsize * 8
             digest += beside.digest()
-        found = Background(file.name, digest, file.folder, file, beside, depth)
+        found = FolderBackground(file.name, digest, file.folder, file, beside, depth)
         return found, near_duplicates.picture_hash(picture), bits
 
     usable = _checked(files, check, refuse, root)
@@ -170,7 +171,7 @@ def gather_cutouts(
     refuse: Refuse,
     height: int = _HASHED_SIZE,
     largest: int = _HASHED_SIZE,
-) -> tuple[Cutout, ...]:
+) -> tuple[FolderCutout, ...]:
     """The usable cutouts of a folder or zip, in order of their names.
 
     Args:
@@ -185,16 +186,16 @@ def gather_cutouts(
     """
     files, beside = _with_companions(root, masks, MASK_SUFFIXES, refuse)
 
-    def check(file: PictureFile) -> tuple[Cutout, np.ndarray]:
+    def check(file: PictureFile) -> tuple[FolderCutout, np.ndarray]:
         mask = beside[file] if beside is not None else None
-        whole = pictures.read_whole_cutout(file, mask)
-        pictures.fit_cutout(whole, height, largest, (mask or file).where)
+        whole = reading.read_whole_cutout(file, mask)
+        reading.fit_cutout(whole, height, largest, (mask or file).where)
         layer = whole.fitted(_HASHED_SIZE, _HASHED_SIZE)
         # On grey, as a hash takes no transparency.
         grey = (255 - layer.alpha[..., None]) // 2
         picture = cv2.add(layer.colour, cv2.merge([grey] * 3))
         digest = file.digest() + (mask.digest() if mask else "")
-        found = Cutout(file.name, digest, file.folder, file, mask)
+        found = FolderCutout(file.name, digest, file.folder, file, mask)
         return found, near_duplicates.picture_hash(picture)
 
     return _grouped(_checked(files, check, refuse, root))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_depthseg.datasets import records
+from keras_depthseg.datasets.splits import SPLITS
 
 _DRAW, _ORDER, _SPLIT = 1, 2, 4
 """Keep apart the random streams of the choice of samples, their order and their splits;
@@ -138,7 +138,7 @@ class Plan:
             in_val = np.zeros(len(numbers), bool)
             in_val[seen] = _held_out(sizes, val_fraction, rng)[pairs]
             unseen = (new_bg & ~new_fg, ~new_bg & new_fg, new_bg & new_fg)
-            # In the order of `records.SPLITS`.
+            # In the order of `SPLITS`.
             members = (seen & ~in_val, in_val, *unseen)
         else:
             in_val = _held_out(np.ones(len(numbers), int), val_fraction, rng)
@@ -147,7 +147,7 @@ class Plan:
         for index, member in enumerate(members):
             rng = np.random.default_rng([self.seed, _ORDER, index])
             if member.any():
-                groups[records.SPLITS[index]] = rng.permutation(numbers[member])
+                groups[SPLITS[index]] = rng.permutation(numbers[member])
         return groups
 
 

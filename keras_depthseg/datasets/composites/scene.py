@@ -8,10 +8,10 @@ import functools
 import cv2
 import numpy as np
 
-from keras_depthseg.datasets import encode
 from keras_depthseg.datasets.composites import ground
-from keras_depthseg.datasets.records import ImageStatistics
-from keras_depthseg.datasets.row_jpeg import RowJpeg
+from keras_depthseg.datasets.statistics import ImageStatistics
+from keras_depthseg.pictures import encode
+from keras_depthseg.pictures.row_jpeg import RowJpeg
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from keras_depthseg.datasets.building import prepare
+from keras_depthseg.datasets.building.clean_builder import prepare
 from keras_depthseg.datasets.pets_in_rooms.pets_in_rooms_dataset_builder import (
     Builder,
     PetsInRoomsConfig,

@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 
-from keras_depthseg.datasets import records, sources
+from keras_depthseg.datasets import records
+from keras_depthseg.datasets.building.sharded import Shard, ShardedBuilder
 from keras_depthseg.datasets.composites.composites_dataset_builder import (
-    CompositesConfig,
-    Recipe,
     composites_shards,
 )
-from keras_depthseg.datasets.sharded import Shard, ShardedBuilder
+from keras_depthseg.datasets.composites.settings import (
+    CompositesConfig,
+    CompositeSettings,
+)
+from keras_depthseg.datasets.pets_in_rooms import sources
 from keras_depthseg.errors import UserError
 
 
@@ -100,7 +103,7 @@ class Builder(ShardedBuilder):
                     "of NYU Depth V2 and Oxford-IIIT Pet. Remove the downloads and "
                     "start again."
                 )
-        recipe = Recipe(
+        recipe = CompositeSettings(
             size=config.size,
             # A cat or a dog; a person is about 108 of 224.
             fg_height=max(1, round(config.size * 0.3)),

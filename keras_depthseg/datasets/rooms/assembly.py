@@ -20,7 +20,7 @@ _THIN = 0.08
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class Pose:
     """Where a piece stands: floor position in metres, turn in radians."""
 
     x: float
@@ -81,7 +81,7 @@ class Furnishing:
 
     def box(
         self,
-        place: Place,
+        place: Pose,
         low: tuple[float, float, float],
         size: tuple[float, float, float],
         picture: np.ndarray,
@@ -132,7 +132,7 @@ class Furnishing:
 
     def cylinder(
         self,
-        place: Place,
+        place: Pose,
         centre: tuple[float, float, float],
         radius: float,
         height: float,

@@ -17,7 +17,7 @@ _THICKEST = 0.12
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Cutout:
+class RoomCutout:
     """A picture to put into a room.
 
     Attributes:
@@ -38,7 +38,7 @@ class Cutout:
     floats: bool = False
 
 
-def make_cutout(seed: int, index: int, size: int) -> Cutout:
+def make_cutout(seed: int, index: int, size: int) -> RoomCutout:
     """Cutout `index` of `seed`; the same for the same integers.
 
     Args:
@@ -61,7 +61,7 @@ def make_cutout(seed: int, index: int, size: int) -> Cutout:
     rgba, width, height = canvas.finish()
     if rng.random() < 0.5:
         rgba = np.ascontiguousarray(rgba[:, ::-1])
-    return Cutout(
+    return RoomCutout(
         rgba=rgba,
         width=width,
         height=height,

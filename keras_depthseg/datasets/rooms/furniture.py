@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from keras_depthseg.datasets.rooms import panels, textures
-from keras_depthseg.datasets.rooms.assembly import Furnishing, Place, Support
+from keras_depthseg.datasets.rooms.assembly import Furnishing, Pose, Support
 
 
-def table(into: Furnishing, place: Place, rng: np.random.Generator) -> None:
+def table(into: Furnishing, place: Pose, rng: np.random.Generator) -> None:
     """A dining table, desk or low table with four legs."""
     w, d = rng.uniform(0.7, 1.8), rng.uniform(0.5, 0.95)
     h = rng.uniform(0.65, 0.78) if rng.random() < 0.7 else rng.uniform(0.35, 0.5)
@@ -25,7 +25,7 @@ def table(into: Furnishing, place: Place, rng: np.random.Generator) -> None:
         )
 
 
-def round_table(into: Furnishing, place: Place, rng: np.random.Generator) -> None:
+def round_table(into: Furnishing, place: Pose, rng: np.random.Generator) -> None:
     """A round top on one leg."""
     radius, h = rng.uniform(0.3, 0.6), rng.uniform(0.5, 0.76)
     top = into.material(rng, textures.FURNITURE)
@@ -36,7 +36,7 @@ def round_table(into: Furnishing, place: Place, rng: np.random.Generator) -> Non
     into.supports.append(Support(place.point(0, h + 0.04, 0), (half, half), place.yaw))
 
 
-def chair(into: Furnishing, place: Place, rng: np.random.Generator) -> None:
+def chair(into: Furnishing, place: Pose, rng: np.random.Generator) -> None:
     """Seat, back and four legs."""
     w, h, leg = rng.uniform(0.4, 0.5), rng.uniform(0.42, 0.48), 0.04
     wood = into.material(rng, textures.FURNITURE)
@@ -52,7 +52,7 @@ def chair(into: Furnishing, place: Place, rng: np.random.Generator) -> None:
         into.box(place, (-w / 2, y, w / 2 - leg), (w, back / bars * 0.6, 0.03), seat)
 
 
-def cupboard(into: Furnishing, place: Place, rng: np.random.Generator) -> None:
+def cupboard(into: Furnishing, place: Pose, rng: np.random.Generator) -> None:
     """A wardrobe, a chest of drawers or a sideboard."""
     w, d = rng.uniform(0.6, 1.7), rng.uniform(0.35, 0.6)
     h = rng.uniform(1.5, 2.1) if rng.random() < 0.4 else rng.uniform(0.5, 1.1)
@@ -72,7 +72,7 @@ def cupboard(into: Furnishing, place: Place, rng: np.random.Generator) -> None:
         )  # fmt: skip
 
 
-def bookshelf(into: Furnishing, place: Place, rng: np.random.Generator) -> None:
+def bookshelf(into: Furnishing, place: Pose, rng: np.random.Generator) -> None:
     """Open shelves with rows of books and boxes."""
     w, d, h = rng.uniform(0.6, 1.3), rng.uniform(0.26, 0.36), rng.uniform(0.8, 2.1)
     wood, t = into.material(rng, textures.FURNITURE), 0.03
@@ -107,7 +107,7 @@ def bookshelf(into: Furnishing, place: Place, rng: np.random.Generator) -> None:
                 into.box(place, corner, size, into.material(rng, textures.CLOTHS), 0.5)
 
 
-def sofa(into: Furnishing, place: Place, rng: np.random.Generator) -> None:
+def sofa(into: Furnishing, place: Pose, rng: np.random.Generator) -> None:
     """A sofa or an armchair with cushions."""
     w, d = rng.choice([0.9, 1.6, 2.1]) * rng.uniform(0.9, 1.1), rng.uniform(0.8, 0.95)
     cloth = into.material(rng, textures.CLOTHS)
@@ -132,7 +132,7 @@ def sofa(into: Furnishing, place: Place, rng: np.random.Generator) -> None:
             )  # fmt: skip
 
 
-def bed(into: Furnishing, place: Place, rng: np.random.Generator) -> None:
+def bed(into: Furnishing, place: Pose, rng: np.random.Generator) -> None:
     """Frame, mattress, cover, pillows and headboard (at the back)."""
     w, d = rng.uniform(0.9, 1.7), 2.0
     wood = into.material(rng, textures.FURNITURE)
@@ -146,21 +146,21 @@ def bed(into: Furnishing, place: Place, rng: np.random.Generator) -> None:
         into.box(place, (x - 0.28, 0.45, d / 2 - 0.45), (0.56, 0.12, 0.36), sheet)
 
 
-def crates(into: Furnishing, place: Place, rng: np.random.Generator) -> None:
+def crates(into: Furnishing, place: Pose, rng: np.random.Generator) -> None:
     """Two to five boxes, some on top of others, each turned a little."""
     y = 0.0
     for number in range(int(rng.integers(2, 6))):
         w, h, d = rng.uniform(0.25, 0.7, 3)
-        turned = Place(place.x, place.z, place.yaw + rng.uniform(-0.5, 0.5))
+        turned = Pose(place.x, place.z, place.yaw + rng.uniform(-0.5, 0.5))
         picture = into.material(rng, textures.FURNITURE + textures.CLOTHS)
         x = rng.uniform(-0.1, 0.1) if y else rng.uniform(-0.2, 0.2)
         into.box(turned, (x - w / 2, y, -d / 2), (w, h, d), picture, 0.8, support=True)
         y = y + h if rng.random() < 0.6 and y + h < 1.2 else 0.0
         if y == 0.0:
-            place = Place(place.x + 0.6 * (-1) ** number, place.z + 0.15, place.yaw)
+            place = Pose(place.x + 0.6 * (-1) ** number, place.z + 0.15, place.yaw)
 
 
-def floor_lamp(into: Furnishing, place: Place, rng: np.random.Generator) -> None:
+def floor_lamp(into: Furnishing, place: Pose, rng: np.random.Generator) -> None:
     """A thin pole with a glowing shade."""
     h, metal = rng.uniform(1.2, 1.7), into.material(rng, (textures.lacquer,))
     shade = into.material(rng, (textures.fabric, textures.plaster))
@@ -173,7 +173,7 @@ def floor_lamp(into: Furnishing, place: Place, rng: np.random.Generator) -> None
     )  # fmt: skip
 
 
-def pillar(into: Furnishing, place: Place, rng: np.random.Generator) -> None:
+def pillar(into: Furnishing, place: Pose, rng: np.random.Generator) -> None:
     """A round or square column higher than any room."""
     side = rng.uniform(0.25, 0.5)
     picture = into.material(rng, textures.WALLS)

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from keras_depthseg.datasets.rooms import furniture, panels, textures
-from keras_depthseg.datasets.rooms.assembly import Furnishing, Place, Support
+from keras_depthseg.datasets.rooms.assembly import Furnishing, Pose, Support
 from keras_depthseg.datasets.rooms.geometry import Surface
 from keras_depthseg.datasets.rooms.lighting import Lamp, Solid
 from keras_depthseg.datasets.rooms.walls import (
@@ -20,7 +20,7 @@ from keras_depthseg.datasets.rooms.walls import (
 
 
 @dataclasses.dataclass
-class Layout:
+class RoomLayout:
     """A room before it is lit and drawn.
 
     Attributes:
@@ -36,7 +36,9 @@ class Layout:
     ambient: np.ndarray
 
 
-def make_layout(rng: np.random.Generator, eye: np.ndarray, bounds: np.ndarray) -> Layout:
+def make_layout(
+    rng: np.random.Generator, eye: np.ndarray, bounds: np.ndarray
+) -> RoomLayout:
     """Fills a room.
 
     Args:
@@ -44,13 +46,13 @@ def make_layout(rng: np.random.Generator, eye: np.ndarray, bounds: np.ndarray) -
         eye: (3,) where the camera is; furniture keeps away from it.
         bounds: (3, 2) the room's inside, metres.
     """
-    layout = Layout(bounds, Furnishing(), [], np.zeros(3))
+    layout = RoomLayout(bounds, Furnishing(), [], np.zeros(3))
     (x0, x1), (_, height), (z0, z1) = bounds
     walls = (
-        Wall(Place(x0, z1, 0.0), x1 - x0, height),
-        Wall(Place(x0, z0, -math.pi / 2), z1 - z0, height),
-        Wall(Place(x1, z1, math.pi / 2), z1 - z0, height),
-        Wall(Place(x1, z0, math.pi), x1 - x0, height),
+        Wall(Pose(x0, z1, 0.0), x1 - x0, height),
+        Wall(Pose(x0, z0, -math.pi / 2), z1 - z0, height),
+        Wall(Pose(x1, z1, math.pi / 2), z1 - z0, height),
+        Wall(Pose(x1, z0, math.pi), x1 - x0, height),
     )
     _shell(rng, layout, walls)
     _lamps(rng, layout)
@@ -58,7 +60,7 @@ def make_layout(rng: np.random.Generator, eye: np.ndarray, bounds: np.ndarray) -
     return layout
 
 
-def _shell(rng: np.random.Generator, layout: Layout, walls: tuple[Wall, ...]) -> None:
+def _shell(rng: np.random.Generator, layout: RoomLayout, walls: tuple[Wall, ...]) -> None:
     """Floor, ceiling, walls with what is in and on them."""
     (x0, x1), (_, height), (z0, z1) = layout.bounds
     things = layout.things
@@ -132,13 +134,13 @@ def _shell(rng: np.random.Generator, layout: Layout, walls: tuple[Wall, ...]) ->
     if rng.random() < 0.15:
         beam = textures.pick(rng, (textures.wood, textures.concrete))
         for z in np.arange(z0 + 0.8, z1, rng.uniform(1.0, 1.8)):
-            layout.things.box(Place(x0, z), (0, height - 0.2, 0), (wide, 0.2, 0.18), beam)
+            layout.things.box(Pose(x0, z), (0, height - 0.2, 0), (wide, 0.2, 0.18), beam)
 
 
-def _rug(rng: np.random.Generator, layout: Layout) -> None:
+def _rug(rng: np.random.Generator, layout: RoomLayout) -> None:
     (x0, x1), _, (z0, z1) = layout.bounds
     w, d = rng.uniform(1.0, 2.4), rng.uniform(1.0, 2.4)
-    centre = Place(
+    centre = Pose(
         rng.uniform(x0 + 0.8, x1 - 0.8),
         rng.uniform(z0 + 1.5, z1 - 0.8),
         rng.uniform(-0.6, 0.6),
@@ -161,7 +163,7 @@ def _rug(rng: np.random.Generator, layout: Layout) -> None:
     )
 
 
-def _lamps(rng: np.random.Generator, layout: Layout) -> None:
+def _lamps(rng: np.random.Generator, layout: RoomLayout) -> None:
     """One or two ceiling lamps, some hanging, and light from everywhere."""
     (x0, x1), (_, height), (z0, z1) = layout.bounds
     things = layout.things
@@ -171,7 +173,7 @@ def _lamps(rng: np.random.Generator, layout: Layout) -> None:
         drop = rng.uniform(0.3, 0.8) if rng.random() < 0.5 else 0.06
         radius = rng.uniform(0.1, 0.25)
         shade = things.material(rng, (textures.plaster,))
-        place = Place(x, z)
+        place = Pose(x, z)
         if drop > 0.1:
             things.cylinder(place, (0, height - drop, 0), 0.01, drop, shade, sides=4)
         things.cylinder(
@@ -184,7 +186,7 @@ def _lamps(rng: np.random.Generator, layout: Layout) -> None:
     layout.ambient = light_colour(rng, warm * 0.5) * rng.uniform(0.1, 0.45)
 
 
-def _put(piece: Furnishing, place: Place, into: Furnishing) -> None:
+def _put(piece: Furnishing, place: Pose, into: Furnishing) -> None:
     """Moves a piece built at the origin to `place` and adds it."""
     base, turn = np.array([place.x, 0.0, place.z]), place.turn()
     for surface in piece.surfaces:
@@ -211,7 +213,7 @@ def _footprint(piece: Furnishing) -> np.ndarray:
     return np.stack([corners.min(axis=0), corners.max(axis=0)], axis=1)[[0, 2]]
 
 
-def _turned(footprint: np.ndarray, place: Place) -> np.ndarray:
+def _turned(footprint: np.ndarray, place: Pose) -> np.ndarray:
     """The upright rectangle around a footprint at `place`, (2, 2)."""
     x, z = np.meshgrid(*footprint)
     cos, sin = math.cos(place.yaw), math.sin(place.yaw)
@@ -220,7 +222,9 @@ def _turned(footprint: np.ndarray, place: Place) -> np.ndarray:
     return np.stack([there.min(axis=1), there.max(axis=1)], axis=1)
 
 
-def _furnish(rng: np.random.Generator, layout: Layout, walls, eye: np.ndarray) -> None:
+def _furnish(
+    rng: np.random.Generator, layout: RoomLayout, walls, eye: np.ndarray
+) -> None:
     """Puts pieces along the walls and in the open where there is room."""
     (x0, x1), _, (z0, z1) = layout.bounds
     taken: list[np.ndarray] = []
@@ -231,7 +235,7 @@ def _furnish(rng: np.random.Generator, layout: Layout, walls, eye: np.ndarray) -
         along = number < at_walls
         makers = furniture.AT_WALLS if along else furniture.IN_THE_OPEN
         piece = Furnishing(materials=layout.things.materials)
-        makers[int(rng.integers(len(makers)))](piece, Place(0, 0), rng)
+        makers[int(rng.integers(len(makers)))](piece, Pose(0, 0), rng)
         footprint = _footprint(piece)
         (low_x, high_x), (_, high_z) = footprint
         for _ in range(6):
@@ -243,9 +247,9 @@ def _furnish(rng: np.random.Generator, layout: Layout, walls, eye: np.ndarray) -
                 spot = wall.place.point(
                     rng.uniform(0.05, room) - low_x, 0, -high_z - 0.04
                 )
-                place = Place(spot[0], spot[2], wall.place.yaw)
+                place = Pose(spot[0], spot[2], wall.place.yaw)
             else:
-                place = Place(
+                place = Pose(
                     rng.uniform(x0, x1), rng.uniform(z0, z1), rng.uniform(-3.1, 3.1)
                 )
             taking = _turned(footprint, place)

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from keras_depthseg.datasets.rooms.cutouts import Cutout
+from keras_depthseg.datasets.rooms.cutouts import RoomCutout
 from keras_depthseg.datasets.rooms.geometry import Surface
 from keras_depthseg.datasets.rooms.lighting import Solid
 from keras_depthseg.datasets.rooms.scene import Room
@@ -27,7 +27,7 @@ class Placement:
     turn: float = 0.0
     scale: float = 1.0
 
-    def surface(self, room: Room, cutout: Cutout) -> Surface:
+    def surface(self, room: Room, cutout: RoomCutout) -> Surface:
         """The upright rectangle that carries the cutout's picture."""
         way = self.base - room.camera.position
         angle = math.atan2(way[0], way[2]) + self.turn
@@ -42,7 +42,7 @@ class Placement:
         )
 
 
-def expected_area(room: Room, cutout: Cutout, placement: Placement) -> float:
+def expected_area(room: Room, cutout: RoomCutout, placement: Placement) -> float:
     """About what part of the picture the cutout covers if nothing hides it, 0..1."""
     middle = placement.base + np.array([0.0, cutout.height / 2, 0.0])
     pixels, depth = room.camera.project(middle[None])
@@ -66,7 +66,7 @@ def floor_pixels(room: Room, points: np.ndarray) -> np.ndarray:
 
 def propose(
     room: Room,
-    cutout: Cutout,
+    cutout: RoomCutout,
     points: np.ndarray,
     floor: np.ndarray,
     rng: np.random.Generator,
@@ -119,7 +119,7 @@ def _inside(solid: Solid, base: np.ndarray) -> bool:
 
 def _in_the_air(
     room: Room,
-    cutout: Cutout,
+    cutout: RoomCutout,
     points: np.ndarray,
     rng: np.random.Generator,
     turn: float,
@@ -133,7 +133,7 @@ def _in_the_air(
     return Placement(np.array([middle[0], foot, middle[2]]), turn)
 
 
-def last_resort(room: Room, cutout: Cutout, area: float) -> Placement:
+def last_resort(room: Room, cutout: RoomCutout, area: float) -> Placement:
     """In front of everything in the picture's middle, scaled to cover about `area`."""
     camera = room.camera
     depth = max(0.7 * float(room.depth.min()), 0.1)

@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_depthseg.datasets import records
+from keras_depthseg.datasets.splits import SPLITS, assign_split, held_out
 
 PER_ROOM = 8
 """Samples that share a room, and about as many share a cutout."""
@@ -17,7 +17,7 @@ _PLAN = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class RoomSample:
     """One sample to make; `index` gives it its own random stream."""
 
     index: int
@@ -28,7 +28,7 @@ class Entry:
     fg_id: str
 
 
-def entries(num_samples: int, seed: int) -> list[Entry]:
+def entries(num_samples: int, seed: int) -> list[RoomSample]:
     """All samples of a data set, those of one room beside one another."""
     rooms = max(2, -(-num_samples // PER_ROOM))
     rng = np.random.default_rng([seed, _PLAN])
@@ -40,13 +40,16 @@ def entries(num_samples: int, seed: int) -> list[Entry]:
         cutout = int(shuffled[number][room])
         bg_id, fg_id = f"room{room:04d}", f"cutout{cutout:04d}"
         sample_id = f"{bg_id}_{fg_id}_{number:02d}"
-        result.append(Entry(index, room, cutout, sample_id, bg_id, fg_id))
+        result.append(RoomSample(index, room, cutout, sample_id, bg_id, fg_id))
     return result
 
 
 def splits(
-    plan: list[Entry], seed: int, held_out: float = 0.15, val_fraction: float = 0.1
-) -> dict[str, list[Entry]]:
+    plan: list[RoomSample],
+    seed: int,
+    unseen_fraction: float = 0.15,
+    val_fraction: float = 0.1,
+) -> dict[str, list[RoomSample]]:
     """Assigns samples to splits by the identity of what they show.
 
     With few samples a random choice can leave a split empty, so choices are tried in
@@ -56,17 +59,18 @@ def splits(
     Args:
         plan: from `entries`.
         seed: of the data set.
-        held_out: part of the rooms, and of the cutouts, that are in `unseen_*` only.
+        unseen_fraction: part of the rooms, and of the cutouts, that are in `unseen_*`
+            only.
         val_fraction: part of the other samples that is `val`.
     """
-    best: dict[str, list[Entry]] = {}
+    best: dict[str, list[RoomSample]] = {}
     for attempt in range(64):
         salt = seed + attempt * 1_000_003
-        unseen_bg = records.held_out([e.bg_id for e in plan], held_out, salt)
-        unseen_fg = records.held_out([e.fg_id for e in plan], held_out, salt)
+        unseen_bg = held_out([e.bg_id for e in plan], unseen_fraction, salt)
+        unseen_fg = held_out([e.fg_id for e in plan], unseen_fraction, salt)
         groups = collections.defaultdict(list)
         for entry in plan:
-            name = records.assign_split(
+            name = assign_split(
                 entry.bg_id,
                 entry.fg_id,
                 unseen_bg=unseen_bg,
@@ -76,7 +80,7 @@ def splits(
             )
             groups[name].append(entry)
         if "train" in groups and len(groups) > len(best):
-            best = {name: groups[name] for name in records.SPLITS if name in groups}
-        if len(best) == len(records.SPLITS):
+            best = {name: groups[name] for name in SPLITS if name in groups}
+        if len(best) == len(SPLITS):
             break
     return best or {"train": plan}

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from keras_depthseg.datasets.rooms import lighting, placement, shadows
-from keras_depthseg.datasets.rooms.cutouts import Cutout
+from keras_depthseg.datasets.rooms.cutouts import RoomCutout
 from keras_depthseg.datasets.rooms.geometry import FAR, Projection, Surface
 from keras_depthseg.datasets.rooms.placement import Placement
 from keras_depthseg.datasets.rooms.scene import SUPERSAMPLING, Room
@@ -25,7 +25,7 @@ _TOLERANCE = 0.02
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Composite:
+class RoomComposite:
     """One sample.
 
     Attributes:
@@ -46,7 +46,9 @@ class Composite:
     shadow: np.ndarray
 
 
-def make_composite(room: Room, cutout: Cutout, seed: int, index: int) -> Composite:
+def make_composite(
+    room: Room, cutout: RoomCutout, seed: int, index: int
+) -> RoomComposite:
     """Sample `index` of `seed`: the cutout somewhere in the room.
 
     Its mask has a mean of `SMALLEST` to `LARGEST`, spread by taking, of several random
@@ -100,7 +102,7 @@ class _Shown:
     relief: np.ndarray
 
 
-def _show(room: Room, cutout: Cutout, place: Placement) -> _Shown:
+def _show(room: Room, cutout: RoomCutout, place: Placement) -> _Shown:
     """Draws the cutout's picture in perspective and hides what is behind the room."""
     surface = place.surface(room, cutout)
     camera = room.camera
@@ -144,11 +146,11 @@ def _show(room: Room, cutout: Cutout, place: Placement) -> _Shown:
 
 def compose(
     room: Room,
-    cutout: Cutout,
+    cutout: RoomCutout,
     place: Placement,
     rng: np.random.Generator,
     shadow: bool = True,
-) -> Composite:
+) -> RoomComposite:
     """Puts the cutout at a given place.
 
     Args:
@@ -161,13 +163,13 @@ def compose(
 
 def _mix(
     room: Room,
-    cutout: Cutout,
+    cutout: RoomCutout,
     place: Placement,
     shown: _Shown,
     rng: np.random.Generator,
     points: np.ndarray,
     shadow: bool,
-) -> Composite:
+) -> RoomComposite:
     """Lays a drawn cutout over the room; `points` as in `placement.propose`."""
     surface = place.surface(room, cutout)
     mask = np.round(shown.alpha * 255).astype(np.uint8)
@@ -190,7 +192,7 @@ def _mix(
 
     depth = 1 / np.maximum(shown.inverse, 1 / FAR) - shown.relief
     depth = np.where(mask >= 128, np.maximum(depth, 0.05), room.depth)
-    return Composite(
+    return RoomComposite(
         bg=room.bg,
         fg_bg=fg_bg,
         mask=mask,

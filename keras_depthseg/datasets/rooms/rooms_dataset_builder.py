@@ -9,9 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import tensorflow_datasets as tfds
 
-from keras_depthseg.datasets import encode, records
+from keras_depthseg.datasets import records
+from keras_depthseg.datasets.building.sharded import (
+    Shard,
+    ShardedBuilder,
+    parts,
+    shard_count,
+)
 from keras_depthseg.datasets.rooms import cutouts, geometry, plan, render, scene
-from keras_depthseg.datasets.sharded import Shard, ShardedBuilder, parts, shard_count
+from keras_depthseg.pictures import encode
 
 SCALE = geometry.FAR
 """Metres at the full scale of the stored depth."""
@@ -116,7 +122,7 @@ class _RoomsShard(Shard):
     seed: int
     size: int
     index: int
-    entries: tuple[plan.Entry, ...]
+    entries: tuple[plan.RoomSample, ...]
 
     def __len__(self) -> int:
         return len(self.entries)

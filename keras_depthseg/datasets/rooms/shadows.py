@@ -7,12 +7,14 @@ import math
 import cv2
 import numpy as np
 
-from keras_depthseg.datasets.rooms.cutouts import Cutout
+from keras_depthseg.datasets.rooms.cutouts import RoomCutout
 from keras_depthseg.datasets.rooms.geometry import Surface
 from keras_depthseg.datasets.rooms.scene import Room
 
 
-def cast(room: Room, cutout: Cutout, surface: Surface, points: np.ndarray) -> np.ndarray:
+def cast(
+    room: Room, cutout: RoomCutout, surface: Surface, points: np.ndarray
+) -> np.ndarray:
     """The part of each pixel's light that the cutout takes, (H, W) float32, 0..0.9."""
     wide, tall = surface.extent()
     right = surface.across / wide
@@ -63,7 +65,7 @@ def cast(room: Room, cutout: Cutout, surface: Surface, points: np.ndarray) -> np
     return taken
 
 
-def _foot(cutout: Cutout) -> tuple[float, float, float]:
+def _foot(cutout: RoomCutout) -> tuple[float, float, float]:
     """Half width and middle (parts of the width) and depth (metres) of the foot."""
     rows = max(2, cutout.rgba.shape[0] // 16)
     columns = np.flatnonzero((cutout.rgba[-rows:, :, 3] > 64).any(axis=0))

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from keras_depthseg.datasets.rooms import furniture, panels, textures
-from keras_depthseg.datasets.rooms.assembly import Furnishing, Place
+from keras_depthseg.datasets.rooms.assembly import Furnishing, Pose
 from keras_depthseg.datasets.rooms.geometry import Surface
 from keras_depthseg.datasets.rooms.lighting import Lamp
 
@@ -19,7 +19,7 @@ Hole = tuple[float, float, float, float]
 class Wall:
     """An inner wall: its frame's x runs along it, z points out of the room."""
 
-    place: Place
+    place: Pose
     length: float
     height: float
 
@@ -163,7 +163,7 @@ def _next_room(rng, things: Furnishing, wall: Wall, hole) -> None:
     if rng.random() < 0.6:
         behind = wall.place.point(x + w / 2, 0, deep - 0.4)
         piece = furniture.cupboard if rng.random() < 0.5 else furniture.bookshelf
-        piece(things, Place(behind[0], behind[2], wall.place.yaw), rng)
+        piece(things, Pose(behind[0], behind[2], wall.place.yaw), rng)
 
 
 def hang_pictures(

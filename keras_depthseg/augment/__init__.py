@@ -1,0 +1,1 @@
+"""Random changes of samples while they are read for training."""

@@ -1,0 +1,53 @@
+"""Stops a training at the first loss or gradient that is not finite."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+
+from keras_depthseg.optimizers import non_finite_steps
+
+
+class NonFiniteError(ArithmeticError):
+    """A loss or a gradient was infinite or not a number.
+
+    Attributes:
+        what: `"loss"` or `"gradient"`.
+        epoch, step: where, from 0.
+    """
+
+    def __init__(self, what: str, epoch: int, step: int):
+        super().__init__(f"the {what} of epoch {epoch}, step {step} is not finite")
+        self.what = what
+        self.epoch = epoch
+        self.step = step
+
+
+class StopAtNonFinite(keras.callbacks.Callback):
+    """Ends a training at the first loss or gradient that is not finite.
+
+    Gradients are seen with the optimizers of `optimizers.py`; on JAX, which hands its
+    state back after an epoch only, at the end of the epoch.
+
+    Raises:
+        NonFiniteError: then.
+    """
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._last = batch
+        # The mean of the epoch so far: not finite from the first such step on.
+        if not math.isfinite(logs["loss"]):
+            raise NonFiniteError("loss", self._epoch, batch)
+        if not hasattr(self.model, "jax_state_sync"):
+            self._check_gradients()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._check_gradients()
+
+    def _check_gradients(self):
+        if non_finite_steps(self.model.optimizer):
+            raise NonFiniteError("gradient", self._epoch, self._last)

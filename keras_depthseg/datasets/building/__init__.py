@@ -1,0 +1,1 @@
+"""Builds data sets in parts, on several workers, resumably."""

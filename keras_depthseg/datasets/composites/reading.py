@@ -1,0 +1,242 @@
+"""Reading backgrounds, cutouts and depth maps, checked, oriented and at one size."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from keras_depthseg.datasets.composites.layer import Layer
+from keras_depthseg.errors import UserError
+from keras_depthseg.pictures import checks
+from keras_depthseg.pictures.folders import PictureFile
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+
+SMALLEST_SIDE = 16
+"""In pixels; a smaller picture is a thumbnail or a mistake."""
+
+_OPAQUE = 128
+"""A cutout has at least this opacity somewhere; less is a mistake, or too thin to see."""
+
+_GREY = 8
+"""Grey levels by which the channels of a mask may differ: WebP may keep them so."""
+
+
+def read_background(file: PictureFile, size: int) -> np.ndarray:
+    """A background: its middle square.
+
+    Args:
+        file: RGB or greyscale, opaque, at least `SMALLEST_SIDE` high and wide. A
+            camera's orientation tag is applied.
+        size: side of the result, in pixels.
+
+    Returns:
+        (size, size, 3) uint8 RGB.
+
+    Raises:
+        UserError: it cannot be used.
+    """
+    image = _decoded(file)
+    pixels = np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+    if (pixels[..., 3:] < 255).any():
+        raise checks.refused(
+            file.where, image, "expected an opaque picture. Save it without alpha."
+        )
+    return resized_square(pixels[..., :3], size)
+
+
+def read_cutout(
+    file: PictureFile, mask: PictureFile | None, height: int, largest: int
+) -> Layer:
+    """A cutout: the part of a picture where it is not transparent, at one height.
+
+    Args:
+        file, mask: see `read_whole_cutout`.
+        height: of the result, in pixels.
+        largest: at most as wide as this, in pixels; else less high.
+
+    Raises:
+        UserError: it cannot be used.
+    """
+    whole = read_whole_cutout(file, mask)
+    return fit_cutout(whole, height, largest, (mask or file).where)
+
+
+def read_whole_cutout(file: PictureFile, mask: PictureFile | None) -> Layer:
+    """A cutout: the part of a picture where it is not transparent, as large as it is.
+
+    Args:
+        file: with an alpha channel, or any RGB or greyscale one if there is a mask. A
+            camera's orientation tag is applied, also to the mask.
+        mask: greyscale, of the same size, white where opaque; `None` takes `file`'s
+            alpha channel.
+
+    Raises:
+        UserError: it cannot be used.
+    """
+    image = _decoded(file)
+    rgba = np.asarray(image.convert("RGBA"))
+    if mask is None:
+        if not image.has_transparency_data:
+            raise checks.refused(
+                file.where,
+                image,
+                "expected an alpha channel. Save it as PNG or WebP with transparency, "
+                "or give a folder of masks by --fg-mask.",
+            )
+        alpha = rgba[..., 3]
+    else:
+        alpha = _mask(mask)
+        if alpha.shape != rgba.shape[:2]:
+            raise UserError(
+                f"{mask.where}: received {_shown(alpha.shape)}, but {file.where} is "
+                f"{_shown(rgba.shape[:2])}; expected one size for both. "
+                "Resize one of them."
+            )
+    return trimmed(rgba[..., :3], alpha, (mask or file).where)
+
+
+def trimmed(rgb: np.ndarray, alpha: np.ndarray, where: str) -> Layer:
+    """The part of a picture that is not transparent everywhere.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        alpha: (H, W) uint8.
+        where: the file of `alpha`, for messages.
+
+    Raises:
+        UserError: it is transparent, or opaque, everywhere.
+    """
+    if alpha.max() < _OPAQUE:
+        raise UserError(
+            f"{where}: received a cutout that is transparent everywhere, with "
+            f"{alpha.max()} of 255 at most; expected 255 where it is opaque. Replace the "
+            "file."
+        )
+    if alpha.min() == 255:
+        raise UserError(
+            f"{where}: received a cutout that is opaque everywhere; expected 0 around "
+            "it. Cut it out, or give masks by --fg-mask."
+        )
+    rows = np.flatnonzero(alpha.any(axis=1))
+    columns = np.flatnonzero(alpha.any(axis=0))
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return Layer.of(np.dstack([rgb[box], alpha[box]]))
+
+
+def fit_cutout(cutout: Layer, height: int, largest: int, where: str) -> Layer:
+    """At one height, see `read_cutout`.
+
+    Raises:
+        UserError: hardly anything of it is left to be seen.
+    """
+    fitted = cutout.fitted(height, largest)
+    if fitted.alpha.max() < _OPAQUE:
+        raise UserError(
+            f"{where}: received a cutout of {_shown(cutout.alpha.shape)}, too thin to be "
+            f"seen at {_shown(fitted.alpha.shape)}; expected a more compact one. Give "
+            "another, or a larger --size or --fg-height."
+        )
+    return fitted
+
+
+def read_depth(file: PictureFile, shape: tuple[int, int], size: int) -> np.ndarray:
+    """The depth map of a background: the same middle square.
+
+    Args:
+        file: greyscale, 8 or 16 bit, 0 where nothing was measured. An orientation tag
+            is applied.
+        shape: height and width that it must have: its background's.
+        size: side of the result, in pixels.
+
+    Returns:
+        (size, size) uint8 or uint16, values as in the file, not 0 everywhere.
+
+    Raises:
+        UserError: it cannot be used.
+    """
+    data = file.read()
+    image = checks.upright(checks.open_picture(data, file.where, FORMATS))
+    bits = checks.bits_per_channel(data)
+    dtype = np.uint16 if bits == 16 else np.uint8
+    levels = checks.single_channel(image, bits, file.where, dtype)
+    if levels.shape != shape:
+        raise UserError(
+            f"{file.where}: received {_shown(levels.shape)}, but its background is "
+            f"{_shown(shape)}; expected one size for both. Warp the depth to the "
+            "picture."
+        )
+    square = nearest_square(levels, size)
+    if not square.any():
+        raise UserError(
+            f"{file.where}: received only zeros in the middle square; expected a depth "
+            "somewhere, 0 is unknown. Replace the file."
+        )
+    return square
+
+
+def background_shape(file: PictureFile) -> tuple[int, int]:
+    """Height and width, as a viewer shows it, of what `read_background` has read."""
+    return checks.upright_shape(file.read())
+
+
+def _decoded(file: PictureFile) -> Image.Image:
+    """An upright picture of 8 bit a channel, not CMYK."""
+    data = file.read()
+    image = checks.open_picture(data, file.where, FORMATS)
+    if checks.bits_per_channel(data) == 16:
+        raise UserError(
+            f"{file.where}: received 16 bit a channel; expected 8 bit. Save it as 8-bit "
+            "PNG or as JPEG."
+        )
+    if image.mode == "CMYK":
+        raise checks.refused(
+            file.where, image, "expected RGB or greyscale. Convert it to RGB."
+        )
+    if min(image.size) < SMALLEST_SIDE:
+        raise UserError(
+            f"{file.where}: received {_shown((image.height, image.width))}; expected at "
+            f"least {SMALLEST_SIDE} pixels on each side. Give a larger picture."
+        )
+    return checks.upright(image)
+
+
+def _mask(file: PictureFile) -> np.ndarray:
+    """Opacity as (H, W) uint8."""
+    image = _decoded(file)
+    expected = "expected a greyscale mask. Save it as greyscale, white where opaque."
+    if image.has_transparency_data:
+        raise checks.refused(file.where, image, expected)
+    if image.mode not in ("1", "L"):
+        colours = np.asarray(image.convert("RGB"))
+        if np.ptp(colours, axis=2).max() > _GREY:
+            raise checks.refused(file.where, image, f"the channels differ; {expected}")
+    return np.asarray(image.convert("L"))
+
+
+def resized_square(pixels: np.ndarray, size: int) -> np.ndarray:
+    """The middle square of (H, W, 3) uint8, (size, size, 3)."""
+    square = _middle_square(pixels)
+    shrinks = size < square.shape[0]
+    kind = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(square, (size, size), interpolation=kind)
+
+
+def nearest_square(depth: np.ndarray, size: int) -> np.ndarray:
+    """The middle square of (H, W), (size, size), each pixel one of the old ones: a mean
+    of two surfaces lies on neither."""
+    return cv2.resize(
+        _middle_square(depth), (size, size), interpolation=cv2.INTER_NEAREST
+    )
+
+
+def _middle_square(pixels: np.ndarray) -> np.ndarray:
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return pixels[top : top + side, left : left + side]
+
+
+def _shown(shape: tuple[int, int]) -> str:
+    return f"{shape[1]}x{shape[0]} pixels"

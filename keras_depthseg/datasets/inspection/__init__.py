@@ -1,0 +1,1 @@
+"""Validates and describes stored data sets."""

@@ -1,0 +1,241 @@
+"""Is a data set good: every record of every split is read, decoded and compared."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from keras_depthseg.datasets.building.jobs import in_threads
+from keras_depthseg.datasets.inspection.leaks import SEEN, Identities
+from keras_depthseg.datasets.inspection.sample_checks import Checked, check_sample
+from keras_depthseg.datasets.inspection.stored_records import (
+    Sample,
+    StoredDataSet,
+    StoredShard,
+    read_shard,
+)
+from keras_depthseg.datasets.opening import FRAME_BYTES
+from keras_depthseg.datasets.statistics import ImageStatistics
+
+# Two decoders of JPEG differ by less.
+_STATISTICS_TOLERANCE = 1e-3
+
+
+@dataclasses.dataclass
+class Report:
+    """What `validate` found.
+
+    Attributes:
+        splits: samples that could be read, by split.
+        errors: one line each: what makes the data set unusable or its scores wrong.
+        warnings: one line each: what is suspicious.
+        notes: one line each: what is good to know.
+    """
+
+    splits: dict[str, int] = dataclasses.field(default_factory=dict)
+    errors: list[str] = dataclasses.field(default_factory=list)
+    warnings: list[str] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def samples(self) -> int:
+        """Samples that could be read, in all splits."""
+        return sum(self.splits.values())
+
+    def lines(self) -> list[str]:
+        """The report as text, the summary last."""
+        kinds = {"error": self.errors, "warning": self.warnings, "note": self.notes}
+        counts = ", ".join(
+            f"{len(lines) or 'no'} {kind}{'' if len(lines) == 1 else 's'}"
+            for kind, lines in kinds.items()
+            if kind != "note"
+        )
+        splits = ", ".join(f"{name} {count:,}" for name, count in self.splits.items())
+        return [
+            *(f"{kind}: {line}" for kind, lines in kinds.items() for line in lines),
+            f"{self.samples:,} samples ({splits}): {counts}",
+        ]
+
+
+def validate(
+    data_dir: str | Path, progress: Callable[[int, int], None] | None = None
+) -> Report:
+    """Checks every record of every split, on all cores, a few in memory at a time.
+
+    Errors: shards missing, cut short or with a wrong checksum (the next shard is read
+    on); records that cannot be parsed; pictures that cannot be decoded to their end, are
+    of the wrong kind or of different sizes; empty masks; boxes outside 0 to 1, not
+    ordered, or without the mask (values above 127, one pixel tolerance); depth of 0
+    everywhere; a `sample_id` twice; counts and statistics other than the JSON files say;
+    and leaks: a background or a cutout of an unseen split that is in `train` or `val`,
+    under its own id or, nearly the same picture, under another one.
+
+    Warnings: `fg_bg` differs from `bg` outside the mask; what cannot be checked.
+
+    Args:
+        data_dir: a folder of records.
+        progress: called with the number of records done and of all.
+
+    Raises:
+        UserError: if the folder is not there, is not a data set of this package, or its
+            JSON is damaged.
+    """
+    return _Validation(
+        StoredDataSet(data_dir), progress or (lambda done, total: None)
+    ).run()
+
+
+class _Validation:
+    def __init__(self, data_set: StoredDataSet, progress: Callable[[int, int], None]):
+        self.data_set = data_set
+        self.progress = progress
+        self.report = Report(splits=dict.fromkeys(data_set.splits, 0))
+        self.backgrounds = Identities("background")
+        self.cutouts = Identities("cutout")
+        self.statistics = collections.defaultdict(ImageStatistics)
+        self.trained_on = 0
+        self.places: dict[str, str] = {}
+
+    def run(self) -> Report:
+        self._check_metadata()
+        total = sum(self.data_set.splits.values())
+        for done, (split, sample, where, checked) in enumerate(
+            in_threads(self._check, self._tasks()), start=1
+        ):
+            self._add(split, sample, where, checked)
+            self.progress(min(done, total), total)
+        self._compare_statistics()
+        self._look_for_leaks()
+        return self.report
+
+    def _check_metadata(self) -> None:
+        features, metadata = self.data_set.features, self.data_set.metadata
+        depth = metadata.get("depth") or {}
+        if "depth" not in features:
+            self.report.notes.append("no depth: a data set of masks only")
+        elif depth.get("unit") not in ("relative", "metre"):
+            self.report.warnings.append(
+                "metadata.json: depth has no unit, 'relative' or 'metre'"
+            )
+        elif (depth["unit"] == "metre") != bool(depth.get("scale")):
+            self.report.errors.append(
+                "metadata.json: depth in metres needs a scale, relative depth has none; "
+                f"received unit={depth['unit']!r}, scale={depth.get('scale')!r}"
+            )
+        if not metadata.get("statistics"):
+            self.report.warnings.append("metadata.json: no statistics of bg and fg_bg")
+        for field in sorted({"fg_id", "box"} - features):
+            self.report.warnings.append(
+                f"features.json: no {field}, what depends on it is not checked"
+            )
+
+    def _tasks(self) -> Iterator[tuple]:
+        for shard in self.data_set.shards:
+            for number, record in self._records(shard):
+                where = f"{shard.name} record {number}"
+                try:
+                    sample = self.data_set.parse(record)
+                except ValueError as error:
+                    self.report.errors.append(f"{where}: {error}")
+                    continue
+                where = f"{where} {sample.sample_id!r}"
+                yield shard.split, sample, where
+
+    def _records(self, shard: StoredShard) -> Iterator[tuple[int, bytes]]:
+        """Records with their numbers, from 0; reports what is wrong with the shard."""
+        count = size = 0
+        try:
+            for record in read_shard(shard.path):
+                yield count, record
+                count += 1
+                size += len(record) + FRAME_BYTES
+            more = shard.path.stat().st_size - size
+        except tf.errors.NotFoundError:
+            self.report.errors.append(f"{shard.name}: the shard {shard.path} is missing")
+        except tf.errors.DataLossError:
+            self.report.errors.append(
+                f"{shard.name}: damaged after {count} records of {shard.examples} (cut "
+                "short, or a wrong checksum); the rest is not read"
+            )
+        except tf.errors.OpError as error:
+            reason = " ".join(error.message.split())
+            self.report.errors.append(f"{shard.name}: it cannot be read ({reason})")
+        else:
+            if count != shard.examples:
+                self.report.errors.append(
+                    f"{shard.name}: it holds {count} records; dataset_info.json says "
+                    f"{shard.examples}"
+                )
+            elif more:  # The reader passes over a few bytes at the end.
+                self.report.errors.append(
+                    f"{shard.name}: damaged: {more} bytes after the last record"
+                )
+
+    def _check(
+        self, split: str, sample: Sample, where: str
+    ) -> tuple[str, Sample, str, Checked]:
+        """Runs in a worker thread."""
+        checked = check_sample(
+            sample,
+            where,
+            self.data_set.depth_dtype,
+            hash_bg=sample.bg_id not in self.backgrounds.hashes,
+            hash_fg=sample.fg_id is not None and sample.fg_id not in self.cutouts.hashes,
+        )
+        return split, sample, where, checked
+
+    def _add(self, split: str, sample: Sample, where: str, checked: Checked) -> None:
+        self.report.splits[split] += 1
+        self.report.errors += checked.errors
+        self.report.warnings += checked.warnings
+        first = self.places.setdefault(sample.sample_id, where)
+        if first is not where:
+            self.report.errors.append(f"{where}: its sample_id is also that of {first}")
+        self.backgrounds.add(sample.bg_id, split, checked.bg_hash, checked.bg_digest)
+        if sample.fg_id is not None:
+            self.cutouts.add(sample.fg_id, split, checked.fg_hash)
+        if split == "train":
+            self.trained_on += bool(checked.statistics)
+            for field, statistics in checked.statistics.items():
+                self.statistics[field] += statistics
+
+    def _compare_statistics(self) -> None:
+        """Only if all of train could be read: what is missing would be told again."""
+        stored = self.data_set.metadata.get("statistics") or {}
+        if self.trained_on != self.data_set.splits.get("train"):
+            return
+        for field, statistics in self.statistics.items():
+            for name, found in statistics.result().items():
+                said = stored.get(field, {}).get(name)
+                if said is None:
+                    continue
+                # Also true for NaN and for another number of channels.
+                if np.shape(said) != (3,) or not np.allclose(
+                    said, found, rtol=0, atol=_STATISTICS_TOLERANCE
+                ):
+                    self.report.errors.append(
+                        f"metadata.json: the {name} of {field} over train is "
+                        f"{_shown(found)}, not {_shown(said)}"
+                    )
+
+    def _look_for_leaks(self) -> None:
+        if set(self.data_set.splits) <= set(SEEN):
+            if len(self.data_set.splits) > 1:
+                self.report.notes.append(
+                    "only train and val, which may share backgrounds and cutouts: "
+                    "scores on val say nothing of unseen ones"
+                )
+            return
+        self.report.errors += self.backgrounds.leaks() + self.cutouts.leaks()
+
+
+def _shown(values: object) -> str:
+    numbers = np.ravel(values)
+    if not np.issubdtype(numbers.dtype, np.number):
+        return repr(values)
+    return "(" + ", ".join(f"{value:.4f}" for value in numbers) + ")"

@@ -1,9 +1,0 @@
-"""The original assignment's folder layout, as a TensorFlow Datasets builder."""
-
-from keras_depthseg.datasets.modest.modest_dataset_builder import (
-    Builder,
-    ModestConfig,
-    build,
-)
-
-__all__ = ["Builder", "ModestConfig", "build"]

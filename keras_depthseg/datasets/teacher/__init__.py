@@ -1,0 +1,1 @@
+"""Depth labels by pretrained networks."""

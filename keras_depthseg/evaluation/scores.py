@@ -1,0 +1,55 @@
+"""Scores of a model on a split, and their table."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_depthseg.metrics import SoftIoU, evaluation_metrics
+from keras_depthseg.text import text_table
+
+
+def evaluate(model: keras.Model, batches: tf.data.Dataset) -> dict[str, float]:
+    """All scores of `metrics.evaluation_metrics`, per image then averaged.
+
+    Args:
+        model: gives maps in [0, 1] from `predict_on_batch`, as `DSResNet` does.
+        batches: `(inputs, labels)`, as `make_pipeline` gives them.
+
+    Returns:
+        Score by name. Beside `soft_iou` stands `soft_iou_ceiling`, the score of a perfect
+        copy of the masks: below 1 since masks are soft. `samples` is their number.
+    """
+    metrics = evaluation_metrics(from_logits=False)
+    ceiling = SoftIoU(name="soft_iou_ceiling", from_logits=False)
+    samples = 0
+    # JAX takes no TensorFlow tensors.
+    for inputs, labels in batches.as_numpy_iterator():
+        maps = model.predict_on_batch(inputs)
+        for output, output_metrics in metrics.items():
+            for metric in output_metrics:
+                metric.update_state(labels[output], maps[output])
+        ceiling.update_state(labels["mask"], labels["mask"])
+        samples += len(maps["mask"])
+    scores = {"samples": samples}
+    for metric in [*metrics["mask"], ceiling, *metrics["depth"]]:
+        scores[metric.name] = float(keras.ops.convert_to_numpy(metric.result()))
+    return scores
+
+
+def score_table(scores: dict[str, dict[str, float]]) -> str:
+    """A text table with a row a split.
+
+    Args:
+        scores: what `evaluate` gave, by split.
+    """
+    columns = list(next(iter(scores.values())))
+    rows = [["split", *columns]]
+    for split, values in scores.items():
+        rows.append([split, *(_format(values[column]) for column in columns)])
+    return text_table(rows, left={0})
+
+
+def _format(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{np.round(value, 4):.4f}"

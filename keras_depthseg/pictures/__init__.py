@@ -1,0 +1,1 @@
+"""Picture files, for data sets and for predictions."""

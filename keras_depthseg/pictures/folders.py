@@ -1,0 +1,297 @@
+"""Finding the pictures of a folder or a zip."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import lzma
+import os
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from keras_depthseg.errors import UserError
+from keras_depthseg.text import printable
+
+SUFFIXES = (".jpeg", ".jpg", ".png", ".webp")
+_OTHER_PICTURES = (
+    ".apng", ".avif", ".bmp", ".cr2", ".dng", ".exr", ".gif", ".heic", ".heif", ".jfif",
+    ".jp2", ".jxl", ".nef", ".npy", ".npz", ".pfm", ".pgm", ".ppm", ".psd", ".svg",
+    ".tga", ".tif", ".tiff",
+)  # fmt: skip
+_ACCEPTED = "JPEG, PNG and WebP"
+
+LARGEST_FILE = 2**28
+"""In bytes, unpacked: a small zip may unpack to terabytes."""
+
+# Encrypted members raise RuntimeError, unknown compressions NotImplementedError, and what
+# is damaged the others.
+_ZIP_ERRORS = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, order=True)
+class PictureFile:
+    """A picture in a folder or a zip.
+
+    Attributes:
+        name: its path inside, with `/`.
+        root: the folder or the zip.
+        in_zip: which of the two.
+    """
+
+    name: str
+    root: Path
+    in_zip: bool = False
+
+    @property
+    def where(self) -> str:
+        """For messages."""
+        return _where(self.root, self.name)
+
+    @property
+    def folder(self) -> str:
+        """The sub-folder it is in, `""` at the top."""
+        parent = str(PurePosixPath(self.name).parent)
+        return "" if parent == "." else parent
+
+    def read(self) -> bytes:
+        """Its encoded bytes.
+
+        Raises:
+            UserError: it cannot be read, or is larger than `LARGEST_FILE`.
+        """
+        try:
+            return self._read_member() if self.in_zip else self._read_file()
+        except OSError as error:
+            raise UserError(
+                f"{self.where}: it cannot be read ({error.strerror or error}); expected "
+                "a readable file. Check its permissions and the disk."
+            ) from error
+        except _ZIP_ERRORS as error:
+            raise UserError(
+                f"{self.where}: received a damaged or unsupported member of a zip "
+                f"({printable(str(error))}); expected it stored or deflated, without a "
+                "password. Pack it again."
+            ) from error
+
+    def digest(self) -> str:
+        """SHA-256 of its bytes, in hexadecimal."""
+        return hashlib.sha256(self.read()).hexdigest()
+
+    def _read_file(self) -> bytes:
+        with (self.root / self.name).open("rb") as file:
+            self._check_size(os.fstat(file.fileno()).st_size)
+            return file.read()
+
+    def _read_member(self) -> bytes:
+        state = self.root.stat()
+        archive = _archive(self.root, state.st_mtime_ns, state.st_size)
+        try:
+            member = archive.getinfo(self.name)
+        except KeyError:
+            raise zipfile.BadZipFile("it is no longer there") from None
+        self._check_size(member.file_size)
+        with archive.open(member) as content:
+            # At most what it claims: it may hold a thousand times as much.
+            return content.read(max(1, member.file_size))
+
+    def _check_size(self, size: int) -> None:
+        if size > LARGEST_FILE:
+            raise UserError(
+                f"{self.where}: received a file of {size:,} bytes; at most "
+                f"{LARGEST_FILE:,} are accepted. Make it smaller."
+            )
+
+
+@functools.lru_cache(maxsize=8)
+def _archive(path: Path, modified: int, size: int) -> zipfile.ZipFile:
+    """A zip, kept open: to read the list of 5,000 members takes 20 ms."""
+    del modified, size  # of a zip that was written anew, another list is read
+    return zipfile.ZipFile(path)
+
+
+def list_pictures(root: Path, refuse: Callable[[str], None]) -> list[PictureFile]:
+    """The pictures of a folder, sub-folders included, or of a zip, in order of names.
+
+    Hidden files are passed over, and so are files that are no pictures.
+
+    Args:
+        root: the folder or the zip.
+        refuse: told, in a line each, what is left out and why.
+
+    Raises:
+        UserError: there is no such folder or zip, or no picture in it.
+    """
+    try:
+        is_folder = stat.S_ISDIR(root.stat().st_mode)
+        if not is_folder and root.suffix.lower() != ".zip":
+            raise NotADirectoryError(0, "it is no folder")
+        found = _in_folder(root, refuse) if is_folder else _in_zip(root, refuse)
+    except OSError as error:
+        raise UserError(
+            f"{root}: it cannot be read ({error.strerror or error}); expected a folder "
+            f"or a zip of {_ACCEPTED} pictures. Give its path."
+        ) from error
+    if not found:
+        raise UserError(
+            f"{root}: there is no usable picture in it; expected {_ACCEPTED} files. "
+            "Give another folder."
+        )
+    return sorted(found)
+
+
+def _in_folder(root: Path, refuse: Callable[[str], None]) -> list[PictureFile]:
+    def fail(error: OSError) -> None:
+        raise error
+
+    found, seen = [], set()
+    for path, folders, names in os.walk(root, onerror=fail, followlinks=True):
+        state = os.stat(path)
+        if (state.st_dev, state.st_ino) in seen:
+            # A link to a folder above it.
+            folders.clear()
+            continue
+        seen.add((state.st_dev, state.st_ino))
+        inside = PurePosixPath(os.path.relpath(path, root))
+        for name in _wanted((str(inside / name) for name in names), root, refuse):
+            if (root / name).is_file():
+                found.append(PictureFile(name, root))
+            else:
+                _refuse_other(_where(root, name), refuse)
+        # In one order everywhere: it decides which of two links to a folder counts.
+        visible = sorted(name for name in folders if not name.startswith("."))
+        folders.clear()
+        for name in visible:
+            if _is_picture(name):
+                _refuse_other(_where(root, str(inside / name)), refuse)
+            else:
+                folders.append(name)
+    return found
+
+
+def _in_zip(root: Path, refuse: Callable[[str], None]) -> list[PictureFile]:
+    try:
+        with zipfile.ZipFile(root) as archive:
+            members = {
+                member.filename.removesuffix("/"): member
+                for member in archive.infolist()
+                if not member.filename.endswith("/") or _is_picture(member.filename)
+            }
+    except (*_ZIP_ERRORS, OSError) as error:
+        raise UserError(
+            f"{root}: received a damaged zip ({printable(str(error))}); expected a whole "
+            "one. Copy or download it again."
+        ) from error
+    found = []
+    for name in _wanted(members, root, refuse):
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts:
+            refuse(
+                f"{_where(root, name)}: received a path that leaves the zip; expected "
+                "one inside. Pack the zip again."
+            )
+        elif members[name].filename.endswith("/"):
+            _refuse_other(_where(root, name), refuse)
+        else:
+            found.append(PictureFile(name, root, in_zip=True))
+    return found
+
+
+def _wanted(names: Iterable[str], root: Path, refuse: Callable[[str], None]) -> list[str]:
+    """The names of accepted pictures, in order."""
+    wanted = []
+    for name in sorted(names):
+        path = PurePosixPath(name)
+        # Hidden files, and the shadows that macOS writes.
+        if any(part.startswith(".") and part != ".." for part in path.parts):
+            continue
+        if path.parts[:1] == ("__MACOSX",):
+            continue
+        suffix = path.suffix.lower()
+        if _is_picture(name):
+            wanted.append(name)
+        elif suffix in _OTHER_PICTURES:
+            refuse(
+                f"{_where(root, name)}: received a {suffix} file; accepted are "
+                f"{_ACCEPTED}. Convert it."
+            )
+    return wanted
+
+
+def _is_picture(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
+
+
+def _refuse_other(where: str, refuse: Callable[[str], None]) -> None:
+    refuse(
+        f"{where}: received a folder, a broken link or something else that cannot be "
+        "read; expected a file. Rename or remove it."
+    )
+
+
+def _where(root: Path, name: str) -> str:
+    return printable(f"{root}/{name}")
+
+
+class Companions:
+    """Pictures that belong to others of the same name, such as masks and depth maps.
+
+    To `a/chair.jpg` belong `a/chair.png`, `a/chair_mask.png` and `a/chair_depth.png`, to
+    `000_rgb.jpg` belongs `000_depth.png`. Lower and upper case are the same.
+    """
+
+    # What cameras and tools append to the names of the pictures, and of the others.
+    _SUFFIXES = ("_rgb", "_color", "_colour", "_image")
+
+    def __init__(self, root: Path, files: Iterable[PictureFile], *suffixes: str):
+        """
+        Args:
+            root: where they are, for messages.
+            files: the masks or depth maps.
+            *suffixes: what their names may have appended, such as `"_mask"`.
+        """
+        self._root = root
+        self._suffixes = suffixes
+        self._files: dict[str, list[PictureFile]] = {}
+        for file in files:
+            self._files.setdefault(_stem(file, suffixes), []).append(file)
+
+    def __getitem__(self, file: PictureFile) -> PictureFile:
+        """The one that belongs to `file`.
+
+        Raises:
+            UserError: there is none, or more than one.
+        """
+        stem = _stem(file, self._SUFFIXES)
+        found = self._files.get(stem, [])
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = printable(" and ".join(sorted(other.name for other in found)))
+            raise UserError(
+                f"{file.where}: received {names} for it in {self._root}; expected one. "
+                "Remove the others."
+            )
+        name = printable(f"{PurePosixPath(file.name).parent / PurePosixPath(stem).name}")
+        raise UserError(
+            f"{file.where}: received nothing of its name in {self._root}; expected "
+            f"{name}{SUFFIXES[2]} or {name}{self._suffixes[0]}{SUFFIXES[2]}. Add it."
+        )
+
+
+def is_companion(file: PictureFile, *suffixes: str) -> bool:
+    """Whether its name says that it is a mask or a depth map of another picture."""
+    return PurePosixPath(file.name).stem.lower().endswith(suffixes)
+
+
+def _stem(file: PictureFile, suffixes: tuple[str, ...]) -> str:
+    stem = str(PurePosixPath(file.name).with_suffix("")).lower()
+    for suffix in suffixes:
+        if stem.endswith(suffix):
+            return stem.removesuffix(suffix)
+    return stem

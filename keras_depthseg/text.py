@@ -1,0 +1,32 @@
+"""Text for a terminal: tables and single lines."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+
+
+def text_table(rows: Sequence[Sequence[str]], left: Container[int] = ()) -> str:
+    """A line a row, columns aligned to the right but for those numbered in `left`."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if number in left else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def printable(text: str) -> str:
+    r"""On one line, whatever is in the names of files: a newline becomes `\n`."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
+def split_option(text: str) -> tuple[str, list[str]]:
+    """The name in `NAME,KEY=VALUE,…`, in which there may be commas, and what follows."""
+    parts = text.split(",")
+    count = next((i for i, part in enumerate(parts[1:], 1) if "=" in part), len(parts))
+    return ",".join(parts[:count]), parts[count:]

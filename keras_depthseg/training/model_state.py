@@ -1,0 +1,70 @@
+"""Everything a training step changes, as arrays: taken from a model and put back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+
+from keras_depthseg.backend import synchronise
+
+
+def snapshot(model: keras.Model) -> dict[str, np.ndarray]:
+    """Copies of all variables of a compiled model.
+
+    Weights and moving statistics, what the optimizer keeps (its step, learning rate,
+    moments, accumulated gradients, averages, loss scale) and what the metrics have added
+    up so far.
+
+    Returns:
+        Array by name: `model/`, `optimizer/` or `metrics/` and its number there.
+    """
+    synchronise(model)
+    return {
+        name: np.array(keras.ops.convert_to_numpy(variable))
+        for name, variable in _variables(model).items()
+    }
+
+
+def restore(model: keras.Model, state: Mapping[str, np.ndarray]) -> None:
+    """Puts `capture`'s arrays back, bit for bit.
+
+    Metrics that Keras has not built yet (it does so in the first step) are left out:
+    they start from zero then.
+
+    Raises:
+        ValueError: if the state is of another model or optimizer.
+    """
+    synchronise(model)
+    variables = _variables(model)
+    required = {name for name in variables if not name.startswith("metrics/")}
+    known = {name for name in state if not name.startswith("metrics/")}
+    wrong = sorted(required ^ known) or sorted(
+        name
+        for name, variable in variables.items()
+        if name in state and tuple(variable.shape) != state[name].shape
+    )
+    if wrong:
+        raise ValueError(
+            "this is the state of another model or optimizer. Received: "
+            f"{len(known)} arrays, expected {len(required)}; the first that differs is "
+            f"{wrong[0]!r}."
+        )
+    for name, variable in variables.items():
+        if name in state:
+            variable.assign(state[name])
+
+
+def _variables(model: keras.Model) -> dict[str, keras.Variable]:
+    groups = {
+        "model": model.variables,
+        "optimizer": model.optimizer.variables,
+        "metrics": model.metrics_variables,
+    }
+    # Numbered, since paths hold names that Keras counts up within a process.
+    return {
+        f"{group}/{number:04d}": variable
+        for group, variables in groups.items()
+        for number, variable in enumerate(variables)
+    }

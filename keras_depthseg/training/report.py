@@ -1,0 +1,194 @@
+"""A training run on one HTML page: scores, pictures, curves, speed, how to repeat it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+import json
+import os
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from keras_depthseg.errors import UserError
+from keras_depthseg.figures import COLUMNS, ERROR_LEGENDS
+from keras_depthseg.html_page import write_page
+from keras_depthseg.training.curves import column_title, curves_svg
+from keras_depthseg.training.history import History, epoch_count
+from keras_depthseg.training.run_files import read_config, read_history, read_scores
+from keras_depthseg.training.run_folder import (
+    HISTORY,
+    PICTURES,
+    PREDICTIONS,
+    REPORT,
+    SCORES,
+)
+from keras_depthseg.training.speed import LIMITING_INPUT_WAIT, phase_speeds
+
+_TEMPLATE = Path(__file__).with_name("report.html.jinja")
+_EPOCH_PICTURES = 4
+# Pixels; the final picture is drawn 1500 wide.
+_WIDTH, _EPOCH_WIDTH = 1500, 900
+
+
+def write_report(run_dir: str | Path) -> Path:
+    """Writes report.html into a run folder: one file, nothing beside it.
+
+    Reads only what is in the folder, and the same folder gives the same bytes. The run
+    may be unfinished: the page then says what is missing. The page is whole or as it was
+    before.
+
+    Args:
+        run_dir: what `training.train` wrote: config.json, and as far as they are there
+            history.csv, scores.json, predictions.png and pictures/epoch-001.png, ….
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        UserError: if it is no run folder, a file in it is damaged, or the page cannot be
+            written.
+    """
+    run_dir = Path(run_dir)
+    path = run_dir / REPORT
+    write_page(path, _TEMPLATE, _values(run_dir))
+    return path
+
+
+def _values(run_dir: Path) -> dict[str, Any]:
+    config = read_config(run_dir)
+    history = read_history(run_dir / HISTORY)
+    scores = read_scores(run_dir / SCORES)
+    final, pictures = _pictures(run_dir)
+    command = [str(word) for word in config["command"]]
+    if command and command[0].endswith(".py"):
+        command.insert(0, "python")
+    return dict(
+        name=Path(os.path.abspath(run_dir)).name,
+        facts=_facts(config),
+        epochs=epoch_count(history),
+        planned=sum(phase["epochs"] or 0 for phase in config["phases"]),
+        scores=scores and _score_table(scores["scores"]),
+        scored_at=scores and scores["resolution"],
+        final=final,
+        pictures=pictures,
+        columns=[
+            f"{name} ({ERROR_LEGENDS[name]})" if name in ERROR_LEGENDS else name
+            for name in COLUMNS
+        ],
+        curves=curves_svg(history),
+        history=_history_table(history),
+        speeds=phase_speeds(config["phases"], history),
+        input_limit=LIMITING_INPUT_WAIT,
+        recipe=_as_text(config["recipe"]),
+        command=shlex.join(command),
+        versions=_as_text(config["versions"]),
+    )
+
+
+def _facts(config: Mapping) -> list[str]:
+    facts = []
+    if "width" in config["recipe"]:
+        facts.append(f"width {config['recipe']['width']}")
+    if config["parameters"] is not None:
+        facts.append(f"{config['parameters']:,} parameters")
+    if config["data"] is not None:
+        samples = _as_text(config["samples"])
+        counts = ", ".join(f"{split} {count}" for split, count in samples.items())
+        facts.append(f"data {config['data']}" + (f" ({counts})" if counts else ""))
+    if config["depth"].get("unit") == "metre":
+        facts.append(f"depth in metres, 1 is {config['depth'].get('scale')} m")
+    elif config["depth"].get("unit"):
+        facts.append(f"{config['depth']['unit']} depth")
+    if config.get("precision") is not None:
+        facts.append(str(config["precision"]))
+    if config.get("seed") is not None:
+        facts.append(f"seed {config['seed']}")
+    if config.get("deterministic"):
+        facts.append("deterministic")
+    return facts
+
+
+def _as_text(values: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in values.items()
+    }
+
+
+def _score_table(scores: Mapping[str, Mapping]) -> list[list[str]]:
+    """Rows of cells, headings first; the ceiling of soft IoU beside soft IoU."""
+    names = list(dict.fromkeys(itertools.chain.from_iterable(scores.values())))
+    if {"soft_iou", "soft_iou_ceiling"} <= set(names):
+        names.remove("soft_iou_ceiling")
+        names.insert(names.index("soft_iou") + 1, "soft_iou_ceiling")
+    rows = [["split", *map(column_title, names)]]
+    for split, values in scores.items():
+        rows.append([split, *(_score(values.get(name)) for name in names)])
+    return rows if scores else []
+
+
+def _score(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _history_table(history: History) -> list[list[str]]:
+    """Rows of cells, headings first, without columns that are empty throughout."""
+    filled = {
+        name for name, cells in history.items() if any(x is not None for x in cells)
+    }
+    names = ["epoch", "resolution", "loss", "val_loss"]
+    for name in history:
+        names += [name.removeprefix("val_"), f"val_{name.removeprefix('val_')}"]
+    names = [name for name in dict.fromkeys(names) if name in filled]
+    rows = zip(*(history[name] for name in names), strict=True)
+    return [list(map(column_title, names))] + [
+        [_cell(name, value) for name, value in zip(names, row, strict=True)]
+        for row in rows
+    ]
+
+
+def _cell(name: str, value: float | None) -> str:
+    if value is None:
+        return "–"
+    if name == "epoch":
+        return f"{value + 1:g}"
+    return f"{value:.1%}" if name == "input_wait" else f"{value:.5g}"
+
+
+def _pictures(run_dir: Path) -> tuple[str | None, list[tuple[int, str]]]:
+    """Data URIs: the final picture, and some epochs' with the first and the last."""
+    final = run_dir / PREDICTIONS
+    epochs = {}
+    for path in sorted((run_dir / PICTURES).glob("epoch-*.png")):
+        if match := re.fullmatch(r"epoch-(\d+)\.png", path.name, re.ASCII):
+            epochs[int(match[1])] = path
+    shown = np.linspace(0, len(epochs) - 1, min(len(epochs), _EPOCH_PICTURES))
+    return _jpeg(final, _WIDTH) if final.is_file() else None, [
+        (epoch, _jpeg(epochs[epoch], _EPOCH_WIDTH))
+        for epoch in (sorted(epochs)[i] for i in shown.round().astype(int))
+    ]
+
+
+def _jpeg(path: Path, width: int) -> str:
+    data = io.BytesIO()
+    try:
+        with Image.open(path) as image:
+            picture = image.convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(
+            f"{path}: not a picture, or a damaged one; remove it to have the page "
+            "without it."
+        ) from error
+    # At most twice as high as wide, so that no picture can outgrow the page.
+    picture.thumbnail((width, 2 * width))
+    picture.save(data, "jpeg", quality=85)
+    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
