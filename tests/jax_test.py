@@ -19,7 +19,7 @@ from keras_depthseg import DSResNet
 from keras_depthseg.losses import combination
 from keras_depthseg.optimizers import SGD
 from keras_depthseg.training.checkpoints import latest
-from tests.tiny_data import RefusalTestCase, TinyDataTestCase
+from tests.support.tiny_data import RefusalTestCase, TinyDataTestCase
 
 jax = pytest.importorskip("jax")
 

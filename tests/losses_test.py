@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from keras_depthseg import DSResNet, losses
 from keras_depthseg.networks.original_weights import load_original_weights
-from tests import reference
+from tests.support import reference
 
 CLASSES = (
     losses.RMSE,

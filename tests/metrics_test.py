@@ -9,7 +9,7 @@ from absl.testing import parameterized
 from hypothesis import strategies as st
 
 from keras_depthseg import DSResNet, metrics
-from tests import reference
+from tests.support import reference
 
 MASK_CLASSES = (metrics.SoftIoU, metrics.HardIoU, metrics.BoundaryF1)
 DEPTH_CLASSES = (

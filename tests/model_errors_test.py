@@ -5,7 +5,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from keras_depthseg import DSResNet, losses
-from tests import reference
+from tests.support import reference
 
 
 def _images(height=32, width=32):

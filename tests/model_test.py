@@ -13,7 +13,7 @@ from absl.testing import parameterized
 from keras_depthseg import DSResNet, losses
 from keras_depthseg.layers import BatchNormalization
 from keras_depthseg.networks.original_weights import load_original_weights
-from tests import reference
+from tests.support import reference
 
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 

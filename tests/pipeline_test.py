@@ -14,7 +14,14 @@ from keras_depthseg.callbacks.resolution import ResolutionScheduler
 from keras_depthseg.datasets.opening import open_records
 from keras_depthseg.pipeline import make_pipeline, sample_batches
 from keras_depthseg.schedule import parse_schedule
-from tests.tiny_data import SIDE, TinyDataTestCase, encoded, grey, mask, remove_field
+from tests.support.tiny_data import (
+    SIDE,
+    TinyDataTestCase,
+    encoded,
+    grey,
+    mask,
+    remove_field,
+)
 
 
 class _Recorder(keras.Model):

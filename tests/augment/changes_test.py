@@ -1,0 +1,215 @@
+"""Random changes; those of colour against albumentations itself."""
+
+import concurrent.futures
+
+import albucore
+import cv2
+import numpy as np
+import tensorflow as tf
+from albumentations.augmentations.pixel import functional
+
+from keras_depthseg.augment.capture import NOISE
+from keras_depthseg.augment.changes import AUGMENTATIONS, make_augmentation
+from keras_depthseg.augment.colours import contrast_tables, hsv_tables
+from keras_depthseg.errors import UserError
+from keras_depthseg.pipeline import sample_batches
+from tests.support.tiny_data import TinyDataTestCase, colour
+
+
+def _batch(count, side=16):
+    """One picture, `count` times."""
+    return np.repeat(colour(0, (side, side))[None], count, axis=0)
+
+
+def _arguments(images):
+    """Pictures as both halves of pairs, with labels that tell columns apart."""
+    pairs = np.stack([images[::2], images[1::2]])
+    side = images.shape[1]
+    labels = np.empty((*pairs.shape[:-1], 1), np.float32)
+    labels[:] = np.linspace(0, 1, side, dtype=np.float32)[:, None]
+    boxes = np.tile(np.float32([0.1, 0.2, 0.5, 0.9]), (pairs.shape[1], 1))
+    return pairs, labels, boxes
+
+
+def _changed(images, seed, augment="original"):
+    pairs, labels, boxes = _arguments(images)
+    make_augmentation(augment)(pairs, labels, boxes, seed)
+    return pairs.reshape(images.shape)
+
+
+class OriginalTest(tf.test.TestCase):
+    def test_arithmetic_equals_albumentations(self):
+        image = colour(1, (16, 16))
+        rng = np.random.default_rng(0)
+        shifts = rng.uniform([-20, -30, -20, 0.8], [20, 30, 20, 1.2], (60, 4))
+        tables = hsv_tables(*shifts[:, :3].T)
+        for (hue, saturation, value, _), table in zip(shifts, tables, strict=True):
+            hsv = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), table)
+            self.assertAllEqual(
+                cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB),
+                functional.shift_hsv(image, hue, saturation, value),
+            )
+        factors = shifts[:, 3]
+        for factor, table in zip(factors, contrast_tables(factors), strict=True):
+            self.assertAllEqual(
+                table[image], albucore.multiply_add(image, float(factor), 0.0)
+            )
+
+    def test_draws_follow_albumentations_limits(self):
+        # Of a grey, hue and saturation change nothing: what is left is value (128 + -20
+        # to 20), then contrast (times 0.8 to 1.2).
+        grey = np.full((4000, 1, 1, 3), 128, np.uint8)
+        levels = _changed(grey, seed=0)[:, 0, 0, 0].astype(int)
+        self.assertBetween(levels.min(), int(0.8 * 108), int(0.8 * 112))
+        self.assertBetween(levels.max(), int(1.2 * 144), int(1.2 * 148))
+        # A red loses or gains saturation, value and hue.
+        red = np.full((4000, 1, 1, 3), (200, 60, 60), np.uint8)
+        hues = cv2.cvtColor(_changed(red, seed=1)[:, 0], cv2.COLOR_RGB2HSV)[:, 0, 0]
+        signed = np.where(hues > 90, hues.astype(int) - 180, hues)
+        self.assertBetween(signed.min(), -22, -17)
+        self.assertBetween(signed.max(), 17, 22)
+
+    def test_each_picture_has_a_draw_of_its_own(self):
+        changed = _changed(_batch(40), seed=0)
+        self.assertGreater(len({image.tobytes() for image in changed}), 20)
+
+    def test_one_in_four_stays_as_it_is(self):
+        batch = _batch(2400, side=4)
+        unchanged = (_changed(batch, seed=1) == batch).all(axis=(1, 2, 3)).mean()
+        self.assertBetween(unchanged, 0.20, 0.31)
+
+    def test_same_seed_same_changes_from_any_thread(self):
+        batch = _batch(6)
+        expected = {seed: _changed(batch, seed) for seed in range(8)}
+        seeds = [*expected] * 8
+        changes = make_augmentation("original")
+
+        def change(seed):
+            pairs, labels, boxes = _arguments(batch)
+            changes(pairs, labels, boxes, seed)
+            return pairs.reshape(batch.shape)
+
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            results = pool.map(change, seeds)
+        for seed, result in zip(seeds, results, strict=True):
+            self.assertAllEqual(result, expected[seed])
+        self.assertNotAllEqual(expected[0], expected[1])
+
+    def test_labels_stay(self):
+        images, labels, boxes = _arguments(_batch(40))
+        expected = labels.copy(), boxes.copy()
+        make_augmentation("original")(images, labels, boxes, 0)
+        self.assertAllEqual(labels, expected[0])
+        self.assertAllEqual(boxes, expected[1])
+
+    def test_names(self):
+        self.assertEqual(AUGMENTATIONS, ("none", "original", "shared", "capture"))
+        self.assertIsNone(make_augmentation("none"))
+        with self.assertRaisesRegex(
+            UserError, "received 'cutout'.*none, original, shared, capture"
+        ):
+            make_augmentation("cutout")
+
+
+class SharedTest(tf.test.TestCase):
+    def test_both_pictures_of_a_sample_change_alike(self):
+        bg, fg_bg = np.split(_changed(_batch(80), 0, "shared"), 2)
+        self.assertAllEqual(bg, fg_bg)
+        self.assertGreater(len({image.tobytes() for image in bg}), 20)
+
+    def test_colours_change_as_in_the_original(self):
+        batch = _batch(2400, side=4)
+        batch[:] = batch[:, :, :1]  # Mirrored it is the same.
+        unchanged = (_changed(batch, 1, "shared") == batch).all(axis=(1, 2, 3)).mean()
+        self.assertBetween(unchanged, 0.18, 0.32)
+
+    def test_half_is_mirrored_with_its_labels_and_box(self):
+        grey = np.zeros((400, 8, 8, 3), np.uint8)
+        # Black and white stay so, whatever the colours do, but for the half of the time
+        # in which value is shifted: columns are told apart all the same.
+        grey[:, :, 4:] = 255
+        images, labels, boxes = _arguments(grey)
+        make_augmentation("shared")(images, labels, boxes, 0)
+        means = images.astype(float).mean(axis=(0, 2, 4))
+        mirrored = means[:, 0] > means[:, -1]
+        self.assertBetween(mirrored.mean(), 0.4, 0.6)
+        expected = np.tile(_arguments(grey)[1][0, :1], (len(mirrored), 1, 1, 1))
+        expected[mirrored] = expected[mirrored, :, ::-1]
+        self.assertAllEqual(labels, [expected, expected])
+        self.assertAllClose(
+            boxes[mirrored], np.tile([0.1, 0.1, 0.5, 0.8], (mirrored.sum(), 1))
+        )
+        self.assertAllClose(
+            boxes[~mirrored], np.tile([0.1, 0.2, 0.5, 0.9], ((~mirrored).sum(), 1))
+        )
+
+
+class CaptureTest(tf.test.TestCase):
+    def test_it_is_shared_and_then_capture(self):
+        results = {}
+        for name in ("shared", "capture"):
+            results[name] = _arguments(_batch(80))
+            make_augmentation(name)(*results[name], seed=3)
+        (shared, *expected), (captured, *received) = results.values()
+        for received_field, expected_field in zip(received, expected, strict=True):
+            self.assertAllEqual(received_field, expected_field)
+        unchanged = (captured == shared).all(axis=(0, 2, 3, 4)).mean()
+        self.assertBetween(unchanged, 0.1, 0.45)
+        # Noise at most: fg_bg keeps its place.
+        difference = captured[1].astype(float) - shared[1]
+        self.assertLess(np.sqrt(np.mean(difference**2)), NOISE)
+
+
+class InPipelineTest(TinyDataTestCase):
+    def _samples(self, augment, seed=0):
+        batches = sample_batches(self.records, resolution=32, augment=augment, seed=seed)
+        return next(iter(batches.take(1).as_numpy_iterator()))
+
+    def test_only_pictures_change(self):
+        plain, changed = self._samples("none"), self._samples("original")
+        self.assertAllEqual(plain["sample_id"], changed["sample_id"])
+        for name in ("mask", "depth", "box"):
+            self.assertAllEqual(plain[name], changed[name])
+        for name in ("bg", "fg_bg"):
+            same = [
+                np.array_equal(*p) for p in zip(plain[name], changed[name], strict=True)
+            ]
+            self.assertBetween(np.mean(same), 0.01, 0.7)
+
+    def test_shared_mirrors_samples_whole(self):
+        plain, changed = self._samples("none"), self._samples("shared")
+        mirrored = (plain["box"] != changed["box"]).any(axis=1)
+        self.assertBetween(mirrored.mean(), 0.1, 0.9)
+        for name in ("mask", "depth"):
+            expected = plain[name].copy()
+            expected[mirrored] = expected[mirrored, :, ::-1]
+            self.assertAllEqual(expected, changed[name])
+        expected = plain["box"].copy()
+        expected[mirrored, 1] = 1 - plain["box"][mirrored, 3]
+        expected[mirrored, 3] = 1 - plain["box"][mirrored, 1]
+        self.assertAllClose(changed["box"], expected)
+
+    def test_none_draws_nothing(self):
+        plain, other = self._samples("none", seed=0), self._samples("none", seed=1)
+        for name in ("bg", "fg_bg"):
+            self.assertAllEqual(plain[name], other[name])
+
+    def test_batches_and_passes_have_draws_of_their_own(self):
+        options = {"resolution": 32, "batch_size": 1}
+        plain = list(sample_batches(self.records, **options))
+        changed = sample_batches(self.records, augment="original", **options)
+        passes = [
+            [
+                np.array_equal(one["fg_bg"], other["fg_bg"])
+                for one, other in zip(changed, plain, strict=True)
+            ]
+            for _ in range(2)
+        ]
+        for same in passes:
+            # One in four; with one draw for all it would be all or none.
+            self.assertBetween(np.mean(same), 0.01, 0.7)
+        self.assertNotEqual(*passes)
+
+
+if __name__ == "__main__":
+    tf.test.main()

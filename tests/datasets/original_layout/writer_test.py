@@ -1,0 +1,227 @@
+"""Composites in the original's layout: read back, the same bytes, killed or not."""
+
+import dataclasses
+import io
+import os
+import shutil
+import signal
+import stat
+import tempfile
+import zipfile
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from absl.testing import parameterized
+from PIL import Image
+
+from keras_depthseg.datasets import original_layout
+from keras_depthseg.datasets.composites.maker import Maker
+from keras_depthseg.datasets.original_layout import reader, writer
+from keras_depthseg.datasets.original_layout.writer import write_original_layout
+from tests.datasets.composites.composites_test import (
+    SIZE,
+    STEP,
+    compose_config,
+    contents,
+    run_process,
+    write_pictures,
+)
+
+
+def write_and_die(config, folder, zipped, target, call):
+    """Writes, and kills its own process at the given call of a function of the module."""
+    owner = {"replace": os, "rmtree": shutil}.get(target, writer)
+    original = getattr(owner, target)
+    calls = iter(range(call))
+
+    def counted(*args, **kwargs):
+        if next(calls, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*args, **kwargs)
+
+    with mock.patch.object(owner, target, counted):
+        write_original_layout(config, folder, zipped)
+
+
+class OriginalLayoutTest(tf.test.TestCase, parameterized.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.pictures = write_pictures(
+            Path(cls.enter_context(tempfile.TemporaryDirectory())) / "pictures", 4, 3
+        )
+
+    def setUp(self):
+        super().setUp()
+        self.folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
+
+    def _config(self, **options):
+        depth = f"{self.pictures}/depth,step={STEP}"
+        return compose_config(
+            self.pictures, **{"depth": depth, "flip": True, "shadow": 0.5, **options}
+        )
+
+    def _write(self, name, zipped=False, **options):
+        write_original_layout(self._config(**options), self.folder / name, zipped)
+        return self.folder / name
+
+    @parameterized.product(zipped=(False, True), lossless=(False, True))
+    def test_modest_reads_it(self, zipped, lossless):
+        config = self._config(lossless=lossless)
+        write_original_layout(config, self.folder / "made", zipped)
+        path = original_layout.build(self.folder / "made", self.folder / "records")
+        builder = tfds.builder_from_directory(path)
+        self.assertEqual(builder.info.features["depth"].dtype, np.uint16)
+        skip = {name: tfds.decode.SkipDecoding() for name in ("bg", "fg_bg", "mask")}
+        found = {}
+        for split in builder.info.splits:
+            for sample in tfds.as_numpy(builder.as_dataset(split, decoders=skip)):
+                found[sample["sample_id"].decode()] = sample
+        self.assertLen(found, 4 * 3 * 4)
+        for entry, scene, made in Maker.of(config).composites(config.plan.numbers()):
+            sample = found.pop(entry.sample_id)
+            self.assertEqual(sample["bg_id"].decode(), entry.bg_id)
+            self.assertEqual(sample["fg_id"].decode(), entry.fg_id)
+            self.assertAllClose(sample["box"] * SIZE, made.box)
+            depth = sample["depth"][..., 0] / 65535
+            self.assertAllClose(depth, made.depth, rtol=0, atol=0.51 / 65535)
+            self.assertEqual(sample["bg"], scene.encoded)
+            for name, expected in {"fg_bg": made.fg_bg, "mask": made.mask}.items():
+                stored = np.asarray(Image.open(io.BytesIO(sample[name]))).astype(int)
+                if lossless:
+                    self.assertAllEqual(stored, expected)
+                else:
+                    self.assertLess(float(np.abs(stored - expected).mean()), 8)
+        self.assertEmpty(found)
+
+    def test_files(self):
+        made = self._write("made", lossless=False)
+        self.assertEqual(
+            sorted(path.name for path in made.iterdir()),
+            ["bg", "fg_bg", "fg_bg_depth", "fg_bg_mask", "file_map.txt", "labels.txt"],
+        )
+        lines = (made / "file_map.txt").read_text().splitlines()
+        rows = [line.split("\t") for line in lines]
+        self.assertEqual(
+            rows[5],
+            [
+                *("bg001", "bg001_fg002_02", "bg001_fg002_02_mask"),
+                "bg001_fg002_02_depth_map",
+            ],
+        )
+        for bg, fg_bg, mask, depth in rows:
+            self.assertTrue((made / f"bg/{bg}.jpeg").exists())
+            self.assertTrue((made / f"fg_bg/{fg_bg}.jpeg").exists())
+            self.assertTrue((made / f"fg_bg_mask/{mask}.jpeg").exists())
+            self.assertTrue((made / f"fg_bg_depth/{depth}.png").exists())
+        files = sum(path.is_file() for path in made.rglob("*"))
+        self.assertEqual(files, 2 + 4 + 3 * 48)
+        self.assertNotIn(b"\r", (made / "labels.txt").read_bytes())
+
+    def test_without_depth(self):
+        made = self._write("made", depth=None)
+        self.assertFalse((made / "fg_bg_depth").exists())
+        before = contents(made)
+        self._write("made", depth=None)
+        self.assertEqual(contents(made), before)
+
+    def test_zips_hold_the_same_files(self):
+        files = contents(self._write("files"))
+        zips = self._write("zips", zipped=True)
+        self.assertEqual(
+            sorted(path.name for path in (zips / "fg_bg").iterdir()),
+            [f"bg00{bg}.zip" for bg in (1, 2, 3, 4)],
+        )
+        unpacked = {}
+        for name, data in contents(zips).items():
+            if not name.endswith(".zip"):
+                unpacked[name] = data
+                continue
+            with zipfile.ZipFile(zips / name) as archive:
+                self.assertIsNone(archive.testzip())
+                for member in archive.infolist():
+                    mode = member.external_attr >> 16
+                    self.assertEqual(mode, stat.S_IFREG | 0o644)
+                    self.assertEqual(member.date_time, (1980, 1, 1, 0, 0, 0))
+                    where = f"{Path(name).parent}/{member.filename}"
+                    unpacked[where] = archive.read(member)
+        self.assertEqual(unpacked, files)
+
+    def test_some_of_all(self):
+        config = self._config(count=7)
+        write_original_layout(config, self.folder / "made", zipped=False)
+        expected = {config.plan.entry(n).sample_id for n in config.plan.numbers()}
+        found = reader.Layout(self.folder / "made").samples
+        self.assertEqual({sample.fg_bg for sample in found}, expected)
+        pictures = (self.folder / "made/fg_bg").iterdir()
+        self.assertEqual({path.stem for path in pictures}, expected)
+
+    @parameterized.parameters(False, True)
+    def test_same_bytes(self, zipped):
+        expected = contents(self._write("one", zipped, workers=1))
+        self.assertEqual(contents(self._write("five", zipped, workers=5)), expected)
+        config = self._config()
+        other = self.folder / "other"
+        self.assertEqual(run_process(write_original_layout, config, other, zipped), 0)
+        self.assertEqual(contents(other), expected)
+
+    @parameterized.product(
+        zipped=(False, True),
+        moment=(
+            *(("_write", 0), ("_write", 1), ("_write", 5), ("replace", 2)),
+            *(("put_in_place", 0), ("put_in_place", 1), ("rmtree", 0)),
+        ),
+    )
+    def test_killed_and_continued(self, zipped, moment):
+        config = self._config(workers=1)
+        expected = self._write("expected", zipped)
+        made = self.folder / "made"
+        code = run_process(write_and_die, config, made, zipped, *moment)
+        self.assertEqual(code, -signal.SIGKILL)
+        self.assertNotEqual(contents(made), contents(expected))
+        write_original_layout(dataclasses.replace(config, workers=2), made, zipped)
+        self.assertEqual(contents(made), contents(expected))
+        self.assertFalse((made / ".rows").exists())
+
+    def test_whole_backgrounds_are_not_made_again(self):
+        config = self._config(workers=1)
+        made = self.folder / "made"
+        # The bg, 12 x 3 pictures and the rows of the first; then two of the second.
+        run_process(write_and_die, config, made, False, "_write", 38 + 2)
+        composites = Maker.composites
+        numbers = []
+
+        def noted(maker, part):
+            numbers.extend(part.tolist())
+            return composites(maker, part)
+
+        with mock.patch.object(Maker, "composites", noted):
+            write_original_layout(config, made, False)
+            self.assertEqual(numbers, list(range(12, 48)))
+            write_original_layout(config, made, False)
+            self.assertLen(numbers, 36)
+
+    def test_an_error_stops_the_others(self):
+        config = self._config(placements=50, workers=2)
+        written = []
+        write = writer._write
+
+        def fail(path, data):
+            written.append(path)
+            if len(written) == 20:
+                raise OSError(28, "No space left on device")
+            write(path, data)
+
+        with (
+            mock.patch.object(writer, "_write", fail),
+            self.assertRaisesRegex(OSError, "No space left"),
+        ):
+            write_original_layout(config, self.folder / "made", False)
+        self.assertLess(len(written), 40)
+
+
+if __name__ == "__main__":
+    tf.test.main()

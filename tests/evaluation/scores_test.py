@@ -1,0 +1,102 @@
+"""Scores of a split against plain NumPy, and their table."""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_depthseg.evaluation.scores import evaluate, score_table
+from keras_depthseg.pipeline import make_pipeline
+from tests.support.tiny_data import TinyDataTestCase
+
+NAMES = [
+    *("samples", "soft_iou", "hard_iou", "boundary_f1", "soft_iou_ceiling"),
+    *("rmse", "mae", "abs_rel", "delta1", "delta2", "delta3"),
+]
+
+
+class _Guess:
+    """Takes a picture's red for the mask and nearly its green for the depth."""
+
+    def predict_on_batch(self, inputs):
+        picture = np.asarray(inputs["fg_bg"], "float32") / 255
+        return {"mask": picture[..., :1], "depth": 0.9 * picture[..., 1:2] + 0.013}
+
+
+class _Copy:
+    """Predicts the labels, which it is given."""
+
+    def __init__(self, batches):
+        self._labels = [labels for _, labels in batches]
+
+    def predict_on_batch(self, inputs):
+        return {name: x.numpy() for name, x in self._labels.pop(0).items()}
+
+
+def _numpy_scores(batches):
+    rows = []
+    for inputs, labels in batches.unbatch().as_numpy_iterator():
+        maps = _Guess().predict_on_batch(inputs)
+        a, b = np.float64(labels["mask"]), np.float64(maps["mask"])
+        hard_a, hard_b = a >= 0.5, b >= 0.5
+        valid = labels["depth"] > 1e-4
+        y, p = np.float64(labels["depth"])[valid], np.float64(maps["depth"])[valid]
+        ratio = np.maximum(np.maximum(p, 1e-6) / y, y / np.maximum(p, 1e-6))
+        rows.append(
+            {
+                "soft_iou": (a * b).sum() / (a + b - a * b).sum(),
+                "soft_iou_ceiling": (a * a).sum() / (2 * a - a * a).sum(),
+                "hard_iou": (hard_a & hard_b).sum() / (hard_a | hard_b).sum(),
+                "rmse": np.sqrt(np.mean((y - p) ** 2)),
+                "mae": np.mean(abs(y - p)),
+                "abs_rel": np.mean(abs(y - p) / y),
+                **{f"delta{n}": np.mean(ratio < 1.25**n) for n in (1, 2, 3)},
+            }
+        )
+    return {name: np.mean([row[name] for row in rows]) for name in rows[0]}
+
+
+class EvaluateTest(TinyDataTestCase):
+    def _batches(self, batch_size, split="unseen_bg", resolution=32):
+        return make_pipeline(
+            self.records, split, resolution=resolution, batch_size=batch_size
+        )
+
+    def test_equals_numpy_whatever_the_batch_size(self):
+        size = len(self._batches(1))
+        expected = _numpy_scores(self._batches(1))
+        for batch_size in (1, 5, 100):
+            self.assertTrue(batch_size in (1, 100) or size % batch_size)
+            scores = evaluate(_Guess(), self._batches(batch_size))
+            self.assertEqual(list(scores), NAMES)
+            self.assertEqual(scores["samples"], size)
+            self.assertBetween(scores["boundary_f1"], 0.01, 0.99)
+            for name, value in expected.items():
+                self.assertIsInstance(scores[name], float)
+                self.assertNear(scores[name], value, 1e-5 * max(1, value), name)
+
+    def test_a_perfect_copy_reaches_the_ceiling(self):
+        # Interpolated masks are soft, those of the stored size are not.
+        for resolution, ceiling in ((96, (0.8, 0.995)), (64, (1 - 1e-6, 1 + 1e-6))):
+            batches = self._batches(4, resolution=resolution)
+            scores = evaluate(_Copy(batches), batches)
+            self.assertNear(scores["soft_iou"], scores["soft_iou_ceiling"], 1e-6)
+            self.assertBetween(scores["soft_iou_ceiling"], *ceiling)
+            for name in ("hard_iou", "boundary_f1", "delta1", "delta2", "delta3"):
+                self.assertNear(scores[name], 1.0, 1e-6)
+            for name in ("rmse", "mae", "abs_rel"):
+                self.assertNear(scores[name], 0.0, 1e-6)
+
+    def test_table(self):
+        scores = {
+            "val": {"samples": 12, "soft_iou": 0.5, "rmse": 0.12346},
+            "unseen_both": {"samples": 1234567, "soft_iou": 0.25, "rmse": 1.0},
+        }
+        self.assertEqual(
+            score_table(scores),
+            "split        samples  soft_iou    rmse\n"
+            "val               12    0.5000  0.1235\n"
+            "unseen_both  1234567    0.2500  1.0000",
+        )
+
+
+if __name__ == "__main__":
+    tf.test.main()

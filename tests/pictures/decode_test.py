@@ -1,0 +1,155 @@
+"""Decoding and resizing against Pillow, OpenCV at full size, and TensorFlow."""
+
+import concurrent.futures
+import io
+from unittest import mock
+
+import cv2
+import hypothesis
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+from hypothesis import strategies as st
+from PIL import Image
+
+from keras_depthseg.pictures.decode import BackgroundCache, Decoder
+from tests.support.tiny_data import colour, encoded, grey
+
+RESOLUTION = 32
+# Around every size at which another reduction becomes right.
+SIZES = tuple(
+    size + step for size in (RESOLUTION, 64, 128, 256, 512) for step in (-2, -1, 0, 1, 2)
+)
+JPEGS = {size: encoded(colour(size, (size, size))) for size in SIZES}
+
+
+def _fresh(size):
+    return Decoder(3, RESOLUTION)(JPEGS[size])
+
+
+class DecoderTest(tf.test.TestCase, parameterized.TestCase):
+    @parameterized.parameters("jpeg", "png")
+    def test_same_size_is_left_alone(self, extension):
+        data = encoded(colour(0, (64, 64)), extension)
+        image = Decoder(3, 64)(data)
+        expected = np.asarray(Image.open(io.BytesIO(data)))
+        self.assertEqual((image.shape, image.dtype), ((64, 64, 3), np.uint8))
+        # Two JPEG decoders may round differently.
+        tolerance = 2 if extension == "jpeg" else 0
+        self.assertAllClose(image.astype(int), expected.astype(int), atol=tolerance)
+
+    @parameterized.product(
+        size=[(40, 56), (33, 63), (24, 17), (32, 20)], kind=["rgb", "uint8", "uint16"]
+    )
+    def test_resizing_is_half_pixel_bilinear(self, size, kind):
+        pixels = colour(1, size) if kind == "rgb" else grey(1, kind, size)[..., None]
+        image = Decoder(pixels.shape[-1], 32)(encoded(pixels.squeeze(), "png"))
+        expected = tf.image.resize(pixels, (32, 32))
+        self.assertEqual((image.shape, image.dtype), (expected.shape, pixels.dtype))
+        # OpenCV has weights of 11 bits for uint8.
+        tolerance = 1.0 if pixels.dtype == np.uint8 else 1.0 + 65535 / 2048
+        self.assertAllClose(image.astype("float32"), expected, atol=tolerance)
+        self.assertLess(abs(np.mean(image.astype(float) - expected.numpy())), 0.3)
+
+    @parameterized.parameters(np.uint8, np.uint16)
+    def test_larger_png_is_averaged(self, dtype):
+        pixels = grey(2, dtype, (64, 96))
+        image = Decoder(1, 32)(encoded(pixels, "png"))
+        expected = pixels.reshape(32, 2, 32, 3).astype(float).mean((1, 3))
+        self.assertAllClose(
+            image[..., 0].astype(float), expected, rtol=0, atol=0.5 + 1e-3
+        )
+
+    def test_single_channel_jpeg(self):
+        data = encoded(grey(3, size=(64, 64)))
+        expected = np.asarray(Image.open(io.BytesIO(data))).astype(int)
+        self.assertAllClose(Decoder(1, 64)(data)[..., 0].astype(int), expected, atol=2)
+
+    def test_orientation_is_not_applied(self):
+        buffer = io.BytesIO()
+        exif = Image.Exif()
+        exif[0x0112] = 6  # rotated by 90 degrees
+        Image.fromarray(colour(4, (32, 32))).save(buffer, "JPEG", exif=exif)
+        expected = np.asarray(Image.open(io.BytesIO(buffer.getvalue()))).astype(int)
+        image = Decoder(3, 32)(buffer.getvalue())
+        self.assertAllClose(image.astype(int), expected, atol=2)
+
+    @parameterized.parameters(b"", b"no picture", b"\xff\xd8 nor this")
+    def test_no_image(self, data):
+        with self.assertRaisesRegex(ValueError, "cannot be decoded"):
+            Decoder(3, 32)(data)
+
+
+class ReducedTest(tf.test.TestCase, parameterized.TestCase):
+    @parameterized.parameters(*SIZES)
+    def test_largest_reduction_that_leaves_enough(self, size):
+        factor = max((f for f in (1, 2, 4, 8) if -(-size // f) >= RESOLUTION), default=1)
+        flag = {1: cv2.IMREAD_COLOR}
+        flag |= {f: getattr(cv2, f"IMREAD_REDUCED_COLOR_{f}") for f in (2, 4, 8)}
+        image = cv2.imdecode(np.frombuffer(JPEGS[size], np.uint8), flag[factor])
+        self.assertEqual(image.shape[0], -(-size // factor))
+        area = image.shape[0] >= 2 * RESOLUTION
+        expected = cv2.resize(
+            image[..., ::-1],
+            (RESOLUTION, RESOLUTION),
+            interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR,
+        )
+        self.assertAllEqual(_fresh(size), expected)
+
+    def test_reduced_is_near_the_area_average(self):
+        smooth = cv2.resize(colour(5, (8, 8)), (256, 256), interpolation=cv2.INTER_CUBIC)
+        data = encoded(smooth)
+        whole = np.asarray(Image.open(io.BytesIO(data)))
+        expected = cv2.resize(whole, (32, 32), interpolation=cv2.INTER_AREA)
+        image = Decoder(3, 32)(data)
+        self.assertAllClose(image.astype(int), expected.astype(int), atol=4)
+
+    @hypothesis.given(st.lists(st.sampled_from(SIZES), min_size=2, max_size=6))
+    def test_what_was_decoded_before_does_not_matter(self, sizes):
+        decoder = Decoder(3, RESOLUTION)
+        for size in sizes:
+            self.assertAllEqual(decoder(JPEGS[size]), _fresh(size), str(sizes))
+
+    def test_images_of_one_size_are_decoded_once(self):
+        decoder = Decoder(3, RESOLUTION)
+        decoder(JPEGS[256])
+        with mock.patch.object(cv2, "imdecode", side_effect=cv2.imdecode) as imdecode:
+            decoder(JPEGS[256])
+        self.assertEqual(imdecode.call_count, 1)
+
+
+class BackgroundCacheTest(tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.encoded = {b"%d" % i: encoded(colour(i, (64, 64))) for i in range(6)}
+        self.expected = {
+            name: Decoder(3, RESOLUTION)(data) for name, data in self.encoded.items()
+        }
+
+    def test_decodes_once_while_capacity_lasts(self):
+        cache = BackgroundCache(RESOLUTION, capacity_bytes=4 * 3 * RESOLUTION**2 + 1)
+        for data in self.encoded.values():
+            cache(data)
+        with mock.patch.object(cv2, "imdecode", side_effect=cv2.imdecode) as imdecode:
+            for _ in range(3):
+                for name, data in self.encoded.items():
+                    self.assertAllEqual(cache(data), self.expected[name])
+        # Four of six were kept.
+        self.assertEqual(imdecode.call_count, 3 * 2)
+
+    def test_without_capacity_it_still_decodes(self):
+        cache = BackgroundCache(RESOLUTION, capacity_bytes=0)
+        for name, data in self.encoded.items():
+            self.assertAllEqual(cache(data), self.expected[name])
+
+    def test_right_images_from_many_threads(self):
+        cache = BackgroundCache(RESOLUTION, capacity_bytes=3 * 3 * RESOLUTION**2)
+        names = np.random.default_rng(0).choice(list(self.encoded), 2000)
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            images = list(pool.map(lambda name: cache(self.encoded[name]), names))
+        for name, image in zip(names, images, strict=True):
+            self.assertTrue(np.array_equal(image, self.expected[name]))
+
+
+if __name__ == "__main__":
+    tf.test.main()

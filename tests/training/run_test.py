@@ -1,0 +1,370 @@
+"""Whole runs on a tiny data set: what is in the run folder, and what is refused."""
+
+import contextlib
+import csv
+import dataclasses
+import errno
+import io
+import json
+import math
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from unittest import mock
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl.testing import parameterized
+from PIL import Image
+
+from keras_depthseg import DSResNet
+from keras_depthseg.datasets.opening import open_records
+from keras_depthseg.datasets.splits import SPLITS
+from keras_depthseg.evaluation.scores import evaluate
+from keras_depthseg.pipeline import make_pipeline
+from keras_depthseg.training import run
+from keras_depthseg.training.config import RunConfig
+from keras_depthseg.training.recipes import Recipe
+from keras_depthseg.training.run_folder import check_run_dir
+from tests.support.tiny_data import TinyDataTestCase, remove_field
+
+# Two phases, the second with another batch size; SGD is the faster one to build.
+TINY = Recipe(
+    name="tiny",
+    schedule="32:1:8,64:2:12",
+    loss="rmse_bce_dice",
+    augment="original",
+    optimizer="sgd",
+    learning_rate=0.02,
+    width=1,
+    divide_after_first_phase=10.0,
+)
+
+PREDICT = """
+import sys
+import keras, keras_depthseg
+import numpy as np
+
+model = keras.models.load_model(sys.argv[1])
+maps = model.predict_on_batch(dict(np.load(sys.argv[2])))
+np.savez(sys.argv[3], **maps)
+"""
+
+
+class RunTest(TinyDataTestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.config = RunConfig(str(cls.records), TINY, precision="float32", seed=3)
+        cls.result = run.train(cls.config, cls.shared / "runs" / "one")
+        cls.run_dir = cls.result.run_dir
+
+    def _json(self, name):
+        return json.loads((self.run_dir / name).read_text())
+
+    def test_initialisation(self):
+        records = open_records(self.records)
+        kernels = {}
+        for name in ("independent", "difference"):
+            recipe = dataclasses.replace(TINY, initialisation=name)
+            model = run.make_model(
+                RunConfig(str(self.records), recipe, precision="float32"), records
+            )
+            kernels[name] = model.get_layer("merge").get_weights()[0][0, 0, :, 0]
+        self.assertAllEqual(
+            kernels["difference"],
+            [*-kernels["independent"][2:], *kernels["independent"][2:]],
+        )
+
+    def test_config_of_a_run_from_before_initialisations(self):
+        config = RunConfig(str(self.records), TINY)
+        config.save(self.folder)
+        path = self.folder / "config.json"
+        content = json.loads(path.read_text())
+        del content["recipe"]["initialisation"]
+        path.write_text(json.dumps(content))
+        self.assertEqual(RunConfig.load(self.folder), config)
+
+    def test_files(self):
+        names = {path.name for path in self.run_dir.iterdir()}
+        self.assertEqual(
+            names,
+            {
+                *("config.json", "history.csv", "checkpoints", "resume", "tensorboard"),
+                *("model.keras", "curves.png", "predictions.png", "scores.json"),
+                *("pictures", "report.html", ".lock"),
+            },
+        )
+        checkpoints = sorted(
+            path.name for path in (self.run_dir / "checkpoints").iterdir()
+        )
+        self.assertEqual(checkpoints, [f"epoch-00{n}.weights.h5" for n in (1, 2, 3)])
+        positions = sorted(path.name for path in (self.run_dir / "resume").iterdir())
+        self.assertEqual(positions, ["position-000001.npz", "position-000002.npz"])
+        for name in ("curves.png", "predictions.png"):
+            with Image.open(self.run_dir / name) as image:
+                self.assertEqual(image.format, "PNG")
+                image.load()
+
+    def test_config(self):
+        config = self._json("config.json")
+        self.assertEqual(config["data"], str(self.records.resolve()))
+        self.assertEqual(config["recipe"], dataclasses.asdict(TINY))
+        self.assertEqual((config["precision"], config["seed"]), ("float32", 3))
+        self.assertEqual(RunConfig.load(self.run_dir), self.config)
+        records = open_records(self.records)
+        self.assertEqual(config["samples"], {n: records.size(n) for n in SPLITS})
+        self.assertEqual([p["batch_size"] for p in config["phases"]], [8, 12])
+        self.assertEqual(config["depth"]["unit"], "relative")
+        self.assertEqual(config["versions"]["keras"], keras.__version__)
+        self.assertEqual(config["parameters"], DSResNet(1).count_params())
+
+    def test_history(self):
+        history = self.result.history
+        for name in ("loss", *run.CURVES):
+            for values in (history[name], history[f"val_{name}"]):
+                self.assertLen(values, 3)
+                self.assertTrue(np.isfinite(values).all(), name)
+        for name in ("mask_soft_iou", "mask_hard_iou", "depth_rmse"):
+            self.assertAllInRange(history[name] + history[f"val_{name}"], 0.0, 1.0)
+        self.assertEqual(history["resolution"], [32, 64, 64])
+        self.assertEqual(history["epoch"], [0, 1, 2])
+        self.assertAllClose(history["learning_rate"], [0.02, 0.002, 0.002])
+        with (self.run_dir / "history.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual([row["epoch"] for row in rows], ["0", "1", "2"])
+        for name, values in history.items():
+            self.assertEqual([float(row[name]) for row in rows], values)
+        for name in ("step_seconds", "images_per_second"):
+            self.assertGreater(min(history[name]), 0.0)
+        self.assertAllInRange(history["input_wait"], 0.0, 1.0)
+
+    def test_tensorboard(self):
+        found = {}
+        for path in (self.run_dir / "tensorboard").rglob("events.out.tfevents.*"):
+            for event in tf.compat.v1.train.summary_iterator(str(path)):
+                for value in event.summary.value:
+                    found.setdefault(value.tag, []).append((event.step, value))
+        self.assertEqual([step for step, _ in found["epoch_loss"][:3]], [0, 1, 2])
+        for name in ("step_seconds", "input_wait", "resolution", "learning_rate"):
+            self.assertLen(found[f"epoch_{name}"], 3)
+        # The others are too short for a picture, see PredictionPictures.
+        ((step, picture),) = found["predictions"]
+        width = int(picture.tensor.string_val[0])
+        self.assertEqual((step, width), (2, 8 * (64 + 2)))
+        with Image.open(self.run_dir / "pictures" / "epoch-003.png") as image:
+            self.assertEqual(image.width, width)
+
+    def test_scores(self):
+        records = open_records(self.records)
+        scores = self._json("scores.json")
+        self.assertEqual(scores["resolution"], 64)
+        self.assertEqual(list(scores["scores"]), list(SPLITS[1:]))
+        self.assertEqual(scores["scores"], self.result.scores)
+        for split, values in scores["scores"].items():
+            self.assertEqual(values["samples"], records.size(split))
+            self.assertTrue(np.isfinite(list(values.values())).all())
+
+    def test_saved_model(self):
+        records = open_records(self.records)
+        batches = make_pipeline(records, "val", resolution=64, batch_size=5)
+        inputs, _ = next(iter(batches.take(1).as_numpy_iterator()))
+        np.savez(self.folder / "inputs.npz", **inputs)
+        paths = self.run_dir / "model.keras", "inputs.npz", "maps.npz"
+        subprocess.run(
+            [sys.executable, "-c", PREDICT, *map(str, paths)], cwd=self.folder, check=True
+        )
+        model = DSResNet(1, records.statistics)
+        model.load_weights(self.run_dir / "checkpoints" / "epoch-003.weights.h5")
+        expected = model.predict_on_batch(inputs)
+        with np.load(self.folder / "maps.npz") as maps:
+            for name in ("mask", "depth"):
+                self.assertEqual(maps[name].shape, (5, 64, 64, 1))
+                self.assertGreater(np.ptp(maps[name]), 1e-3)
+                self.assertAllClose(maps[name], expected[name], atol=1e-5)
+        scores = evaluate(model, batches)
+        for name, value in self.result.scores["val"].items():
+            self.assertNear(scores[name], value, 1e-4 * max(1, abs(value)))
+
+
+class FullDiskTest(TinyDataTestCase):
+    def test_pictures(self):
+        image = mock.Mock()
+        image.save.side_effect = OSError(errno.ENOSPC, "No space left on device")
+        config = RunConfig(str(self.records), TINY, precision="float32")
+        error = tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+        for number, patch in enumerate(
+            (
+                mock.patch.object(Image, "fromarray", return_value=image),
+                # By name: tf.summary is another module once it has been used.
+                mock.patch("tensorflow.summary.image", side_effect=error),
+            )
+        ):
+            run_dir = self.folder / f"run {number}"
+            with patch:
+                self.assert_refused(
+                    lambda run_dir=run_dir: run.train(config, run_dir),
+                    *(run_dir, "No space left on device", "--resume"),
+                )
+
+    def test_config(self):
+        def write_half(path, text):
+            path.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        config = RunConfig(str(self.records), TINY, precision="float32")
+        with mock.patch.object(Path, "write_text", write_half):
+            self.assert_refused(
+                lambda: run.train(config, self.folder / "run"),
+                *("No space left on device", "start it again"),
+            )
+        # As it says: the folder is as good as new.
+        check_run_dir(self.folder / "run")
+
+
+@pytest.mark.long
+class XLATest(TinyDataTestCase):
+    def test_same_losses(self):
+        # One step: from the second on rounding grows tenfold a step here, where the
+        # deepest level normalises single pixels.
+        recipe = dataclasses.replace(TINY, schedule="32:1:29", augment="none")
+        histories = []
+        for xla in (False, True):
+            config = RunConfig(str(self.records), recipe, precision="float32", xla=xla)
+            model = run.make_model(config, open_records(self.records))
+            self.assertEqual(model.jit_compile, xla)
+            result = run.train(config, self.folder / f"run {xla}")
+            histories.append(result.history)
+        for name in ("loss", "val_loss"):
+            self.assertAllClose(histories[0][name], histories[1][name], rtol=1e-5)
+
+
+class VersionsTest(TinyDataTestCase):
+    def test_a_run_from_another_version_goes_on_with_a_warning(self):
+        config = RunConfig(str(self.records), TINY, precision="float32")
+        run_dir = self.folder / "run"
+        output = io.StringIO()
+        with (
+            mock.patch.object(run, "_fit", side_effect=KeyboardInterrupt),
+            contextlib.redirect_stdout(output),
+        ):
+            with self.assertRaises(KeyboardInterrupt):
+                run.train(config, run_dir)
+            with self.assertRaises(KeyboardInterrupt):
+                run.train(config, run_dir, resume=True)
+            self.assertNotIn("warning", output.getvalue())
+            about = json.loads((run_dir / "config.json").read_text())
+            about["versions"]["keras"] = "3.0"
+            (run_dir / "config.json").write_text(json.dumps(about))
+            with self.assertRaises(KeyboardInterrupt):
+                run.train(config, run_dir, resume=True)
+        (line,) = (x for x in output.getvalue().splitlines() if "warning" in x)
+        self.assertIn(f"begun with keras 3.0, now {keras.__version__}", line)
+
+
+class DivergenceTest(TinyDataTestCase):
+    def test_bfloat16_at_a_hopeless_learning_rate(self):
+        recipe = dataclasses.replace(TINY, schedule="32:1:4", learning_rate=1e9)
+        self.assert_refused(
+            lambda: run.train(
+                RunConfig(str(self.records), recipe, precision="mixed_bfloat16"),
+                self.folder / "run",
+            ),
+            *("is not finite in epoch 1, step ", "at 32 px, samples bg0"),
+            *("learning rate below 1e+09", self.folder / "run"),
+        )
+        self.assertFalse((self.folder / "run" / "model.keras").exists())
+        # The precision is the model's, not the process's.
+        self.assertEqual(keras.config.dtype_policy().name, "float32")
+
+
+class RefusedTest(TinyDataTestCase, parameterized.TestCase):
+    def _train(self, run_dir="run", data=None, schedule="32:1", **options):
+        recipe = dataclasses.replace(TINY, schedule=schedule)
+        return lambda: run.train(
+            RunConfig(str(data or self.records), recipe, **options), self.folder / run_dir
+        )
+
+    @parameterized.parameters(
+        ({"schedule": "100:3"}, "the nearest are 96 and 128"),
+        ({"batch_size": 0}, "batch_size of a phase must be at least 1"),
+        ({"precision": "float64"}, "unknown precision: received 'float64'"),
+        ({"seed": -1}, "seed: received -1"),
+        ({"keep": -1}, "keep is a number of epochs, 0 or more: received -1"),
+        ({"checkpoint_minutes": math.nan}, "checkpoint_minutes", "received nan"),
+        (
+            {"xla": True, "precision": "mixed_bfloat16"},
+            *("XLA", "mixed_bfloat16", "--precision float32"),
+        ),
+        ({"data": "/does/not/exist"}, "/does/not/exist: no such folder"),
+    )
+    def test_nothing_is_left(self, options, *parts):
+        self.assert_refused(self._train(**options), *parts)
+        self.assertEmpty(list(self.folder.iterdir()))
+
+    def test_masks_only_leave_nothing(self):
+        data = Path(self.enter_context(tempfile.TemporaryDirectory())) / "masks"
+        shutil.copytree(self.records, data)
+        remove_field(data, "depth")
+        self.assert_refused(self._train(data=data), data, "no depth", "--depth")
+        self.assertEmpty(list(self.folder.iterdir()))
+
+    def test_occupied_run_folder_is_left_alone(self):
+        path = self.folder / "run" / "model.keras"
+        path.parent.mkdir()
+        path.write_bytes(b"something good")
+        self.assert_refused(self._train(), path.parent, "not empty", "--run-dir")
+        self.assertEqual(list(path.parent.iterdir()), [path])
+        self.assertEqual(path.read_bytes(), b"something good")
+
+    def test_run_folder_that_cannot_be_made(self):
+        (self.folder / "file").write_bytes(b"")
+        for run_dir in ("file", "file/run"):
+            self.assert_refused(
+                self._train(run_dir), run_dir, "cannot be made a run folder"
+            )
+
+    def test_recipe_fields(self):
+        for field, value in {
+            "loss": "mse",
+            "augment": "bright",
+            "optimizer": "lion",
+            "initialisation": "zeros",
+            "learning_rate": math.nan,
+            "learning_rate_schedule": "step",
+            "divide_after_first_phase": 0.0,
+            "weight_decay": -0.1,
+            "clip_norm": math.inf,
+            "accumulate": 0,
+            "average": 1.0,
+            "width": 0,
+        }.items():
+            self.assert_refused(
+                lambda field=field, value=value: dataclasses.replace(
+                    TINY, **{field: value}
+                ),
+                *(field, f"received {value!r}"),
+            )
+
+    def test_contradictory_recipe_fields(self):
+        for fields, parts in (
+            (
+                {"weight_decay": 0.1, "optimizer": "adam"},
+                ("weight_decay is for the optimizer adamw", "choose adamw"),
+            ),
+            (
+                {"learning_rate_schedule": "cosine"},
+                ("divide_after_first_phase is for", "received 10.0 with cosine"),
+            ),
+        ):
+            self.assert_refused(
+                lambda fields=fields: dataclasses.replace(TINY, **fields), *parts
+            )
+
+
+if __name__ == "__main__":
+    tf.test.main()
