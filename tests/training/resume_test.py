@@ -126,7 +126,7 @@ class InterruptedTest(ResumeTestCase):
         self.assertEmpty(list(self.run_dir.iterdir()))
         self.assert_refused(lambda: train.main(["--resume"]), "no --run-dir")
         (self.run_dir / "config.json").write_text("{}")
-        self.assert_main_refused(self.run_dir, "config.json: cannot be read (KeyError")
+        self.assert_main_refused(self.run_dir, "config.json: cannot be read (TypeError")
         self.assert_main_refused(
             *("received with --resume", "leave one of them out"),
             arguments=["--lr-range-test", "1e-5:1:10"],
