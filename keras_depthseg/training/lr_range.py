@@ -132,7 +132,7 @@ class LRRangeCurve:
         On a quadratic of curvature L a step of learning rate r multiplies the excess of
         the loss over its minimum by (r L - 1)²: the loss rises beyond r = 2 / L and falls
         fastest at 1 / L. If a step multiplies the loss by g > 1, then
-        1 / L = r / (1 + √g); where the loss only just rises, g = 1, that is half the limit.
+        1 / L = r / (1 + √g); where the loss barely rises, g = 1, that is half the limit.
         Here g is the mean growth over up to 5 steps from the last loss that is at most
         1.5 times the lowest smoothed one, r the mean learning rate of these steps (both
         geometric means). A network may explode faster than any quadratic: the result is
