@@ -32,6 +32,8 @@ from tensorflow_datasets.proto import tf_example_pb2, tf_feature_pb2
 from keras_depthseg.datasets.statistics import ImageStatistics
 
 IMAGE_FIELDS = ("bg", "fg_bg", "mask", "depth")
+REQUIRED_FIELDS = ("bg", "fg_bg", "mask", "sample_id", "bg_id")
+"""Fields without which a data set cannot be used."""
 NEAREST_DEPTH = 2e-4
 """The least that a known depth is stored as: 0 means unknown, and metrics leave out what
 is not above 1e-4, as the original does."""

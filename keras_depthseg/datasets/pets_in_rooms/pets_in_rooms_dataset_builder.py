@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from keras_depthseg.datasets import records
-from keras_depthseg.datasets.building.sharded import Shard, ShardedBuilder
+from keras_depthseg.datasets.building.sharded import ShardedBuilder
+from keras_depthseg.datasets.building.shards import Shard
 from keras_depthseg.datasets.composites.composites_dataset_builder import (
     composites_shards,
 )

@@ -10,12 +10,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from keras_depthseg.datasets import records
-from keras_depthseg.datasets.building.sharded import (
-    Shard,
-    ShardedBuilder,
-    parts,
-    shard_count,
-)
+from keras_depthseg.datasets.building.sharded import ShardedBuilder
+from keras_depthseg.datasets.building.shards import Shard, parts, shard_count
 from keras_depthseg.datasets.rooms import cutouts, geometry, plan, render, scene
 from keras_depthseg.pictures import encode
 

@@ -244,7 +244,7 @@ class CacheTest(ModestTestCase):
     def test_path_is_the_builders(self):
         write_source(self.source, 1, 1)
         path = self.build()
-        config = original_layout.ModestConfig(name=path.parent.name, source=self.source)
+        config = original_layout.OriginalLayoutConfig(name=path.parent.name, source=self.source)
         builder = original_layout.Builder(config=config, data_dir=self.data_dir)
         self.assertEqual(Path(builder.data_path), path)
         self.assertTrue(builder.is_prepared())
@@ -269,7 +269,7 @@ class CacheTest(ModestTestCase):
     @parameterized.parameters(True, False)
     def test_rebuild_in_place(self, good):
         write_source(self.source, 3, 3)
-        config = original_layout.ModestConfig(name="mine", source=self.source)
+        config = original_layout.OriginalLayoutConfig(name="mine", source=self.source)
         builder = original_layout.Builder(config=config, data_dir=self.data_dir)
         builder.download_and_prepare()
         before = stored(builder.data_path)
@@ -546,7 +546,7 @@ class BadInputTest(ModestTestCase):
     def test_depth_dtype(self):
         self.assert_refused(
             "depth_dtype: received 'float32'",
-            call=lambda: original_layout.ModestConfig(name="x", depth_dtype="float32"),
+            call=lambda: original_layout.OriginalLayoutConfig(name="x", depth_dtype="float32"),
         )
 
     def test_data_dir_is_a_file(self):
