@@ -54,7 +54,8 @@ class ShardedBuilder(CleanBuilder, FileWriterBuilder, skip_registration=True):
             config = dataclasses.replace(config, workers=None)
         return repr(config)
 
-    def download_and_prepare(
+    # TFDS wraps its own method for logging, which changes the type.
+    def download_and_prepare(  # pyright: ignore[reportIncompatibleVariableOverride]
         self,
         *,
         download_config: tfds.download.DownloadConfig | None = None,
