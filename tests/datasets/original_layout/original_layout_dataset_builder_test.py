@@ -16,6 +16,7 @@ from absl.testing import parameterized
 from PIL import Image
 
 from keras_depthseg.datasets import original_layout
+from keras_depthseg.datasets.original_layout import OriginalLayoutConfig
 from keras_depthseg.datasets.splits import SPLITS
 from keras_depthseg.errors import UserError
 from tests.support.sources import SourceTestCase, merged, stored, zip_folders
@@ -154,7 +155,7 @@ class BuildTest(SourceTestCase):
 
 class CacheTest(SourceTestCase):
     def test_second_build_changes_nothing(self):
-        write_source(self.source, 2, 2)
+        write_source(self.source, 3, 3)
         first = self.build()
         before = {path: path.stat().st_mtime_ns for path in first.iterdir()}
         self.assertEqual(self.build(), first)
@@ -164,9 +165,7 @@ class CacheTest(SourceTestCase):
     def test_path_is_the_builders(self):
         write_source(self.source, 1, 1)
         path = self.build()
-        config = original_layout.OriginalLayoutConfig(
-            name=path.parent.name, source=self.source
-        )
+        config = OriginalLayoutConfig(name=path.parent.name, source=self.source)
         builder = original_layout.Builder(config=config, data_dir=self.data_dir)
         self.assertEqual(Path(builder.data_path), path)
         self.assertTrue(builder.is_prepared())
@@ -191,7 +190,7 @@ class CacheTest(SourceTestCase):
     @parameterized.parameters(True, False)
     def test_rebuild_in_place(self, good):
         write_source(self.source, 3, 3)
-        config = original_layout.OriginalLayoutConfig(name="mine", source=self.source)
+        config = OriginalLayoutConfig(name="mine", source=self.source)
         builder = original_layout.Builder(config=config, data_dir=self.data_dir)
         builder.download_and_prepare()
         before = stored(builder.data_path)
@@ -241,9 +240,7 @@ class RefusalTest(SourceTestCase):
     def test_depth_dtype(self):
         self.assert_refused(
             "`depth_dtype`: received 'float32'",
-            call=lambda: original_layout.OriginalLayoutConfig(
-                name="x", depth_dtype="float32"
-            ),
+            call=lambda: OriginalLayoutConfig(name="x", depth_dtype="float32"),
         )
 
     def test_data_dir_is_a_file(self):
