@@ -182,7 +182,7 @@ class Canvas:
         # Whole finished pixels, one clear pixel on each side.
         x0, y0 = max(0, (x // _FINER - 1) * _FINER), max(0, (y // _FINER - 1) * _FINER)
         x1, y1 = x + w + _FINER, y + h
-        columns, rows = -(-(x1 - x0) // _FINER), -(-(y1 - y0) // _FINER)
+        columns, rows = math.ceil((x1 - x0) / _FINER), math.ceil((y1 - y0) / _FINER)
         alpha = np.zeros((rows * _FINER, columns * _FINER), np.float32)
         rgb = np.zeros((*alpha.shape, 3), np.float32)
         part = self.alpha[y0 : y0 + alpha.shape[0], x0 : x0 + alpha.shape[1]]

@@ -153,7 +153,7 @@ class OriginalLayoutTest(tf.test.TestCase, parameterized.TestCase):
     def test_some_of_all(self):
         config = self._config(count=7)
         write_original_layout(config, self.folder / "made", zipped=False)
-        expected = {config.plan.entry(n).sample_id for n in config.plan.numbers()}
+        expected = {config.plan.planned(n).sample_id for n in config.plan.numbers()}
         found = reader.Layout(self.folder / "made").samples
         self.assertEqual({sample.fg_bg for sample in found}, expected)
         pictures = (self.folder / "made/fg_bg").iterdir()
