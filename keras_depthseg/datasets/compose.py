@@ -95,7 +95,8 @@ def _build(
         else:
             finished = data_set_path(Builder, config, partial)
             with quiet():
-                builder = Builder(config=config, data_dir=partial)
+                # TFDS calls its base classes abstract.
+                builder = Builder(config=config, data_dir=partial)  # pyright: ignore[reportAbstractUsage]
                 builder.download_and_prepare(download_config=beam)
     except UserError:
         # Other options or pictures are needed, which an unfinished build would refuse.
@@ -111,7 +112,7 @@ def _beam(options: str | None) -> tfds.download.DownloadConfig | None:
         return None
     try:
         from apache_beam.options.pipeline_options import PipelineOptions
-        from apache_beam.runners import create_runner
+        from apache_beam.runners.runner import create_runner
     except ImportError as error:
         raise UserError(
             "`beam`: Apache Beam is not installed; install it by "

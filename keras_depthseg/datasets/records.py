@@ -19,6 +19,9 @@ One sample:
 Images that reach a builder as encoded bytes are stored byte for byte.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# protobuf creates the classes of its modules at run time.
+
 from __future__ import annotations
 
 import dataclasses

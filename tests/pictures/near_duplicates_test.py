@@ -167,7 +167,3 @@ class NearDuplicatesTest(tf.test.TestCase, parameterized.TestCase):
         for wrong in (np.zeros((8, 8), np.uint8), np.zeros((8, 8, 3), np.float32)):
             with self.assertRaisesRegex(ValueError, "must be .H, W, 3. uint8"):
                 picture_hash(wrong)
-
-
-if __name__ == "__main__":
-    tf.test.main()

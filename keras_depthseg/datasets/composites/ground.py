@@ -92,6 +92,7 @@ def _grown(points: np.ndarray, near: np.ndarray) -> _Plane | None:
 
     Three noisy points of a wall may look level; all points of the wall do not.
     """
+    normal, offset, above = np.zeros(3), 0.0, np.zeros(len(points))
     for _ in range(_FITS):
         normal, offset = _fit(points[near])
         above = (points @ normal - offset) / points[:, 2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import cast
 
 import cv2
 import numpy as np
@@ -38,7 +39,8 @@ class Scene:
         encoded = encode.encode_colour(bg, lossless) if jpeg is None else jpeg.data
         # As every reader decodes it: outside the foreground nothing may differ.
         stored = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
-        return cls(stored, encoded, depth, jpeg)
+        # Never `None`, which OpenCV returns for damaged files.
+        return cls(cast(np.ndarray, stored), encoded, depth, jpeg)
 
     def encode(self, fg_bg: np.ndarray, top: int, bottom: int) -> bytes:
         """Return a composite as its record stores it, encoded like `bg`.
@@ -76,6 +78,7 @@ class Scene:
             cv2.DIST_MASK_5,
             labelType=cv2.DIST_LABEL_PIXEL,
         )
+        labels = labels.astype(np.intp)
         of_label = np.zeros(labels.max() + 1, np.float32)
         of_label[labels[known]] = self.depth[known]
         return of_label[labels]
@@ -90,8 +93,10 @@ class Scene:
     @functools.cached_property
     def ground_depth(self) -> np.ndarray:
         """Depth of the pixels of `ground`, (N,) float32."""
+        if self.depth is None:
+            return np.zeros(0, np.float32)
         rows, columns = self.ground.T
-        return self.surfaces[rows, columns]
+        return self.depth[rows, columns]
 
     @functools.cached_property
     def usual_depth(self) -> float:

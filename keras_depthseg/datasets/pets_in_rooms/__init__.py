@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras_depthseg.datasets.pets_in_rooms.pets_in_rooms_dataset_builder import (
+        DEFAULT_SAMPLES,
+        Builder,
+        PetsInRoomsConfig,
+        build,
+    )
 
 __all__ = ["DEFAULT_SAMPLES", "Builder", "PetsInRoomsConfig", "build"]
 

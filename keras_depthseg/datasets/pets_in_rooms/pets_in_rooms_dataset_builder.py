@@ -98,6 +98,10 @@ class Builder(ShardedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}
 
+    @property
+    def _config(self) -> PetsInRoomsConfig:
+        return self.builder_config or PetsInRoomsConfig(name="full")
+
     def _info(self) -> tfds.core.DatasetInfo:
         metadata = records.sample_metadata(
             records.DepthMetadata("metre", sources.NYU_SCALE)
@@ -116,7 +120,7 @@ class Builder(ShardedBuilder):
     def _shards(
         self, dl_manager: tfds.download.DownloadManager
     ) -> Mapping[str, Sequence[Shard]]:
-        config = self.builder_config
+        config = self._config
         folders = _download(dl_manager)
         backgrounds = sources.nyu_rooms(folders["rooms"], config.frame_step)
         cutouts = sources.pets(folders["photographs"], folders["annotations"])
@@ -143,8 +147,9 @@ class Builder(ShardedBuilder):
             settings=settings,
             count=config.num_samples,
         )
-        self.info.metadata["composed"] = composites.to_json()
-        self.info.metadata["sources"] = composites.sources()
+        # `_info` has set the metadata.
+        self.info.metadata["composed"] = composites.to_json()  # pyright: ignore[reportOptionalSubscript]
+        self.info.metadata["sources"] = composites.sources()  # pyright: ignore[reportOptionalSubscript]
         return composites_shards(composites)
 
 
@@ -164,4 +169,5 @@ def _download(dl_manager: tfds.download.DownloadManager) -> dict[str, Path]:
             f"({type(error).__name__}: {reason}). Check the network and the disk; what "
             "is complete is not downloaded again."
         ) from error
-    return {name: Path(path) for name, path in found.items()}
+    # A path for each name: TFDS annotates its answer to a single URL.
+    return {name: Path(path) for name, path in found.items()}  # pyright: ignore[reportAttributeAccessIssue]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import cast
 
 import cv2
 import h5py
@@ -60,8 +61,8 @@ class NyuRoom:
         """
         try:
             with h5py.File(self.path) as file:
-                bg = np.moveaxis(file["rgb"][:], 0, -1)
-                metres = file["depth"][:]
+                bg = np.moveaxis(cast(h5py.Dataset, file["rgb"])[:], 0, -1)
+                metres = cast(h5py.Dataset, file["depth"])[:]
         except (OSError, KeyError) as error:
             raise UserError(
                 f"{self.path}: received a damaged file ({error}); expected rgb and depth "

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras_depthseg.datasets.rooms.rooms_dataset_builder import (
+        DEFAULT_SAMPLES,
+        SCALE,
+        Builder,
+        RoomsConfig,
+        build,
+    )
 
 __all__ = ["DEFAULT_SAMPLES", "SCALE", "Builder", "RoomsConfig", "build"]
 

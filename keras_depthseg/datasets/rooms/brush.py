@@ -39,7 +39,7 @@ def smooth(points: Points, steps: int = 6, closed: bool = True) -> np.ndarray:
 
 
 def oval(
-    centre: tuple[float, float], radii: tuple[float, float], turn: float = 0.0
+    centre: tuple[float, float], radii: Sequence[float], turn: float = 0.0
 ) -> np.ndarray:
     """An ellipse as a polygon; `turn` in radians."""
     angle = np.linspace(0, 2 * math.pi, 28, endpoint=False)
@@ -49,7 +49,7 @@ def oval(
 
 
 def limb(
-    start: tuple[float, float], stop: tuple[float, float], radii: tuple[float, float]
+    start: tuple[float, float], stop: tuple[float, float], radii: Sequence[float]
 ) -> np.ndarray:
     """A tapered stroke with round ends as a polygon."""
     (x0, y0), (x1, y1) = start, stop
@@ -61,7 +61,7 @@ def limb(
     return np.concatenate([back, front])
 
 
-def band(points: Points, radii: float | Sequence[float]) -> np.ndarray:
+def band(points: Points, radii: float | Sequence[float] | np.ndarray) -> np.ndarray:
     """A bent stroke along points (N, 2) as a polygon."""
     points = np.asarray(points, np.float64)
     along = np.gradient(points, axis=0)

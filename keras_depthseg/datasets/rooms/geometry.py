@@ -42,7 +42,7 @@ class Camera:
     @classmethod
     def look(
         cls,
-        position: Sequence[float],
+        position: Sequence[float] | np.ndarray,
         yaw: float,
         pitch: float,
         field_of_view: float,
@@ -129,7 +129,7 @@ class Surface:
             half there is a hole.
         tile: width and height in metres of one repeat of the picture, or `None` to
             stretch it over the surface once.
-        facing: (3,) unit normal on the side that is lit and seen.
+        facing: (3,) unit normal on the side that is lit and seen; by default up x across.
         holes: rectangles (s0, t0, s1, t1) cut out of the surface.
         emission: brightness of its own, 0 for a surface that is only lit.
         detail: samples of light along the longer side.
@@ -143,7 +143,7 @@ class Surface:
     up: np.ndarray
     picture: np.ndarray
     tile: tuple[float, float] | None = None
-    facing: np.ndarray | None = None
+    facing: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0))
     holes: tuple[tuple[float, float, float, float], ...] = ()
     emission: float = 0.0
     detail: int = 6
@@ -154,7 +154,7 @@ class Surface:
         self.origin = np.asarray(self.origin, np.float64)
         self.across = np.asarray(self.across, np.float64)
         self.up = np.asarray(self.up, np.float64)
-        if self.facing is None:
+        if not self.facing.size:
             # Written out: `np.cross` takes ten times as long on three numbers.
             (a, b, c), (d, e, f) = self.across.tolist(), self.up.tolist()
             x, y, z = c * e - b * f, a * f - c * d, b * d - a * e
@@ -212,7 +212,7 @@ class Projection:
         low, high = self._bounds(corners @ camera.axes.T)
         seen &= ((high > 0) & (low < camera.size) & (low < high)).all(axis=1)
         self._low, self._high = low, high
-        self.shown = np.flatnonzero(seen)
+        self.shown: list[int] = np.flatnonzero(seen).tolist()
 
     def _bounds(self, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Lowest and highest x, y in pixels, (N, 2), of quads (4, N, 3) cut at NEAR."""

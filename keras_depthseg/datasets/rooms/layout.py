@@ -77,18 +77,23 @@ def _shell(rng: np.random.Generator, layout: RoomLayout, walls: tuple[Wall, ...]
     detail = int(np.clip(max(wide, deep) * 6, 12, 44))
     surfaces.append(
         Surface(
-            (x0, 0, z0), (wide, 0, 0), (0, 0, deep), floor, (tile, tile), detail=detail
+            np.array((x0, 0, z0)),
+            np.array((wide, 0, 0)),
+            np.array((0, 0, deep)),
+            floor,
+            (tile, tile),
+            detail=detail,
         )
     )
     surfaces.append(
         Surface(
-            (x0, height, z1),
-            (wide, 0, 0),
-            (0, 0, -deep),
+            np.array((x0, height, z1)),
+            np.array((wide, 0, 0)),
+            np.array((0, 0, -deep)),
             ceiling,
             (tile, tile),
             detail=detail // 2,
-        )  # fmt: skip
+        )
     )
     common = textures.pick(rng, textures.WALLS)
     tile = rng.uniform(0.7, 1.4)

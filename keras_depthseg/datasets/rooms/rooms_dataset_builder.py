@@ -114,6 +114,10 @@ class Builder(ShardedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}
 
+    @property
+    def _config(self) -> RoomsConfig:
+        return self.builder_config or RoomsConfig(name="default")
+
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
             features=records.sample_features(np.uint16),
@@ -127,7 +131,7 @@ class Builder(ShardedBuilder):
         self, dl_manager: tfds.download.DownloadManager
     ) -> Mapping[str, Sequence[Shard]]:
         del dl_manager  # everything is rendered here
-        config = self.builder_config
+        config = self._config
         groups = plan.splits(
             plan.planned_samples(config.num_samples, config.seed), config.seed
         )

@@ -127,7 +127,7 @@ def render_room(
     projection = Projection(surfaces, camera)
     inverse, index = projection.rasterise(SUPERSAMPLING)
     counts = np.bincount(index.ravel() + 1, minlength=len(surfaces) + 1)[1:]
-    seen = np.flatnonzero(counts)
+    seen = np.flatnonzero(counts).tolist()
     shown = [surfaces[number] for number in seen]
     maps = lighting.light_maps(shown, light, solids)
     exposure = _exposure(shown, counts[seen], maps, brightness)

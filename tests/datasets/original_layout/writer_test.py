@@ -21,7 +21,7 @@ from keras_depthseg.datasets import original_layout
 from keras_depthseg.datasets.composites.maker import Maker
 from keras_depthseg.datasets.original_layout import reader, writer
 from keras_depthseg.datasets.original_layout.writer import write_original_layout
-from tests.datasets.composites.composites_test import (
+from tests.support.compositions import (
     SIZE,
     STEP,
     compose_config,

@@ -314,7 +314,3 @@ class BuilderTest(tf.test.TestCase):
             name, value = next(iter(options.items()))
             with self.assertRaisesRegex(ValueError, f"Received: {name}={value}"):
                 rooms_dataset_builder.RoomsConfig(name="bad", **options)
-
-
-if __name__ == "__main__":
-    tf.test.main()
