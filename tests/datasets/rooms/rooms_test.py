@@ -22,6 +22,7 @@ from keras_depthseg.datasets.rooms.geometry import Camera, Surface
 from keras_depthseg.datasets.rooms.lighting import Lamp, Lighting
 from keras_depthseg.datasets.rooms.placement import Placement
 from keras_depthseg.datasets.splits import SPLITS
+from keras_depthseg.datasets.statistics import ImageStatistics
 
 HEIGHT, PITCH, FIELD_OF_VIEW, SIZE = 1.5, -20.0, 60.0, 96
 WALL_Z = 6.0
@@ -59,6 +60,13 @@ def board(height=1.8, width=0.8):
     return cutouts.RoomCutout(
         rgba, width, height, np.zeros((90, 40), np.float32), "board"
     )
+
+
+def at_place(room, place, shadow=True):
+    """The board at a given place."""
+    shown = render.show(room, board(), place)
+    rng, points = np.random.default_rng(0), room.camera.world_points(room.depth)
+    return render.lay_over(room, board(), place, shown, rng, points, shadow)
 
 
 class GeometryTest(tf.test.TestCase):
@@ -144,9 +152,8 @@ class CompositeTest(tf.test.TestCase):
         room = plain_room(pieces)
         empty = plain_room()
         place = Placement(np.array([0.0, 0.0, 3.5]))
-        rng = np.random.default_rng(0)
-        one = render.compose(room, board(), place, rng, shadow=False)
-        free = render.compose(empty, board(), place, np.random.default_rng(0))
+        one = at_place(room, place, shadow=False)
+        free = at_place(empty, place)
         # Away from the box's outline, where a pixel is part box and part cutout.
         box = room.depth < empty.depth - 0.05
         inner = np.ones_like(box)
@@ -165,12 +172,7 @@ class CompositeTest(tf.test.TestCase):
 
     def test_depth_of_cutout(self):
         room = plain_room()
-        one = render.compose(
-            room,
-            board(),
-            Placement(np.array([0.0, 0.0, 3.0])),
-            np.random.default_rng(0),
-        )
+        one = at_place(room, Placement(np.array([0.0, 0.0, 3.0])))
         # An upright plane 3 m away, by trigonometry on the middle column.
         angle = column_angles()
         expected = 3.0 / np.cos(angle) * np.cos(angle - math.radians(-PITCH))
@@ -231,7 +233,7 @@ class CompositeTest(tf.test.TestCase):
 class PlanTest(tf.test.TestCase):
     def test_splits_hold_identities_apart(self):
         for count, seed in ((60, 0), (60, 1), (61, 2), (75, 3), (300, 4)):
-            entries = plan.entries(count, seed)
+            entries = plan.planned_samples(count, seed)
             self.assertLen({entry.sample_id for entry in entries}, count)
             groups = plan.splits(entries, seed)
             self.assertEqual(tuple(groups), SPLITS)
@@ -245,7 +247,7 @@ class PlanTest(tf.test.TestCase):
 
     def test_few_samples(self):
         for count in range(1, 12):
-            groups = plan.splits(plan.entries(count, 0), 0)
+            groups = plan.splits(plan.planned_samples(count, 0), 0)
             self.assertIn("train", groups)
             self.assertEqual(sum(map(len, groups.values())), count)
 
@@ -265,8 +267,8 @@ class BuilderTest(tf.test.TestCase):
             self.assertEqual(set(builder.info.splits), set(SPLITS))
             self.assertEqual(builder.info.metadata["depth"]["unit"], "metre")
             scale = builder.info.metadata["depth"]["scale"]
-            entries = {entry.sample_id: entry for entry in plan.entries(60, 4)}
-            statistics = records.ImageStatistics()
+            entries = {entry.sample_id: entry for entry in plan.planned_samples(60, 4)}
+            statistics = ImageStatistics()
             for name in SPLITS:
                 for sample in tfds.as_numpy(builder.as_dataset(split=name)):
                     entry = entries.pop(sample["sample_id"].decode())
