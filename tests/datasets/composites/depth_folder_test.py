@@ -35,11 +35,7 @@ class DepthTextTest(tf.test.TestCase, parameterized.TestCase):
         ("maps,step=1,", "received ''"),
         ("maps,step=", "received step=;", "accepted: metres, 1e-06 to 1,000,000"),
         ("maps,step=1mm", "received step=1mm"),
-        ("maps,step=0", "received step=0"),
-        ("maps,step=-0.001", "received step=-0.001"),
         ("maps,step=nan", "received step=nan"),
-        ("maps,step=inf", "received step=inf"),
-        ("maps,step=1e300", "received step=1e300"),
         ("maps,step=1,scale=0", "received scale=0"),
         ("maps,scale=10", "received scale without step", "accepted: step=METRES"),
         ("maps,larger=nearer,step=1", "received larger=nearer with step"),
@@ -52,6 +48,14 @@ class DepthTextTest(tf.test.TestCase, parameterized.TestCase):
             parse_depth_folder(text)
         for part in ("`depth`", *parts):
             self.assertIn(part, str(caught.exception))
+
+    @parameterized.parameters(
+        ("farther", [0, 1 / 255, 1]), ("nearer", [0, 254 / 255, NEAREST_DEPTH])
+    )
+    def test_relative(self, larger, expected):
+        levels = np.array([0, 1, 255], np.uint8)
+        result = parse_depth_folder(f"maps,larger={larger}").normalise(levels)
+        self.assertAllClose(result, expected)
 
     @hypothesis.settings(max_examples=200, deadline=None, database=None)
     @hypothesis.given(

@@ -56,24 +56,16 @@ BAD = {
         *("a.png", saved(np.full((*SIZE, 3), 999, np.uint16))),
         *("received 16 bit a channel", "expected 8 bit", "Save it as 8-bit PNG"),
     ),
-    "rgba_16_bit": (
-        *("a.png", saved(np.full((*SIZE, 4), 999, np.uint16))),
-        *("received 16 bit a channel", "expected 8 bit"),
-    ),
     "grey_16_bit": ("a.png", saved(grey(1, np.uint16)), "received 16 bit a channel"),
     "gif": ("a.gif", animated("GIF"), "received a .gif file", "Convert it"),
     "gif_named_png": ("a.png", animated("GIF"), "format GIF", "expected a JPEG, PNG"),
     "apng": ("a.png", animated("PNG"), "received an animation of 2 pictures", "Save one"),
-    "animated_webp": ("a.webp", animated("WEBP"), "received an animation of 2 pictures"),
     "half_jpeg": (
         *("a.jpg", saved(colour(1), "JPEG")[:700]),
         *("received a truncated or damaged picture", "whole JPEG, PNG or WEBP", "Copy"),
     ),
     "half_png": ("a.png", saved(rgba(1))[:700], "received a truncated or damaged"),
-    "half_webp": ("a.webp", saved(rgba(1), "WEBP")[:300], "received a truncated or"),
-    "beginning_of_a_png": ("a.png", saved(rgba(1))[:20], "received a truncated or"),
     "wrong_sum": ("a.png", changed(saved(rgba(1)), -14), "received a truncated or"),
-    "wrong_sum_of_the_header": ("a.png", changed(saved(rgba(1)), 30), "damaged"),
     "wrong_pixels": ("a.png", changed(saved(rgba(1)), 500), "damaged picture ("),
     "text": ("a.jpg", b"hello\n" * 99, "something that is not a picture", "Replace"),
     "empty": ("a.png", b"", "received an empty file", "expected a JPEG", "Write it"),
@@ -82,12 +74,10 @@ BAD = {
     "pipe": ("a.png", os.mkfifo, "or something else", "expected a file"),
     "large_file": ("a.png", make_large, "file of 268,435,457 bytes", "at most 268"),
     "bomb": ("a.png", png_header(60000, 60000), "3,600,000,000 pixels", "at most 89,478"),
-    "small_bomb": ("a.png", png_header(10000, 10000), "received 100,000,000 pixels"),
     "tiny": ("a.png", saved(rgba(1, (15, 40))), "received 40x15 pixels", "at least 16"),
     "heic_named_jpg": ("a.jpg", b"\0\0\0\x18ftypheic" + bytes(99), "such as HEIC"),
     "heic": ("a.heic", b"", "received a .heic file", "accepted are JPEG, PNG and WebP"),
     "tiff": ("a.TIFF", saved(rgba(1), "TIFF"), "received a .tiff file", "Convert it"),
-    "bmp": ("a.bmp", saved(colour(1), "BMP"), "received a .bmp file", "Convert it"),
     "newline": ("a\n b\x1b.png", b"", r"/a\n b\x1b.png: received an empty file"),
     "not_unicode": (os.fsdecode(b"a\xff.png"), b"", r"/a\udcff.png: received an empty"),
     "long_name": ("x" * 250 + ".png", b"", "x" * 250 + ".png: received an empty file"),
@@ -100,7 +90,6 @@ BAD_CUTOUTS = {
         *("received RGB (3 channels)", "expected an alpha channel", "or give a folder"),
     ),
     "no_alpha_jpeg": ("a.jpg", saved(grey(1), "JPEG"), "received greyscale (1 channel"),
-    "no_alpha_palette": ("a.png", saved(grey(1), mode="P"), "received a colour palette"),
     "transparent": (
         *("a.png", saved(np.dstack([colour(1), 0 * mask()]))),
         *("transparent everywhere", "0 of 255 at most", "expected 255", "Replace"),
@@ -141,17 +130,6 @@ class BadPictureTest(SourcesTestCase):
             self.write({"good.png": saved(good), name: content})
             self.assertEqual(find(), ["good.png"])
             self.assert_told(printable(name), *parts)
-
-    @parameterized.named_parameters(
-        (kind, *case)
-        for kind, case in BAD.items()
-        if isinstance(case[1], bytes) and kind not in ("not_unicode",)
-    )
-    def test_in_a_zip(self, name, content, *parts):
-        self.write({"good.png": saved(rgba(0)), name: content})
-        path = self.zipped()
-        self.assertEqual(self.cutouts(path), ["good.png"])
-        self.assert_told(printable(name), *parts, root=path)
 
     @parameterized.named_parameters((kind, *case) for kind, case in BAD_CUTOUTS.items())
     def test_cutout(self, name, content, *parts):
@@ -244,30 +222,12 @@ class MaskTest(SourcesTestCase):
             lambda: self.cutouts(self.beside, self.beside), "none of its 0 pictures"
         )
 
-    def test_in_sub_folders(self):
-        self.write({"b/a.png": saved(colour(3))})
-        self.write({"a.png": saved(mask())}, self.beside)
-        self.assertEqual(self.cutouts(masks=self.beside), ["a.png", "good.jpg"])
-        self.assert_told("b/a.png: received nothing", "expected b/a.png or b/a_mask.png")
-
 
 class DepthTest(SourcesTestCase):
     def setUp(self):
         super().setUp()
         self.write({"a.png": saved(colour(1)), "good.jpg": saved(colour(2), "JPEG")})
         self.write({"good_depth.png": saved(depth(1))}, self.beside)
-
-    @parameterized.named_parameters(
-        ("missing", {}, "received nothing of its name in", "a_depth.png. Add it"),
-        (
-            *("ambiguous", {"a.png": b"", "a_depth_map.png": b""}),
-            *("received a.png and a_depth_map.png for it", "Remove"),
-        ),
-    )
-    def test_which(self, files, *parts):
-        self.write(files, self.beside)
-        self.assertEqual(self.backgrounds(maps=self.maps()), ["good.jpg"])
-        self.assert_told(f"{self.root}/a.png: ", *parts)
 
     @parameterized.named_parameters(
         (

@@ -62,13 +62,6 @@ class PasteTest(tf.test.TestCase, parameterized.TestCase):
         self.assertGreater(int((made.depth == 0).sum()), 10)
         self.assertBetween(made.seen, 0.4, 0.8)
 
-    def test_before_a_surface_it_hides_that(self):
-        plate = scene(np.full((SIZE, SIZE), 0.5, np.float32))
-        rgba = soft_disc(14, 20)
-        made = paste.paste(plate, Layer.of(rgba), paste.Place(8, 12, 0.3))
-        self.assertAllEqual(made.mask, over(plate.bg, rgba, 8, 12)[1])
-        self.assertEqual(made.seen, 1.0)
-
     @parameterized.parameters((0.981, True), (0.979, False))
     def test_tolerance(self, part, seen):
         # It stands on what is a little nearer than itself.

@@ -39,12 +39,8 @@ class PlacingTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_anywhere_is_everywhere_and_inside(self):
         plate, layer = scene(), Layer.of(soft_disc(HEIGHT, 10))
-        boxes = np.array(
-            [
-                self._made(plate, layer, "anywhere", seed=seed)[0].box
-                for seed in range(400)
-            ]
-        )
+        made = [self._made(plate, layer, "anywhere", seed=seed)[0] for seed in range(400)]
+        boxes = np.array([composite.box for composite in made])
         self.assertAllEqual(boxes[:, 2] - boxes[:, 0], [HEIGHT] * 400)
         self.assertAllEqual(boxes[:, 3] - boxes[:, 1], [10] * 400)
         for places, most in ((boxes[:, 0], SIZE - HEIGHT), (boxes[:, 1], SIZE - 10)):
@@ -107,16 +103,15 @@ class PlacingTest(tf.test.TestCase, parameterized.TestCase):
     def test_always_finds_a_place(self, shape, of, placement):
         size = 48
         depth = {
-            "no_ground": np.full((size, size), 0.4, np.float32),
+            "no_ground": np.full((size, size), 0.4),
             "floor": room_depth(15, size)[0],
-            "holes": np.where(np.arange(size * size) % 97, 0, 0.3)
-            .astype(np.float32)
-            .reshape(size, size),
-            "near": np.full((size, size), records.NEAREST_DEPTH, np.float32),
+            "holes": np.where(np.arange(size**2).reshape(size, size) % 97, 0, 0.3),
+            "near": np.full((size, size), records.NEAREST_DEPTH),
             None: None,
         }[of]
         if depth is None and placement == "standing":
             return
+        depth = None if depth is None else depth.astype(np.float32)
         plate, layer = scene(depth, size), Layer.of(soft_disc(*shape))
         if placement == "anywhere":
             layer = layer.fitted(HEIGHT, size)

@@ -127,13 +127,6 @@ class PlanTest(tf.test.TestCase, parameterized.TestCase):
         unseen = {plan.planned(n).bg for n in splits["unseen_bg"]}
         self.assertEqual(unseen, set(range(90, 100)))
 
-    def test_fractions_are_of_pictures_and_samples(self):
-        plan = Plan(100, 50, 4)
-        splits = plan.splits(names(100), names(50), val_fraction=0.2, unseen_fraction=0.1)
-        sizes = {split: len(numbers) // plan.places for split, numbers in splits.items()}
-        expected = {"train": 90 * 45 * 0.8, "val": 90 * 45 * 0.2, "unseen_bg": 10 * 45}
-        self.assertEqual(sizes, {**expected, "unseen_fg": 90 * 5, "unseen_both": 50})
-
     @parameterized.parameters((100, 0.1, 10), (5, 0.1, 1), (1, 0.9, 0), (7, 0, 0))
     def test_random_split(self, count, fraction, expected):
         plan = Plan(3, 4, 10, count=count)

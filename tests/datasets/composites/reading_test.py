@@ -126,20 +126,6 @@ class ReadingTest(SourcesTestCase):
         self.assertEqual(result.dtype, dtype)
         self.assertAllEqual(result, levels[:, 4:28])
 
-    def test_orientation_of_a_camera(self):
-        self.write(
-            {
-                "good.jpg": saved(colour(1), "JPEG", quality=100),
-                "turned.jpg": saved(turned(colour(1), 6), "JPEG", exif=exif(6)),
-            }
-        )
-        one, other = (
-            reading.read_background(PictureFile(name, self.root), 32).astype(int)
-            for name in ("good.jpg", "turned.jpg")
-        )
-        # It is noise, so that JPEG is not exact; other pixels differ by 85.
-        self.assertLess(np.abs(one - other).mean(), 40)
-
     @parameterized.parameters(
         b"Exif\0\0II",
         b"Exif\0\0nonsense",

@@ -41,3 +41,9 @@ class SceneTest(tf.test.TestCase, parameterized.TestCase):
     def test_nothing_to_fill(self):
         depth = np.full((SIZE, SIZE), 0.5, np.float32)
         self.assertIs(scene(depth).surfaces, depth)
+
+    def test_without_depth(self):
+        plain = scene()
+        self.assertEqual((len(plain.ground), len(plain.ground_depth)), (0, 0))
+        with self.assertRaisesRegex(ValueError, "without depth"):
+            _ = plain.surfaces

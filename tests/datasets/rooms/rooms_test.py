@@ -82,24 +82,6 @@ class GeometryTest(tf.test.TestCase):
             # The two middle columns lie half a pixel off the plane: the same z depth.
             self.assertAllClose(room.depth[:, column], expected, rtol=2e-5)
 
-    def test_depth_of_a_known_point(self):
-        pieces = assembly.Furnishing()
-        material = textures.wood(np.random.default_rng(1))
-        pieces.box(assembly.Pose(0.3, 3.0), (-0.5, 0, 0), (1.0, 0.8, 0.5), material)
-        room = plain_room(pieces)
-        # The middle of the box's front: its depth along the tilted axis by hand.
-        point = np.array([0.3, 0.4, 3.0])
-        cos, sin = math.cos(math.radians(PITCH)), math.sin(math.radians(PITCH))
-        z = point[2] * cos + (point[1] - HEIGHT) * sin
-        down = point[2] * sin - (point[1] - HEIGHT) * cos
-        focal = 0.5 * SIZE / math.tan(math.radians(FIELD_OF_VIEW) / 2)
-        column = point[0] / z * focal + SIZE / 2
-        row = down / z * focal + SIZE / 2
-        pixels, depth = room.camera.project(point[None])
-        self.assertAllClose(pixels[0], [column, row])
-        self.assertAllClose(depth[0], z)
-        self.assertAllClose(room.depth[int(row), int(column)], z, atol=0.02)
-
     def test_world_points_invert_project(self):
         camera = Camera.look((1.0, 1.2, 0.4), 31.0, -17.0, 70.0, 32, roll=2.0)
         depth = np.random.default_rng(0).uniform(1, 9, (32, 32)).astype(np.float32)
@@ -136,12 +118,12 @@ class DeterminismTest(tf.test.TestCase):
                 value = getattr(again[index], field)
                 self.assertTrue(np.array_equal(getattr(one, field), value), field)
 
-    def test_different_integers_different_pictures(self):
-        rooms = [scene.make_room(s, i, 32).bg for s, i in ((0, 0), (0, 1), (1, 0))]
-        self.assertFalse(np.array_equal(rooms[0], rooms[1]))
-        self.assertFalse(np.array_equal(rooms[0], rooms[2]))
-        shapes = {cutouts.make_cutout(0, i, 32).rgba.tobytes() for i in range(12)}
-        self.assertLen(shapes, 12)
+    def test_different_integers_different_images(self):
+        rooms = {
+            scene.make_room(*ids, 32).bg.tobytes() for ids in ((0, 0), (0, 1), (1, 0))
+        }
+        shapes = {cutouts.make_cutout(0, i, 32).rgba.tobytes() for i in range(40)}
+        self.assertEqual((len(rooms), len(shapes)), (3, 40))
 
 
 class CompositeTest(tf.test.TestCase):
@@ -193,6 +175,10 @@ class CompositeTest(tf.test.TestCase):
         for index in range(8):
             room = scene.make_room(3, index, 64)
             one = render.make_composite(room, cutouts.make_cutout(3, index, 64), 3, index)
+            rows, columns = np.nonzero(one.mask)
+            edges = [rows.min(), columns.min(), rows.max() + 1, columns.max() + 1]
+            self.assertAllClose(one.box, np.array(edges) / 64)
+            self.assertBetween(float(one.mask.mean() / 255), 0.0099, 0.451)
             clear = (one.mask == 0) & (one.shadow == 0)
             self.assertGreater(int(clear.sum()), 100)
             self.assertAllEqual(one.fg_bg[clear], one.bg[clear])
@@ -203,18 +189,6 @@ class CompositeTest(tf.test.TestCase):
                 change = one.bg[dark].astype(int) - one.fg_bg[dark]
                 self.assertGreater(float(change.mean()), 0.0)
         self.assertGreater(shadows, 3)
-
-    def test_box_contains_mask_and_area_is_bounded(self):
-        soft = 0
-        for index in range(12):
-            room = scene.make_room(2, index % 3, 64)
-            one = render.make_composite(room, cutouts.make_cutout(2, index, 64), 2, index)
-            rows, columns = np.nonzero(one.mask)
-            edges = [rows.min(), columns.min(), rows.max() + 1, columns.max() + 1]
-            self.assertAllClose(one.box, np.array(edges) / 64)
-            self.assertBetween(float(one.mask.mean() / 255), 0.0099, 0.451)
-            soft += int(((one.mask > 0) & (one.mask < 255)).sum())
-        self.assertGreater(soft, 100)
 
     def test_always_finds_a_place(self):
         # A wall right before the camera leaves no floor to stand on.
