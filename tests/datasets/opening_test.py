@@ -3,7 +3,6 @@
 import json
 import shutil
 
-import tensorflow as tf
 from absl.testing import parameterized
 
 from keras_depthseg.datasets.opening import open_records
@@ -102,7 +101,3 @@ class OpeningTest(TinyDataTestCase, parameterized.TestCase):
             lambda: make_pipeline(records, "val"),
             *(self.copy, "no samples in split 'val'", "it has train, unseen_bg"),
         )
-
-
-if __name__ == "__main__":
-    tf.test.main()

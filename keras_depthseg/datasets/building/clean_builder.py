@@ -12,8 +12,6 @@ import tensorflow_datasets as tfds
 from keras_depthseg.datasets.building.tfds_internals import quiet, remove_empty_folders
 from keras_depthseg.errors import UserError
 
-__all__ = ["CleanBuilder", "data_set_path", "prepare", "quiet"]
-
 
 class CleanBuilder(tfds.core.DatasetBuilder, skip_registration=True):
     """A builder to inherit from, whose errors leave `data_dir` as it was before."""

@@ -62,7 +62,7 @@ def write_original_layout(config: CompositesConfig, folder: Path, zipped: bool) 
                     table.write(job.rows(name).encode())
             put_in_place(part, folder / name)
     shutil.rmtree(folder / _ROWS, ignore_errors=True)
-    if config.recipe.depth is None:
+    if config.settings.depth is None:
         with contextlib.suppress(FileNotFoundError):
             (folder / FOLDERS["depth"]).rmdir()
 
@@ -104,7 +104,7 @@ class _Job:
             progress.update(len(self))
             return
         bg_id = self.maker.plan.bg_id(self.bg)
-        suffix = "png" if self.maker.recipe.lossless else "jpeg"
+        suffix = "png" if self.maker.settings.lossless else "jpeg"
         encoded = self.maker.scene(self.bg).encoded
         _write(self.folder / FOLDERS["bg"] / f"{bg_id}.{suffix}", encoded)
         rows = {FILE_MAP: [], LABELS: []}
@@ -135,7 +135,7 @@ class _Job:
 
     def _samples(self) -> Iterator[tuple[dict[str, tuple], dict[str, tuple[str, bytes]]]]:
         """Yield columns by table, and file names and bytes by field."""
-        lossless = self.maker.recipe.lossless
+        lossless = self.maker.settings.lossless
         suffix = "png" if lossless else "jpeg"
         for entry, scene, composite in self.maker.composites(self.numbers):
             name = entry.sample_id

@@ -379,7 +379,9 @@ if importlib.util.find_spec("dill"):
         ]
         SPLITS = {
             split: len(entries)
-            for split, entries in rooms_plan.splits(rooms_plan.entries(24, 0), 0).items()
+            for split, entries in rooms_plan.splits(
+                rooms_plan.planned_samples(24, 0), 0
+            ).items()
         }
 
         @classmethod
