@@ -224,9 +224,7 @@ def main(argv: list[str] | None = None) -> None:
         records = locate_records(
             given.get("data", "rooms"),
             given["cache_dir"],
-            splitting=given.get("split"),
-            # Rendered once, as large as they are ever looked at.
-            size=max(phase.resolution for phase in phases),
+            split=given.get("split"),
         )
         config = dataclasses.replace(config, data=str(records))
     if lr_ranges:

@@ -149,7 +149,3 @@ class BackgroundCacheTest(tf.test.TestCase):
             images = list(pool.map(lambda name: cache(self.encoded[name]), names))
         for name, image in zip(names, images, strict=True):
             self.assertTrue(np.array_equal(image, self.expected[name]))
-
-
-if __name__ == "__main__":
-    tf.test.main()
