@@ -15,9 +15,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_depthseg.shapes import same_shape
-
-VALID_DEPTH = 1e-4
+from keras_depthseg.shapes import VALID_DEPTH, same_shape
 
 
 class _MeanOverImages(keras.metrics.Metric):

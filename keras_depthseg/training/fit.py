@@ -19,7 +19,7 @@ from keras_depthseg.datasets.opening import Records
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import replacing
 from keras_depthseg.model import DSResNet
-from keras_depthseg.pipeline import make_pipeline, sample_batches
+from keras_depthseg.pipeline import make_pipeline
 from keras_depthseg.schedule import Phase
 from keras_depthseg.training.checkpoints import (
     Checkpoints,
@@ -103,7 +103,7 @@ def _non_finite(
     scheduler: ResolutionScheduler,
 ) -> UserError:
     order = _order(config, scheduler.phase, error.epoch, error.step)
-    batches = sample_batches(records, "train", **order)
+    batches = make_pipeline(records, "train", whole_samples=True, **order)
     (batch,) = batches.take(1).as_numpy_iterator()
     ids = ", ".join(name.decode() for name in batch["sample_id"])
     clipping = "" if config.recipe.clip_norm else ", or --clip-norm 1"
