@@ -1,5 +1,10 @@
 """The two layers that Keras lacks in the form this network needs."""
 
+# Keras's ops are not typed: pyright infers that they may return None.
+# pyright: reportOptionalOperand=false, reportOperatorIssue=false
+# pyright: reportArgumentType=false, reportGeneralTypeIssues=false
+# pyright: reportOptionalIterable=false
+
 from __future__ import annotations
 
 import keras

@@ -10,6 +10,9 @@ batch is that of all of them together.
 >>> model.compile("sgd", **losses.combination("rmse_bce_dice"))
 """
 
+# Keras's ops are not typed: pyright infers that they may return None.
+# pyright: reportOptionalOperand=false, reportOperatorIssue=false
+
 from __future__ import annotations
 
 from collections.abc import Callable

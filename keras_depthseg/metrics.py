@@ -9,6 +9,9 @@ with no such pixel does not count. With `per="batch"` the pixels of a whole batc
 pooled and batches averaged, as the original's log does.
 """
 
+# Keras's ops are not typed: pyright infers that they may return None.
+# pyright: reportOptionalOperand=false, reportOptionalSubscript=false
+
 from __future__ import annotations
 
 import keras

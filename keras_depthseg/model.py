@@ -162,7 +162,9 @@ class DSResNet(keras.Model):
         _check_images(x)
         return _maps(super().predict_on_batch(x))
 
-    def export(self, filepath, format="tf_saved_model", **kwargs) -> None:
+    def export(  # pyright: ignore[reportIncompatibleMethodOverride] (in **kwargs)
+        self, filepath, format: str = "tf_saved_model", **kwargs
+    ) -> None:
         """Export the network for inference: as `predict`, it gives maps in [0, 1].
 
         Inputs and outputs keep their names and shapes; sides stay free.

@@ -1,5 +1,8 @@
 """Optimizers that count gradients that are not finite, with TensorFlow's fused steps."""
 
+# Keras's ops are not typed: pyright infers that they may return None.
+# pyright: reportOperatorIssue=false, reportArgumentType=false
+
 from __future__ import annotations
 
 import keras
@@ -68,12 +71,16 @@ class SGD(_CountsNonFinite, keras.optimizers.SGD):
 
 
 @keras.saving.register_keras_serializable(package="keras_depthseg")
-class Adam(_CountsNonFinite, _FusedAdam):
+class Adam(  # pyright: ignore[reportIncompatibleMethodOverride] (names of arguments)
+    _CountsNonFinite, _FusedAdam
+):
     """`keras.optimizers.Adam` with `non_finite_steps`."""
 
 
 @keras.saving.register_keras_serializable(package="keras_depthseg")
-class AdamW(_CountsNonFinite, _FusedAdam, keras.optimizers.AdamW):
+class AdamW(  # pyright: ignore[reportIncompatibleMethodOverride] (names of arguments)
+    _CountsNonFinite, _FusedAdam, keras.optimizers.AdamW
+):
     """`keras.optimizers.AdamW` with `non_finite_steps`."""
 
 

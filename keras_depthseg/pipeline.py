@@ -139,7 +139,8 @@ def _decoding(
 ) -> Callable[..., dict]:
     """Return the function from serialized samples and a random number to a batch."""
     read_images = _BatchReader(resolution, change)
-    spec = records.builder.info.features.tf_example_spec
+    # Features are always a FeaturesDict here.
+    spec = records.builder.info.features.tf_example_spec  # pyright: ignore
 
     def decode(serialized, draw):
         # One call a batch: TFDS's own reader parses sample by sample, which cost as much

@@ -1,5 +1,8 @@
 """Sides and shapes of images, and the depth that counts as known."""
 
+# Keras's ops are not typed: pyright infers that they may return None.
+# pyright: reportOptionalMemberAccess=false, reportArgumentType=false
+
 from __future__ import annotations
 
 # Both sides are halved five times on the way down and doubled on the way up.

@@ -69,7 +69,8 @@ class RandomChanges:
         pictures = images.reshape(-1, *images.shape[2:])
         draws = count if self._shared else len(pictures)
         drawn = rng.random((draws, 2)) < PROBABILITIES
-        shifts = rng.uniform(*np.transpose(LIMITS), (draws, 4))
+        low, high = np.transpose(LIMITS)
+        shifts = rng.uniform(low, high, (draws, 4))
         repeats = (len(pictures) // draws, 1)
         _change_colours(pictures, np.tile(drawn, repeats), np.tile(shifts, repeats))
         if self._shared:

@@ -35,7 +35,7 @@ class SavedPipeline:
 
     Raises:
         UserError: if the file is missing, or not a pipeline, or fails on a sample, or
-            changes the size of images.
+            changes the size or type of images.
     """
 
     def __init__(self, path: str | Path, resolution: int):
@@ -91,6 +91,12 @@ class SavedPipeline:
                 f"received {array.shape} for {before.shape}; leave out crops, resizing "
                 "and the like, or end with a Resize to the resolution."
             )
+        if array.dtype != before.dtype:
+            raise UserError(
+                f"{self._path}: this pipeline must not change the type of images: "
+                f"received {array.dtype} for {before.dtype}; leave out Normalize, ToFloat "
+                "and the like, the model normalises."
+            )
         return array.reshape(before.shape)
 
 
@@ -109,7 +115,7 @@ def _load(path: Path):
     try:
         loaded = albumentations.load(path, data_format=data_format)
         return albumentations.Compose(
-            [loaded],
+            [loaded],  # pyright: ignore[reportArgumentType] (`load` is typed `object`)
             additional_targets={"bg": "image", "depth": "mask"},
         )
     except Exception as error:  # Of the parsers, and of any transform's arguments.

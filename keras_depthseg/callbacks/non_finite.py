@@ -1,5 +1,8 @@
 """The end of a training at a loss or gradient that is not finite."""
 
+# Keras does not type `Callback.model`: pyright infers that it may be None.
+# pyright: reportOptionalMemberAccess=false, reportArgumentType=false
+
 from __future__ import annotations
 
 import math

@@ -1,5 +1,8 @@
 """Training through growing resolutions as one `fit`."""
 
+# Keras does not type `Callback.model`: pyright infers that it may be None.
+# pyright: reportOptionalMemberAccess=false, reportArgumentType=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -109,7 +112,7 @@ class ResolutionScheduler(keras.callbacks.Callback):
     def _fit_epochs(self, model, callback_list, verbose, first_epoch, step) -> None:
         # Phases may be equal, so they are identified by their numbers.
         of_epoch = [n for n, phase in enumerate(self.phases) for _ in range(phase.epochs)]
-        number = None
+        number = validation = None
         for epoch in range(first_epoch, len(of_epoch)):
             if of_epoch[epoch] != number:
                 number = self._number = of_epoch[epoch]

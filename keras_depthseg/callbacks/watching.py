@@ -1,5 +1,8 @@
 """Watching a training: how fast it is, what limits it, and what it predicts."""
 
+# Keras does not type `Callback.model`: pyright infers that it may be None.
+# pyright: reportOptionalMemberAccess=false, reportArgumentType=false
+
 from __future__ import annotations
 
 import time

@@ -1,5 +1,8 @@
 """A moving average of the weights, which is validated and saved in their place."""
 
+# Keras does not type `Callback.model`: pyright infers that it may be None.
+# pyright: reportOptionalMemberAccess=false, reportArgumentType=false
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -65,7 +68,7 @@ class WeightAverage(keras.callbacks.Callback):
     def state(self) -> dict[str, np.ndarray]:
         """Return what the model does not hold: the average, or the weights."""
         arrays = {
-            f"{number:04d}": ops.convert_to_numpy(value)
+            f"{number:04d}": np.asarray(ops.convert_to_numpy(value))
             for number, value in enumerate(self._other)
         }
         return {
