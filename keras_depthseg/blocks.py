@@ -10,7 +10,7 @@ from keras_depthseg.layers import BatchNormalization, BilinearUpsampling2x
 
 
 def conv(filters: int, kernel_size: int, *, name: str, dtype=None, **kwargs):
-    """Apply a convolution with PyTorch's initial kernel: uniform, variance 1 / (3 fan-in).
+    """Apply a convolution whose kernel starts as PyTorch's: variance 1 / (3 fan-in).
 
     The variance of Keras's default kernel is larger; the 1x1 shortcuts are not
     normalised, so that activations would grow from block to block and training with SGD

@@ -59,14 +59,15 @@ for output, metrics in evaluation_metrics().items():
     for metric in metrics:
         metric.update_state(y[output], logits[output])
         results[metric.name] = float(metric.result())
-model.compile(SGD(%r, momentum=0.9), **combination("rmse_bce_dice"))
+model.compile(SGD(float(sys.argv[3]), momentum=0.9), **combination("rmse_bce_dice"))
 results["steps"] = [
-    float(model.train_on_batch(x, y, return_dict=True)["loss"]) for _ in range(%d)
+    float(model.train_on_batch(x, y, return_dict=True)["loss"])
+    for _ in range(int(sys.argv[4]))
 ]
 maps = make_model().predict(x, verbose=0)
 np.savez(sys.argv[2], **maps)
 print(json.dumps(results))
-""" % (RATE, STEPS)
+"""
 
 FIT = """
 import tensorflow as tf
@@ -133,7 +134,7 @@ class TorchTest(tf.test.TestCase):
         return json.loads(process.stdout.splitlines()[-1])
 
     def test_same_maps_losses_metrics_and_steps_as_tensorflow(self):
-        results = self._run(SAME, self.folder / "maps.npz")
+        results = self._run(SAME, self.folder / "maps.npz", RATE, STEPS)
         expected = self.model.predict(self.x, verbose=0)
         with np.load(self.folder / "maps.npz") as maps:
             for name, array in expected.items():

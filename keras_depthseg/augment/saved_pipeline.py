@@ -94,8 +94,8 @@ class SavedPipeline:
         if array.dtype != before.dtype:
             raise UserError(
                 f"{self._path}: this pipeline must not change the type of images: "
-                f"received {array.dtype} for {before.dtype}; leave out Normalize, ToFloat "
-                "and the like, the model normalises."
+                f"received {array.dtype} for {before.dtype}; leave out Normalize and "
+                "ToFloat, the model normalises."
             )
         return array.reshape(before.shape)
 

@@ -23,7 +23,6 @@ from keras_depthseg.errors import UserError
 from keras_depthseg.pipeline import make_pipeline
 from tests.support.tiny_data import TinyDataTestCase, colour
 
-
 sample_batches = functools.partial(make_pipeline, whole_samples=True)
 
 

@@ -122,7 +122,8 @@ class SavedPipelineTest(RefusalTestCase, parameterized.TestCase):
         ):
             path = str(folder / name)
             self.assert_refused(
-                lambda p=path: make_augmentation(p, SIDE), path, part, "albumentations.save"
+                lambda p=path: make_augmentation(p, SIDE),
+                *(path, part, "albumentations.save"),
             )
 
     @parameterized.parameters(
