@@ -12,7 +12,7 @@ import dataclasses
 
 import keras
 
-from keras_depthseg.augment.changes import AUGMENTATIONS
+from keras_depthseg.augment.changes import check_augmentation
 from keras_depthseg.errors import UserError
 from keras_depthseg.losses import COMBINATIONS
 from keras_depthseg.networks.initialisation import INITIALISATIONS
@@ -29,7 +29,7 @@ class Recipe:
         name: what the command line calls it.
         schedule: phases, as `parse_schedule` reads them.
         loss: one of `losses.COMBINATIONS`.
-        augment: one of `augment.AUGMENTATIONS`.
+        augment: as `augment.changes.make_augmentation` takes it.
         optimizer: `"sgd"` (momentum 0.9), `"adam"` or `"adamw"`.
         learning_rate: at the start, or the highest of a cosine schedule; above 0.
         width: channels of the first block.
@@ -65,7 +65,6 @@ class Recipe:
     def __post_init__(self):
         for field, accepted in (
             ("loss", tuple(COMBINATIONS)),
-            ("augment", AUGMENTATIONS),
             ("optimizer", tuple(OPTIMIZERS)),
             ("initialisation", tuple(INITIALISATIONS)),
             ("learning_rate_schedule", LEARNING_RATE_SCHEDULES),
@@ -75,6 +74,7 @@ class Recipe:
                     f"{field}: received {getattr(self, field)!r}; accepted are "
                     f"{', '.join(accepted)}."
                 )
+        check_augmentation(self.augment)
         infinity = float("inf")
         for field in ("learning_rate", "divide_after_first_phase"):
             if not 0 < getattr(self, field) < infinity:
