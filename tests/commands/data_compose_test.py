@@ -24,6 +24,7 @@ from absl.testing import parameterized
 import depthseg
 from keras_depthseg.commands import main, parsing
 from keras_depthseg.datasets import compose
+from keras_depthseg.datasets.composites import configure
 from keras_depthseg.errors import UserError
 from tests.support.tiny_data import colour, encoded, mask
 
@@ -307,7 +308,7 @@ class RefusedTest(CommandTestCase):
 
     def test_more_than_memory_holds(self):
         # 40 GB of numbers otherwise.
-        with mock.patch.object(compose, "_MOST_SAMPLES", 179):
+        with mock.patch.object(configure, "MOST_SAMPLES", 179):
             self.assert_refused(
                 *("--count: received none; 3 backgrounds", "make 180 samples, and at"),
                 *("most 179 are accepted. Choose fewer",),
@@ -479,7 +480,7 @@ class OutTest(CommandTestCase):
         self.assertEqual((status, output), (2, []), errors)
         (line,) = errors
         self.assertStartsWith(line, f"error: --out: {self.out} cannot be written (")
-        for part in ("File too large", "free some space", "goes on where it stopped."):
+        for part in ("File too large", "free some space", "resumes where it stopped."):
             self.assertIn(part, line)
         self.assertFalse(self.out.exists())
         self.assertTrue(self.partial.exists())

@@ -163,7 +163,7 @@ def _checked(
     if not usable:
         raise UserError(
             f"{root}: none of its {len(files)} pictures can be used; expected one at "
-            "least. Correct what the lines above say, or give another folder."
+            "least. Correct the files named above, or give another folder."
         )
     return usable
 
