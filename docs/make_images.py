@@ -83,7 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path, help="a model.keras of a run")
     parser.add_argument("--resolution", type=int, default=96, help="of the prediction")
-    parser.add_argument("--rooms", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--rooms", type=int, nargs="+", default=[0, 10, 1])
     parser.add_argument(
         "--out", type=Path, default=Path(__file__).parent / "images" / "predictions.png"
     )
