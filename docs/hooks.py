@@ -32,7 +32,9 @@ _PAGES = {
 def on_page_markdown(markdown: str, *, page: Any, **kwargs: Any) -> str:
     """Replace the marks of a page before it is rendered."""
     source = page.file.src_uri
-    markdown = _INCLUDE.sub(lambda mark: _included(mark[1], source), markdown)
+    # A page of its own keeps its heading; part of another page gets a smaller one.
+    deeper = not _INCLUDE.fullmatch(markdown.strip())
+    markdown = _INCLUDE.sub(lambda mark: _included(mark[1], source, deeper), markdown)
     return _OPTIONS.sub(lambda mark: _option_table(mark[1], source), markdown)
 
 
@@ -41,14 +43,15 @@ def _option_table(command: str, page: str) -> str:
         from keras_depthseg.commands.options import option_table
     except ImportError as error:
         raise PluginError(
-            f"{page}: the options of `depthseg {command}` are read from the package, which "
-            f"cannot be imported here ({error}); install it: pip install -e '.[docs]'."
+            f"{page}: the options of `depthseg {command}` are read from the package, "
+            f"which cannot be imported here ({error}); install it: "
+            "pip install -e '.[docs]'."
         ) from error
     return option_table(command)
 
 
-def _included(path: str, page: str) -> str:
-    """The text of a file of the repository, with links for the page at `page`."""
+def _included(path: str, page: str, deeper: bool) -> str:
+    """Return the text of a file of the repository, with links for the page at `page`."""
     folder = posixpath.dirname(path)
 
     def link(match: re.Match) -> str:
@@ -63,4 +66,5 @@ def _included(path: str, page: str) -> str:
         relative = posixpath.relpath(target, posixpath.dirname(page) or ".")
         return f"{image}[{text}]({relative}{hash_}{anchor})"
 
-    return _LINK.sub(link, (ROOT / path).read_text(encoding="utf-8"))
+    text = _LINK.sub(link, (ROOT / path).read_text(encoding="utf-8"))
+    return re.sub(r"(?m)^(?=#+ )", "#", text) if deeper else text

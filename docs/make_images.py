@@ -1,7 +1,7 @@
 """Draw docs/images/predictions.png: python docs/make_images.py runs/NAME/model.keras.
 
-Rooms and objects of seed 1, which no run with the default seed has seen, and the maps that
-the model predicts for them.
+Rooms and objects of seed 1, which no run with the default seed has seen, and the maps
+that the model predicts for them.
 """
 
 from __future__ import annotations
