@@ -28,7 +28,7 @@ try:
     from keras_depthseg.training.lr_range_run import find_learning_rate
     from keras_depthseg.training.recipes import LEARNING_RATE_SCHEDULES, RECIPES, Recipe
     from keras_depthseg.training.run import train
-    from keras_depthseg.training.run_folder import check_run_dir
+    from keras_depthseg.training.run_folder import RunFolder
 except KeyboardInterrupt:  # They take seconds.
     sys.exit(130)
 
@@ -213,7 +213,7 @@ def main(argv: list[str] | None = None) -> None:
     options = {name: given[name] for name in fields - {"recipe", "data"}}
     if config is None:
         config = RunConfig(data="", recipe=recipe, **options)
-        check_run_dir(run_dir)
+        RunFolder(run_dir).check_new()
     else:
         config = dataclasses.replace(config, recipe=recipe, **options)
     phases = config.phases

@@ -8,6 +8,6 @@ from keras_depthseg import losses, metrics, optimizers
 from keras_depthseg.model import DSResNet
 from keras_depthseg.networks.original_weights import load_original_weights
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = ["DSResNet", "load_original_weights", "losses", "metrics", "optimizers"]
