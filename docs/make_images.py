@@ -12,12 +12,13 @@ from pathlib import Path
 import cv2
 import keras
 import matplotlib
+import matplotlib.patches
 import numpy as np
 from matplotlib.figure import Figure
 
-import keras_depthseg  # noqa: F401  Registers the model with Keras.
 from keras_depthseg.datasets.rooms import cutouts, render, scene
 from keras_depthseg.figures import DEPTH_COLOURS
+from keras_depthseg.model import DSResNet
 
 COLUMNS = ("bg", "fg_bg", "mask", "depth")
 RENDERED = 448  # Pixels; finer than the predictions, to look at.
@@ -32,7 +33,7 @@ def make_pair(index: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def predict(
-    model: keras.Model, bg: np.ndarray, fg_bg: np.ndarray, resolution: int
+    model: DSResNet, bg: np.ndarray, fg_bg: np.ndarray, resolution: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Predict at a resolution; return `mask` and `depth`, (448, 448) in [0, 1]."""
     small = [
@@ -80,7 +81,7 @@ def draw(rows: list[tuple[np.ndarray, ...]], path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Draw the predictions of a model.")
     parser.add_argument("model", type=Path, help="a model.keras of a run")
     parser.add_argument("--resolution", type=int, default=96, help="of the prediction")
     parser.add_argument("--rooms", type=int, nargs="+", default=[0, 10, 1])
@@ -89,6 +90,8 @@ def main() -> None:
     )
     args = parser.parse_args()
     model = keras.saving.load_model(args.model)
+    if not isinstance(model, DSResNet):
+        parser.error(f"{args.model}: not a DSResNet.")
     rows = []
     for index in args.rooms:
         bg, fg_bg = make_pair(index)
