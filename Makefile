@@ -4,16 +4,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-long bench lint format clean
+.PHONY: help demo test test-long lint style format-check imports types docs bench format clean
 
 help:
 	@echo "make demo       train a small network on rendered rooms (under 8 minutes)"
 	@echo "make test       run the tests (under 10 minutes)"
 	@echo "make test-long  run the tests that take longer"
+	@echo "make lint       check style, format, the direction of imports, and types"
+	@echo "make types      check types only"
+	@echo "make docs       build the documentation into site/"
 	@echo "make bench      measure speed against PyTorch (about 20 minutes)"
-	@echo "make lint       check style"
 	@echo "make format     format the code"
-	@echo "make clean      remove the virtual environment"
+	@echo "make clean      remove the virtual environment and site/"
 
 $(VENV)/package: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -25,27 +27,45 @@ $(VENV)/test: $(VENV)/package
 	$(BIN)/pip install --quiet --editable ".[test]"
 	@touch $@
 
+$(VENV)/docs: $(VENV)/package
+	$(BIN)/pip install --quiet --editable ".[docs]"
+	@touch $@
+
 demo: $(VENV)/package
 	$(BIN)/python train.py
 
 test: $(VENV)/test
-	$(BIN)/python -m pytest -m "not long"
+	$(BIN)/python -m pytest -m "not long" $(PYTEST_OPTIONS)
 
 test-long: $(VENV)/test
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest -m long $(PYTEST_OPTIONS)
+
+# The hooks of pre-commit run the same four.
+lint: style format-check imports types
+
+style: $(VENV)/test
+	$(BIN)/ruff check .
+
+format-check: $(VENV)/test
+	$(BIN)/ruff format --check .
+
+imports: $(VENV)/test
+	$(BIN)/lint-imports --no-logo
+
+types: $(VENV)/test
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+docs: $(VENV)/docs
+	$(BIN)/mkdocs build --quiet --strict
 
 bench: $(VENV)/test
 	$(BIN)/python -m benchmarks.training_speed
 	$(BIN)/python -m benchmarks.loader_speed
 	$(BIN)/python -m benchmarks.compose_speed
 
-lint: $(VENV)/test
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-
 format: $(VENV)/test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) site
