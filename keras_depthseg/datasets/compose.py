@@ -15,8 +15,14 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from keras_depthseg.datasets.building import partial
 from keras_depthseg.datasets.building.clean_builder import data_set_path
+from keras_depthseg.datasets.building.partial import (
+    has_other_work,
+    only_builder,
+    partial_folder,
+    remove_partial,
+    start,
+)
 from keras_depthseg.datasets.building.tfds_internals import quiet
 from keras_depthseg.datasets.composites.composites_dataset_builder import Builder
 from keras_depthseg.datasets.composites.configure import make_config
@@ -65,15 +71,15 @@ def compose(
         "layout": options.layout,
         "zip": options.zip,
     }
-    folder = partial.partial_folder(out)
+    folder = partial_folder(out)
     try:
         if not _finished(out, identity) or folder.exists():
-            with partial.only_builder(folder):
+            with only_builder(folder):
                 # Another process may have finished while this one waited.
                 if not _finished(out, identity):
                     _start(folder, identity)
                     os.replace(_build(options, config, beam, folder), out)
-                partial.remove_partial(folder)
+                remove_partial(folder)
     except OSError as error:
         raise _unwritable(
             out, error, "free some space; the same call resumes where it stopped"
@@ -100,7 +106,7 @@ def _build(
                 builder.download_and_prepare(download_config=beam)
     except UserError:
         # Other options or pictures are needed, which an unfinished build would refuse.
-        partial.remove_partial(folder)
+        remove_partial(folder)
         raise
     # A copy: the unfinished data set keeps its own to the end.
     shutil.copyfile(folder / _FINGERPRINT, finished / _FINGERPRINT)
@@ -175,9 +181,9 @@ def _unwritable(out: Path, error: OSError, remedy: str) -> UserError:
 def _start(folder: Path, identity: dict[str, Any]) -> None:
     """Start or resume an unfinished build; refuse to resume one of other options."""
     text = json.dumps(identity)
-    if partial.has_other_work(folder, text, _FINGERPRINT):
+    if has_other_work(folder, text, _FINGERPRINT):
         raise UserError(
             f"`out`: {folder} is an unfinished data set of other options or pictures; "
             "expected the same ones. Finish it with those, or remove it."
         )
-    partial.start(folder, text, _FINGERPRINT)
+    start(folder, text, _FINGERPRINT)

@@ -11,7 +11,6 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from keras_depthseg.datasets import rooms
 from keras_depthseg.datasets.inspection.card import write_card
 from keras_depthseg.datasets.inspection.card_pictures import depth_picture
 from keras_depthseg.datasets.inspection.card_statistics import Draw, collect
@@ -276,11 +275,6 @@ class OtherCardsTest(CardTestCase):
         self.assertEqual(page.row("depth"), ["none: a data set of masks only"])
         self.assertNotIn("Depth", [row[0] for row in page.rows if row])
         self.assertFalse([alt for alt in page.pictures if "Depth" in alt])
-
-    def test_rooms(self):
-        page = self._card(rooms.build(self.folder / "data", num_samples=60, size=64))
-        self.assertIn("60 samples of", page.text)
-        self.assertIn("in metres: 1 is 12.0 m", page.row("depth")[0])
 
 
 class PartsTest(tf.test.TestCase):
