@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from keras_depthseg.networks.initialisation import INITIALISATIONS
 from keras_depthseg.pipeline import make_pipeline
 from keras_depthseg.precision import check_xla, jit_compile, resolve_precision
 from keras_depthseg.schedule import Phase
+from keras_depthseg.shapes import ceil_div
 from keras_depthseg.training.config import RunConfig
 
 PICTURED_SAMPLES = 6
@@ -76,7 +76,7 @@ class Experiment:
         """Training steps of all phases together."""
         size = self.records.size("train")
         return sum(
-            phase.epochs * math.ceil(size / phase.batch_size) for phase in self.phases
+            phase.epochs * ceil_div(size, phase.batch_size) for phase in self.phases
         )
 
     def model(self) -> DSResNet:

@@ -10,9 +10,8 @@ import platform
 import sys
 from pathlib import Path
 
-import keras
-
 from keras_depthseg import figures
+from keras_depthseg.backend import backend_name
 from keras_depthseg.datasets.splits import SPLITS
 from keras_depthseg.errors import UserError
 from keras_depthseg.evaluation.scores import evaluate, score_table
@@ -115,10 +114,10 @@ def _check_can_resume(experiment: Experiment, folder: RunFolder) -> None:
     experiment.config.require_same(folder)
     config = read_config(folder)
     backend = config["versions"].get("backend")
-    if backend != keras.backend.backend():
+    if backend != backend_name():
         raise UserError(
             f"{folder}: this run uses another Keras backend: received "
-            f"{keras.backend.backend()}, it has {backend}; set KERAS_BACKEND={backend} "
+            f"{backend_name()}, it has {backend}; set KERAS_BACKEND={backend} "
             "to resume, or choose another `run_dir`."
         )
     if config["samples"] != experiment.samples:
@@ -143,7 +142,7 @@ def _check_can_resume(experiment: Experiment, folder: RunFolder) -> None:
 
 
 def _versions() -> dict[str, str]:
-    backend = keras.backend.backend()
+    backend = backend_name()
     names = ("keras_depthseg", "keras", "tensorflow", backend)
     modules = {name: importlib.import_module(name) for name in names}
     return {
