@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -14,10 +15,12 @@ from keras_depthseg.losses import combination
 from keras_depthseg.metrics import training_metrics
 from keras_depthseg.model import ORIGINAL_STATISTICS, DSResNet
 from keras_depthseg.networks.initialisation import INITIALISATIONS
+from keras_depthseg.optimizers import OPTIMIZERS, cosine_decay
 from keras_depthseg.pipeline import make_pipeline
 from keras_depthseg.precision import check_xla, jit_compile, resolve_precision
 from keras_depthseg.schedule import Phase
 from keras_depthseg.training.config import RunConfig
+from keras_depthseg.training.recipes import Recipe
 
 
 def _resolved(config: RunConfig) -> RunConfig:
@@ -52,8 +55,8 @@ def make_model(config: RunConfig, records: Records) -> DSResNet:
     )
     INITIALISATIONS[recipe.initialisation](model)
     model.compile(
-        optimizer=recipe.make_optimizer(
-            sum(phase.epochs * _steps(records, phase) for phase in config.phases)
+        optimizer=make_optimizer(
+            recipe, sum(phase.epochs * _steps(records, phase) for phase in config.phases)
         ),
         metrics=training_metrics(),
         jit_compile=jit_compile(config.xla),
@@ -63,6 +66,28 @@ def make_model(config: RunConfig, records: Records) -> DSResNet:
     # ten seconds on a slow core.
     model.optimizer.build(model.trainable_variables)
     return model
+
+
+def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+    """Return a new optimizer.
+
+    Args:
+        recipe: gives the kind and its options.
+        steps: batches of the whole training, for a cosine schedule.
+    """
+    rate = recipe.learning_rate
+    options: dict[str, Any] = {}
+    if recipe.learning_rate_schedule == "cosine":
+        rate = cosine_decay(rate, steps)
+    if recipe.clip_norm:
+        options["global_clipnorm"] = recipe.clip_norm
+    if recipe.accumulate > 1:
+        options["gradient_accumulation_steps"] = recipe.accumulate
+    if recipe.optimizer == "sgd":
+        options["momentum"] = 0.9
+    if recipe.optimizer == "adamw":
+        options["weight_decay"] = recipe.weight_decay
+    return OPTIMIZERS[recipe.optimizer](rate, **options)
 
 
 def _steps(records: Records, phase: Phase) -> int:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
-import tensorflow as tf
 
 from keras_depthseg.errors import UserError
 
@@ -83,6 +82,8 @@ def writing_to(
         UserError: in place of an `OSError`, of the `RuntimeError` that HDF5 makes, or of
             an error of TensorFlow's, which writes TensorBoard's files.
     """
+    import tensorflow as tf
+
     try:
         yield
     except (OSError, RuntimeError, tf.errors.OpError) as error:
