@@ -38,7 +38,7 @@ class TerminalHandler(logging.Handler):
         self._options = options
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a message and flush it: Keras's progress bar writes to the same stream."""
+        """Write a message, and flush: Keras's progress bar writes to the same stream."""
         text = name_options(record.getMessage(), self._options)
         if record.levelno >= logging.WARNING:
             print(f"{record.levelname.lower()}: {text}", file=sys.stderr, flush=True)
