@@ -21,6 +21,7 @@ def add_compose(commands: Any) -> Parser:
         "compose",
         help="compose a data set of backgrounds and cutouts",
         argument_default=argparse.SUPPRESS,
+        usage="depthseg data compose --bg DIR --fg DIR --out DIR [OPTION ...]",
         **described(
             "Put every cutout on every background at several random places and write "
             "background, composite, mask and, if asked for, depth. Pictures that cannot "

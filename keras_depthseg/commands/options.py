@@ -24,9 +24,7 @@ def option_table(command: str) -> str:
 
 
 def _usage(option: argparse.Action) -> str:
-    value = option.metavar or ""
-    if option.choices is not None:
-        value = ",".join(map(str, option.choices))
+    value = option.metavar or ",".join(option.choices or ())
     return " ".join([*option.option_strings[:1], str(value)]).strip()
 
 

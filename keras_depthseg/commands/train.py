@@ -24,6 +24,7 @@ def add_train(commands: Any) -> Parser:
         "train",
         help="train the network",
         argument_default=argparse.SUPPRESS,
+        usage="depthseg train [OPTION ...]",
         **described(
             "Train DSResNet: foreground mask and scene depth from a background plate and "
             "a picture. Without arguments it makes the embedded data set of rendered "
@@ -62,8 +63,9 @@ def add_train(commands: Any) -> Parser:
         {
             "--recipe": {
                 "choices": RECIPES,
-                "help": "Named experiment; the options below change single fields of it "
-                "(default: quick)",
+                "metavar": "NAME",
+                "help": f"Named experiment: {', '.join(RECIPES)}; the options below "
+                "change single fields of it (default: quick)",
             },
             **field_options(
                 Recipe,
