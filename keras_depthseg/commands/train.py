@@ -45,6 +45,7 @@ def add_train(commands: Any) -> Parser:
                 "rooms)",
             },
             "--split": {
+                "dest": "splitting",
                 "choices": SPLITTINGS,
                 "help": "Split of the original layout. identity keeps some backgrounds "
                 "and cutouts out of training; random splits pictures at random, as the "
@@ -143,7 +144,7 @@ def _train(args: argparse.Namespace) -> None:
     if not resume:
         check_run_dir(run_dir)
     if data is not None:
-        check_data(data, given.get("split"))
+        check_data(data, given.get("splitting"))
     import_tensorflow_quietly()
     from keras_depthseg.precision import check_xla, resolve_precision
     from keras_depthseg.training.lr_range import parse_lr_range
@@ -158,7 +159,7 @@ def _train(args: argparse.Namespace) -> None:
         records = locate_records(
             data,
             given.get("cache_dir") or default_cache_dir(),
-            splitting=given.get("split"),
+            splitting=given.get("splitting"),
             # Rendered once, as large as they are ever looked at.
             size=max(phase.resolution for phase in phases),
         )
@@ -177,10 +178,10 @@ def _check_combination(given: dict[str, Any], resume: bool) -> None:
             "--lr-range-test: received with --resume; it is a run of its own, leave one "
             "of them out."
         )
-    if resume and "split" in given and "data" not in given:
+    if resume and "splitting" in given and "data" not in given:
         raise UserError(
-            f"--split: received {given['split']} with --resume, but no --data; the run "
-            "knows its data, leave --split out."
+            f"--split: received {given['splitting']} with --resume, but no --data; the "
+            "run knows its data, leave --split out."
         )
 
 

@@ -74,8 +74,8 @@ def check_data(data: str, splitting: str | None = None) -> None:
     layout = any((folder / name).exists() for name in ("file_map.txt", "bg", "fg_bg"))
     if splitting is not None and (not layout or _is_records(folder)):
         raise UserError(
-            f"`split`: received {splitting} for {data}, which is split already; it is "
-            "for a folder in the original layout. Leave it out."
+            f"`splitting`: received {splitting} for {data}, which is split already; this "
+            "argument is for a folder in the original layout. Leave it out."
         )
     if _NAMED.fullmatch(data) or _is_records(folder):
         return

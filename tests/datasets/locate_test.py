@@ -36,7 +36,7 @@ class LocateTest(tf.test.TestCase):
         self.assertEqual(build.call_args.kwargs["splitting"], "random")
         (self.folder / "dataset_info.json").touch()
         for data in (self.folder, "rooms"):
-            with self.assertRaisesRegex(UserError, "--split: received random"):
+            with self.assertRaisesRegex(UserError, "`splitting`: received random"):
                 self.locate(data, splitting="random")
 
     def test_rooms_and_their_number(self):
