@@ -1,4 +1,4 @@
-"""Pages for people: one HTML file each, whole or not there."""
+"""HTML pages for people, one file each."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from keras_depthseg.files import replacing
 
 
 def write_page(path: str | Path, template: Path, values: dict[str, Any]) -> None:
-    """Fills in a template and writes the page.
+    """Fill in a template and write the page atomically.
 
     Args:
         path: of the page; its folder must exist.
         template: a Jinja file; values are escaped unless it marks them safe.
-        values: what it asks for, all of it.
+        values: all names that the template uses.
 
     Raises:
         UserError: if the page cannot be written.
@@ -33,7 +33,7 @@ def write_page(path: str | Path, template: Path, values: dict[str, Any]) -> None
     content = environment.get_template(template.name).render(values)
     try:
         with replacing(path) as part:
-            # Names of files may hold bytes that are no text.
+            # File names may hold bytes that are not text.
             part.write_text(content, encoding="utf-8", errors="replace", newline="\n")
     except OSError as error:
         raise UserError(

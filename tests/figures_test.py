@@ -8,7 +8,6 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_depthseg import figures
-from keras_depthseg.training import curves
 
 SIDE = 32
 
@@ -157,26 +156,6 @@ class FilesTest(tf.test.TestCase):
             inputs, labels, predictions = _samples(count)
             figures.save_prediction_figure(self.path, inputs, labels, predictions)
             self._picture(count * SIDE, 8 * SIDE)
-
-    def test_curves(self):
-        history = {
-            "loss": [3.0, 2.0, 1.5],
-            "val_loss": [3.5, 2.5, 2.0],
-            "mask_soft_iou": [0.1, 0.2, 0.3],
-            "resolution": [96, 96, 160],
-        }
-        curves.save_curves(self.path, history, ("loss",))
-        one = self._picture(200, 200)
-        curves.save_curves(self.path, history, ("loss", "mask_soft_iou", "missing"))
-        two = self._picture(200, 400)
-        self.assertNear(two.shape[1], 2 * one.shape[1], 4)
-        del history["val_loss"]
-        curves.save_curves(self.path, history, ("loss",))
-        self.assertNotAllEqual(self._picture(200, 200), one)
-
-    def test_curves_of_one_epoch(self):
-        curves.save_curves(self.path, {"loss": [1.0], "resolution": [96]}, ("loss",))
-        self._picture(200, 200)
 
 
 if __name__ == "__main__":

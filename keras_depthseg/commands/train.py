@@ -15,7 +15,7 @@ from keras_depthseg.datasets.splits import SPLITTINGS
 from keras_depthseg.errors import UserError
 from keras_depthseg.training.config import RunConfig
 from keras_depthseg.training.recipes import RECIPES, Recipe
-from keras_depthseg.training.run_folder import check_run_dir
+from keras_depthseg.training.run_folder import RunFolder
 
 
 def add_train(commands: Any) -> Parser:
@@ -142,7 +142,7 @@ def _train(args: argparse.Namespace) -> None:
     # All that needs no TensorFlow, and no data, comes first: those take long.
     phases = config.phases
     if not resume:
-        check_run_dir(run_dir)
+        RunFolder(run_dir).check_new()
     if data is not None:
         check_data(data, given.get("splitting"))
     import_tensorflow_quietly()

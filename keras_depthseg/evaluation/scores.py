@@ -11,15 +11,16 @@ from keras_depthseg.text import text_table
 
 
 def evaluate(model: keras.Model, batches: tf.data.Dataset) -> dict[str, float]:
-    """All scores of `metrics.evaluation_metrics`, per image then averaged.
+    """Compute all scores of `metrics.evaluation_metrics`, per image, then averaged.
 
     Args:
         model: gives maps in [0, 1] from `predict_on_batch`, as `DSResNet` does.
         batches: `(inputs, labels)`, as `make_pipeline` gives them.
 
     Returns:
-        Score by name. Beside `soft_iou` stands `soft_iou_ceiling`, the score of a perfect
-        copy of the masks: below 1 since masks are soft. `samples` is their number.
+        Scores by name, with the names of a training's history: `mask_hard_iou`,
+        `depth_rmse`, …. `mask_soft_iou_ceiling` is the score of a perfect copy of the
+        masks, below 1 since masks are soft; `samples` is their number.
     """
     metrics = evaluation_metrics(from_logits=False)
     ceiling = SoftIoU(name="soft_iou_ceiling", from_logits=False)
@@ -32,17 +33,21 @@ def evaluate(model: keras.Model, batches: tf.data.Dataset) -> dict[str, float]:
                 metric.update_state(labels[output], maps[output])
         ceiling.update_state(labels["mask"], labels["mask"])
         samples += len(maps["mask"])
-    scores = {"samples": samples}
-    for metric in [*metrics["mask"], ceiling, *metrics["depth"]]:
-        scores[metric.name] = float(keras.ops.convert_to_numpy(metric.result()))
+    soft, *others = metrics["mask"]
+    ordered = [("mask", metric) for metric in (soft, ceiling, *others)]
+    ordered += [("depth", metric) for metric in metrics["depth"]]
+    scores: dict[str, float] = {"samples": samples}
+    for output, metric in ordered:
+        value = keras.ops.convert_to_numpy(metric.result())
+        scores[f"{output}_{metric.name}"] = np.asarray(value).item()
     return scores
 
 
 def score_table(scores: dict[str, dict[str, float]]) -> str:
-    """A text table with a row a split.
+    """Return a text table with a row for each split.
 
     Args:
-        scores: what `evaluate` gave, by split.
+        scores: the result of `evaluate` by split.
     """
     columns = list(next(iter(scores.values())))
     rows = [["split", *columns]]

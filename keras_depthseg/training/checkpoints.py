@@ -1,24 +1,24 @@
-"""Saving a training so that it goes on as if it had never been stopped.
+"""Saves a training run so that it can be resumed exactly.
 
-Two kinds of files, each whole or not there:
+Two kinds of files, both written atomically:
 
-- `checkpoints/epoch-001.weights.h5`: weights of an epoch, for use;
-- `resume/position-000012.npz`: all it takes to go on, see `Position`.
-  The last two are kept, so that one is left if the disk damages the other.
+- `checkpoints/epoch-001.weights.h5`: the weights of an epoch, for use;
+- `resume/position-000012.npz`: everything needed to resume, see `Position`. The last two
+  are kept, in case the disk damages one.
 """
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
+import logging
 import math
+import os
 import time
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -26,17 +26,18 @@ import numpy as np
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import replacing
 from keras_depthseg.training.model_state import restore, snapshot
-from keras_depthseg.training.run_folder import HISTORY, writing_to
+from keras_depthseg.training.run_files import write_history
+from keras_depthseg.training.run_folder import RunFolder
 
-WEIGHTS = "checkpoints"
-RESUME = "resume"
-# What tells the best epoch; without validation it is the last.
+logger = logging.getLogger(__name__)
+
+# The best epoch has the highest; without validation it is the last epoch.
 BEST = "val_mask_hard_iou"
 _KEPT_STATES = 2
 
 
 class Stateful(Protocol):
-    """A callback that can go on later."""
+    """A callback whose state can be saved and restored."""
 
     def state(self) -> dict[str, np.ndarray]: ...
 
@@ -44,17 +45,17 @@ class Stateful(Protocol):
 
 
 class TrainingInterruptedError(Exception):
-    """The training was asked to stop, has been saved and can go on."""
+    """The training was asked to stop; its position has been saved."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Position:
-    """Where a training is, and all it needs to go on from there.
+    """The position of a training run, with everything needed to resume from it.
 
     Attributes:
         epoch, step: the next ones, from 0.
-        rows: of the history, one an epoch.
-        arrays: of the model, `capture`'s, and of the callbacks, as `callbacks/NAME/…`.
+        rows: of the history, one for each epoch.
+        arrays: of the model, see `snapshot`, and of callbacks, as `callbacks/NAME/…`.
     """
 
     epoch: int
@@ -64,13 +65,13 @@ class Position:
 
     @classmethod
     def load(cls, path: str | Path) -> Position:
-        """Reads what `save` wrote.
+        """Read a file that `save` wrote.
 
         Raises:
-            UserError: if the file is damaged or no such file.
+            UserError: if there is no such file, or it is damaged.
         """
         try:
-            # A file that NumPy cannot make out it would not close.
+            # NumPy does not close a file whose format it does not know.
             with Path(path).open("rb") as file, np.load(file) as content:
                 arrays = dict(content)
             about = json.loads(bytes(arrays.pop("about")))
@@ -78,78 +79,88 @@ class Position:
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise UserError(
                 f"{path}: this checkpoint cannot be read ({type(error).__name__}); "
-                "--resume takes the one before it."
+                "`resume` takes the one before it."
             ) from error
 
     def restore_model(self, model: keras.Model) -> None:
-        """Puts back variables of model, optimizer and metrics."""
+        """Restore the variables of model, optimizer and metrics."""
         groups = ("model/", "optimizer/", "metrics/")
         restore(model, {k: a for k, a in self.arrays.items() if k.startswith(groups)})
 
     def save(self, path: str | Path) -> None:
-        """Writes one file: NumPy arrays, and a JSON text among them.
+        """Write one file: NumPy arrays, one of which is a JSON text.
 
         Raises:
-            OSError: if it cannot be written; what was there is left.
+            OSError: if the file cannot be written; the old one is left then.
         """
         about = {"epoch": self.epoch, "step": self.step, "rows": self.rows}
         encoded = np.frombuffer(json.dumps(about).encode(), np.uint8)
         with replacing(path) as part:
-            np.savez(part, about=encoded, **self.arrays)
+            np.savez(part, about=encoded, **dict[str, Any](self.arrays))
 
 
-def latest(run_dir: str | Path) -> Position | None:
-    """The last position that was saved, or `None` before the first.
+def latest(run_dir: str | os.PathLike) -> Position | None:
+    """Return the last position that was saved, or `None` before the first.
 
-    Damaged ones after it are moved aside, so that they do not count as one of those that
+    Damaged files after it are renamed, so that they do not count as one of the two that
     are kept.
 
     Raises:
-        UserError: if there are some and none can be read.
+        UserError: if there are positions and none can be read.
     """
+    folder = RunFolder(run_dir)
     unreadable = {}
-    for path in sorted((Path(run_dir) / RESUME).glob("position-*.npz"), reverse=True):
+    for path in _positions(folder)[::-1]:
         try:
             position = Position.load(path)
         except UserError as error:
-            print(f"warning: {error}")
+            logger.warning("%s", error)
             unreadable[path] = error
             continue
-        with writing_to(run_dir):
+        with folder.writing():
             for bad, error in unreadable.items():
-                # What cannot be opened may be whole.
+                # A file that cannot be opened may be undamaged.
                 if not isinstance(error.__cause__, OSError):
                     bad.replace(bad.with_name(f"damaged-{bad.name}"))
         return position
     if unreadable:
         raise UserError(
-            f"{Path(run_dir) / RESUME}: no checkpoint can be read; weights of the epochs "
-            f"are in {Path(run_dir) / WEIGHTS}, start a new run."
+            f"{folder.resume}: no position can be read; weights of the epochs are in "
+            f"{folder.checkpoints}, start a new run."
         ) from unreadable.popitem()[1]
     return None
 
 
-class Checkpoints(keras.callbacks.Callback):
-    """Writes weights, history and positions, and goes on from one.
+def _positions(folder: RunFolder) -> list[Path]:
+    """The saved positions, in order of time."""
+    return sorted(folder.resume.glob("position-*.npz"))
 
-    It comes last, so that what others do at the same moment is in what it saves.
+
+class Checkpoints(keras.callbacks.Callback):
+    """Saves weights, history and positions, and restores a position.
+
+    Must be the last callback: it saves the changes of the others.
 
     Args:
         run_dir: the run folder.
-        stateful: the other callbacks that have a state, by name.
-        start: the position to go on from; `fit` must begin there.
+        stateful: the other callbacks that have a state, by the names that are stored.
+        start: the position to resume from; `fit` must begin there.
         keep: epochs whose weights are kept, the last ones and the best; 0 keeps all.
-        minutes: between two positions within an epoch; there is one after each epoch.
-        should_stop: asked after each step; if so the position is saved and
-            `TrainingInterruptedError` raised.
+        minutes: between two positions within an epoch; one follows each epoch.
+        should_stop: called after each step; if true, the position is saved and
+            `TrainingInterruptedError` is raised.
 
     Raises:
         UserError: if a file cannot be written; those written before are left.
     """
 
+    # Set by Keras before the first call.
+    model: keras.Model  # pyright: ignore[reportIncompatibleMethodOverride]
+    params: dict[str, Any]
+
     def __init__(
         self,
-        run_dir: str | Path,
+        run_dir: str | os.PathLike,
         stateful: Mapping[str, Stateful],
         start: Position | None = None,
         *,
@@ -158,7 +169,7 @@ class Checkpoints(keras.callbacks.Callback):
         should_stop: Callable[[], bool] = lambda: False,
     ):
         super().__init__()
-        self._run_dir = Path(run_dir)
+        self._folder = RunFolder(run_dir)
         self._stateful = dict(stateful)
         self._start = start
         self._keep = keep
@@ -168,21 +179,21 @@ class Checkpoints(keras.callbacks.Callback):
 
     @property
     def best_epoch(self) -> int:
-        """The epoch, from 0, with the highest `BEST`; without validation the last."""
+        """The epoch, from 0, with the highest `BEST`; without validation the last one."""
         scores = [row.get(BEST, float(row["epoch"])) for row in self.rows]
         # The later of two that are equal.
         return max(range(len(scores)), key=lambda epoch: (scores[epoch], epoch))
 
     @property
     def history(self) -> dict[str, list[float]]:
-        """Values of all epochs by name, `nan` where an epoch has none."""
+        """The values of all epochs by name, NaN where an epoch has none."""
         names = {name: None for row in self.rows for name in row}
         return {name: [row.get(name, math.nan) for row in self.rows] for name in names}
 
     def on_train_begin(self, logs=None):
-        with writing_to(self._run_dir):
-            for folder in (WEIGHTS, RESUME):
-                (self._run_dir / folder).mkdir(exist_ok=True)
+        with self._folder.writing():
+            self._folder.checkpoints.mkdir(exist_ok=True)
+            self._folder.resume.mkdir(exist_ok=True)
         self._saved_at = time.monotonic()
         if self._start is None:
             return
@@ -200,8 +211,8 @@ class Checkpoints(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
         if self._start is not None and self._start.step:
-            # Keras has set the metrics to zero, and other callbacks have begun an epoch
-            # that is not at its beginning: a learning rate may have been divided twice.
+            # Keras has reset the metrics, and other callbacks have begun an epoch in its
+            # middle: a learning rate may have been divided twice.
             self._start.restore_model(self.model)
         self._start = None
 
@@ -216,11 +227,11 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.rows.append({"epoch": epoch, **_plain(logs or {})})
-        with writing_to(self._run_dir):
-            with replacing(self._weights_path(epoch)) as part:
+        with self._folder.writing():
+            with replacing(self._folder.weights(epoch)) as part:
                 self.model.save_weights(part)
-            # Before the position: after the last epoch nothing would write it again.
-            self._write_history()
+            # Before the position: after the last epoch it would not be written again.
+            write_history(self._folder.history, self.rows)
         self._save(epoch + 1, 0)
         self._forget_weights()
         if self._should_stop():
@@ -231,34 +242,20 @@ class Checkpoints(keras.callbacks.Callback):
         for name, callback in self._stateful.items():
             for key, array in callback.state().items():
                 arrays[f"callbacks/{name}/{key}"] = array
-        folder = self._run_dir / RESUME
-        # Numbered in order of time, whatever the steps of an epoch.
-        kept = sorted(folder.glob("position-*.npz"))
+        kept = _positions(self._folder)
         number = 1 + int(kept[-1].stem.split("-")[1]) if kept else 0
-        with writing_to(self._run_dir):
+        with self._folder.writing():
             position = Position(epoch, step, tuple(self.rows), arrays)
-            position.save(folder / f"position-{number:06d}.npz")
+            position.save(self._folder.position(number))
         for path in kept[: -(_KEPT_STATES - 1)]:
             path.unlink()
         self._saved_at = time.monotonic()
-
-    def _write_history(self) -> None:
-        names = {name: None for row in self.rows for name in row}
-        text = io.StringIO()
-        writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        with replacing(self._run_dir / HISTORY) as part:
-            part.write_text(text.getvalue())
-
-    def _weights_path(self, epoch: int) -> Path:
-        return self._run_dir / WEIGHTS / f"epoch-{epoch + 1:03d}.weights.h5"
 
     def _forget_weights(self) -> None:
         if self._keep:
             kept = {*range(len(self.rows) - self._keep, len(self.rows)), self.best_epoch}
             for epoch in set(range(len(self.rows))) - kept:
-                self._weights_path(epoch).unlink(missing_ok=True)
+                self._folder.weights(epoch).unlink(missing_ok=True)
 
 
 def _plain(logs: Mapping[str, float]) -> dict[str, float]:

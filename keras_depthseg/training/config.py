@@ -1,20 +1,20 @@
-"""What a run was told to do, as it is kept in its folder."""
+"""The configuration of a training run, stored as config.json."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-from pathlib import Path
+import os
+from typing import Any
 
 from keras_depthseg.choices import check_choices
 from keras_depthseg.errors import UserError
-from keras_depthseg.files import replacing
 from keras_depthseg.precision import Precision
 from keras_depthseg.schedule import DEFAULT_BATCH_SIZE, Phase, parse_schedule
 from keras_depthseg.training.recipes import Recipe
-from keras_depthseg.training.run_folder import CONFIG
+from keras_depthseg.training.run_files import read_config, write_json
+from keras_depthseg.training.run_folder import RunFolder
 
-# Of these a run that goes on may be told something else: no weight depends on them.
+# A resumed run may have other values of these: no weight depends on them.
 HOUSEKEEPING = ("keep", "checkpoint_minutes")
 
 
@@ -76,55 +76,58 @@ class RunConfig:
         """
         return parse_schedule(self.recipe.schedule, self.batch_size)
 
-    def save(self, run_dir: Path, **about) -> None:
-        """Writes config.json; `about` is for people to read."""
+    def save(self, run_dir: str | os.PathLike, **about: Any) -> None:
+        """Write config.json; `about` is for people to read.
+
+        Raises:
+            OSError: if the file cannot be written.
+        """
         content = {
             **dataclasses.asdict(self),
             "phases": [dataclasses.asdict(phase) for phase in self.phases],
             **about,
         }
-        with replacing(run_dir / CONFIG) as part:
-            part.write_text(json.dumps(content, indent=2) + "\n")
+        write_json(RunFolder(run_dir).config, content)
 
     @classmethod
-    def load(cls, run_dir: str | Path) -> RunConfig:
-        """Reads config.json of a run folder.
+    def load(cls, run_dir: str | os.PathLike) -> RunConfig:
+        """Read config.json of a run folder.
 
         Raises:
-            UserError: if there is none or it is damaged.
+            UserError: if there is none, or the file is damaged.
         """
-        path = Path(run_dir) / CONFIG
+        folder = RunFolder(run_dir)
+        content = read_config(folder)
         try:
-            content = json.loads(path.read_text())
-            fields = {f.name: content[f.name] for f in dataclasses.fields(cls)}
+            fields = {
+                field.name: content[field.name]
+                for field in dataclasses.fields(cls)
+                # Earlier versions wrote fewer fields.
+                if field.name in content or field.default is dataclasses.MISSING
+            }
             return cls(**{**fields, "recipe": Recipe(**fields["recipe"])})
-        except FileNotFoundError:
+        except (TypeError, KeyError, UserError) as error:
             raise UserError(
-                f"{run_dir}: not a run folder, it has no {CONFIG}; give the --run-dir of "
-                "a run that was stopped."
-            ) from None
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise UserError(
-                f"{path}: cannot be read ({type(error).__name__}: {error}); this run "
-                "cannot go on, start a new one."
+                f"{folder.config}: cannot be read ({type(error).__name__}: {error}); "
+                "this run cannot be resumed, start a new one."
             ) from error
 
-    def require_same(self, run_dir: str | Path) -> None:
-        """Looks whether the run in a folder was told the same.
+    def require_same(self, run_dir: str | os.PathLike) -> None:
+        """Refuse to resume a run with a different configuration.
 
         Raises:
-            UserError: naming the first thing that differs.
+            UserError: naming the first field that differs.
         """
         ours, theirs = _flat(self), _flat(RunConfig.load(run_dir))
         for name, value in ours.items():
             if value != theirs[name] and name not in HOUSEKEEPING:
                 raise UserError(
-                    f"{run_dir}: this run was told otherwise: received {name} {value}, "
-                    f"it has {theirs[name]}; leave the option out to go on, or choose "
-                    "another --run-dir."
+                    f"{run_dir}: this run has another configuration: received {name} "
+                    f"{value}, it has {theirs[name]}; leave the option out to resume, or "
+                    "choose another `run_dir`."
                 )
 
 
-def _flat(config: RunConfig) -> dict:
+def _flat(config: RunConfig) -> dict[str, Any]:
     fields = dataclasses.asdict(config)
     return {**fields.pop("recipe"), **fields}

@@ -1,8 +1,9 @@
-"""An experiment: records, phases, model and batches of a configuration."""
+"""An experiment: the data, phases, model and batches that follow from a configuration."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,62 +11,166 @@ import keras
 import tensorflow as tf
 
 from keras_depthseg.datasets.opening import Records, open_records, require_depth
+from keras_depthseg.datasets.splits import SPLITS
 from keras_depthseg.errors import UserError
 from keras_depthseg.losses import combination
 from keras_depthseg.metrics import training_metrics
 from keras_depthseg.model import ORIGINAL_STATISTICS, DSResNet
 from keras_depthseg.networks.initialisation import INITIALISATIONS
 from keras_depthseg.optimizers import OPTIMIZERS, cosine_decay
-from keras_depthseg.pipeline import make_pipeline
+from keras_depthseg.pipeline import make_pipeline, sample_batches
 from keras_depthseg.precision import check_xla, jit_compile, resolve_precision
 from keras_depthseg.schedule import Phase
 from keras_depthseg.training.config import RunConfig
 from keras_depthseg.training.recipes import Recipe
 
-
-def _resolved(config: RunConfig) -> RunConfig:
-    """With nothing left that depends on where it is."""
-    return dataclasses.replace(
-        config,
-        data=str(Path(config.data).resolve()),
-        precision=resolve_precision(config.precision),
-    )
+PICTURED_SAMPLES = 6
 
 
-def _open(config: RunConfig) -> Records:
-    if config.xla:
-        check_xla(config.precision)
-    records = open_records(config.data)
-    require_depth(records)
-    if not records.size("train"):
-        raise UserError(
-            f"{config.data}: the split 'train' is empty; nothing to train on."
+class Experiment:
+    """A configuration with its data opened: all that a training run needs.
+
+    Everything random follows from the seed of the configuration.
+
+    Args:
+        config: how to train on which data.
+
+    Attributes:
+        config: the same, with the data's absolute path and the precision of this machine.
+        records: the opened data set.
+        phases: the phases of the schedule.
+        validation: the split to validate on; `None` where it is empty.
+
+    Raises:
+        UserError: if the configuration or the data cannot be used.
+    """
+
+    def __init__(self, config: RunConfig):
+        self.config = dataclasses.replace(
+            config,
+            data=str(Path(config.data).resolve()),
+            precision=resolve_precision(config.precision),
         )
-    return records
+        self.phases = self.config.phases
+        if config.xla:
+            check_xla(self.config.precision)
+        self.records: Records = open_records(self.config.data)
+        require_depth(self.records)
+        if not self.records.size("train"):
+            raise UserError(
+                f"{config.data}: the split 'train' is empty; there is nothing to train "
+                "on."
+            )
+        self.validation = "val" if self.records.size("val") else None
 
+    @property
+    def epochs(self) -> int:
+        """Epochs of all phases together."""
+        return sum(phase.epochs for phase in self.phases)
 
-def make_model(config: RunConfig, records: Records) -> DSResNet:
-    """A new model, compiled as the configuration says; the same for the same seed."""
-    keras.utils.set_random_seed(config.seed)
-    if config.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    recipe = config.recipe
-    model = DSResNet(
-        recipe.width, records.statistics or ORIGINAL_STATISTICS, dtype=config.precision
-    )
-    INITIALISATIONS[recipe.initialisation](model)
-    model.compile(
-        optimizer=make_optimizer(
-            recipe, sum(phase.epochs * _steps(records, phase) for phase in config.phases)
-        ),
-        metrics=training_metrics(),
-        jit_compile=jit_compile(config.xla),
-        **combination(recipe.loss),
-    )
-    # Else Keras makes its variables inside the training step, which is then traced twice:
-    # ten seconds on a slow core.
-    model.optimizer.build(model.trainable_variables)
-    return model
+    @property
+    def samples(self) -> dict[str, int]:
+        """The number of samples of each split."""
+        return {split: self.records.size(split) for split in SPLITS}
+
+    @property
+    def steps(self) -> int:
+        """Training steps of all phases together."""
+        size = self.records.size("train")
+        return sum(
+            phase.epochs * math.ceil(size / phase.batch_size) for phase in self.phases
+        )
+
+    def model(self) -> DSResNet:
+        """Return a new compiled model, the same each time.
+
+        Sets the seed of Python, NumPy and the backend for the whole process, and with
+        `config.deterministic` TensorFlow's deterministic operations, which cannot be
+        switched off again.
+        """
+        keras.utils.set_random_seed(self.config.seed)
+        if self.config.deterministic:
+            tf.config.experimental.enable_op_determinism()
+        recipe = self.config.recipe
+        model = DSResNet(
+            recipe.width,
+            self.records.statistics or ORIGINAL_STATISTICS,
+            dtype=self.config.precision,
+        )
+        INITIALISATIONS[recipe.initialisation](model)
+        options: dict[str, Any] = combination(recipe.loss)
+        model.compile(
+            optimizer=make_optimizer(recipe, self.steps),
+            metrics=training_metrics(),
+            jit_compile=jit_compile(self.config.xla),  # pyright: ignore[reportArgumentType]: may be False
+            **options,
+        )
+        # Else Keras creates its variables inside the training step, which is then traced
+        # twice: ten seconds on a slow core.
+        model.optimizer.build(model.trainable_variables)
+        return model
+
+    def train_batches(self, phase: Phase, epoch: int, step: int = 0) -> tf.data.Dataset:
+        """Return the batches of an epoch from a step on, as `make_pipeline` does.
+
+        They follow from the seed and the epoch alone.
+
+        Args:
+            phase: gives resolution and batch size.
+            epoch: from 0, counted over all phases.
+            step: batches of this epoch to skip.
+        """
+        return make_pipeline(
+            self.records, "train", **self._train_options(phase, epoch, step)
+        )
+
+    def sample_ids(self, phase: Phase, epoch: int, step: int) -> list[str]:
+        """Return the ids of the samples of one training batch."""
+        batches = sample_batches(
+            self.records, "train", **self._train_options(phase, epoch, step)
+        )
+        (batch,) = batches.take(1).as_numpy_iterator()
+        return [name.decode() for name in batch["sample_id"]]
+
+    def _train_options(self, phase: Phase, epoch: int, step: int) -> dict[str, Any]:
+        return {
+            "resolution": phase.resolution,
+            "batch_size": phase.batch_size,
+            "augment": self.config.recipe.augment,
+            "shuffle": True,
+            "seed": self.config.seed,
+            "epoch": epoch,
+            "skip": step,
+        }
+
+    def validation_batches(self, phase: Phase) -> tf.data.Dataset | None:
+        """Return the batches to validate on; `None` without any."""
+        if self.validation is None:
+            return None
+        return self.split_batches(self.validation, phase)
+
+    def split_batches(self, split: str, phase: Phase) -> tf.data.Dataset:
+        """Return the batches of a split, in order and without random changes."""
+        return make_pipeline(
+            self.records,
+            split,
+            resolution=phase.resolution,
+            batch_size=phase.batch_size,
+        )
+
+    def pictured_samples(self, resolution: int) -> tuple[dict, dict]:
+        """Return inputs and labels of the samples that are drawn: NumPy arrays.
+
+        The first `PICTURED_SAMPLES` of `val`, or of `train` where that is empty.
+        """
+        batches = make_pipeline(
+            self.records,
+            self.validation or "train",
+            resolution=resolution,
+            batch_size=PICTURED_SAMPLES,
+        )
+        inputs, labels = next(iter(batches.take(1).as_numpy_iterator()))
+        return inputs, labels
 
 
 def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
@@ -88,32 +193,3 @@ def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     if recipe.optimizer == "adamw":
         options["weight_decay"] = recipe.weight_decay
     return OPTIMIZERS[recipe.optimizer](rate, **options)
-
-
-def _steps(records: Records, phase: Phase) -> int:
-    return -(-records.size("train") // phase.batch_size)
-
-
-def training_batches(
-    config: RunConfig, records: Records, phase: Phase, epoch: int, step: int = 0
-) -> tf.data.Dataset:
-    """Batches of an epoch from a step on; they follow from seed and epoch alone."""
-    return make_pipeline(records, "train", **_order(config, phase, epoch, step))
-
-
-def _order(config: RunConfig, phase: Phase, epoch: int, step: int) -> dict:
-    return {
-        "resolution": phase.resolution,
-        "batch_size": phase.batch_size,
-        "augment": config.recipe.augment,
-        "shuffle": True,
-        "seed": config.seed,
-        "epoch": epoch,
-        "skip": step,
-    }
-
-
-def _plain_pipeline(records: Records, split: str, phase: Phase) -> tf.data.Dataset:
-    return make_pipeline(
-        records, split, resolution=phase.resolution, batch_size=phase.batch_size
-    )

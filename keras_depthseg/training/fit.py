@@ -1,11 +1,12 @@
-"""Trains the model of an experiment."""
+"""Trains the model of an experiment through all its phases."""
 
 from __future__ import annotations
 
+import logging
 import shlex
-from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 from PIL import Image
 
@@ -15,55 +16,62 @@ from keras_depthseg.callbacks.plateau import ReduceLROnPlateau
 from keras_depthseg.callbacks.resolution import ResolutionScheduler
 from keras_depthseg.callbacks.watching import PredictionPictures, StepTimes
 from keras_depthseg.callbacks.weight_average import WeightAverage
-from keras_depthseg.datasets.opening import Records
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import replacing
 from keras_depthseg.model import DSResNet
-from keras_depthseg.pipeline import make_pipeline, sample_batches
-from keras_depthseg.schedule import Phase
 from keras_depthseg.training.checkpoints import (
     Checkpoints,
     Position,
+    Stateful,
     TrainingInterruptedError,
 )
-from keras_depthseg.training.config import RunConfig
-from keras_depthseg.training.experiment import _order, _plain_pipeline, training_batches
+from keras_depthseg.training.experiment import Experiment
 from keras_depthseg.training.input_clock import InputClock
-from keras_depthseg.training.recipes import Recipe
-from keras_depthseg.training.run_folder import (
-    PICTURES,
-    writing_to,
-)
+from keras_depthseg.training.run_folder import RunFolder
 from keras_depthseg.training.signals import asked_to_stop
 
-PICTURED_SAMPLES = 6
+logger = logging.getLogger(__name__)
 
 
-def _fit(
-    config: RunConfig,
-    run_dir: Path,
-    records: Records,
+def fit(
+    experiment: Experiment,
     model: DSResNet,
-    start: Position | None,
+    folder: RunFolder,
+    start: Position | None = None,
+    verbose: str | int = "auto",
 ) -> dict[str, list[float]]:
-    validation = "val" if records.size("val") else None
+    """Train a model, and write weights, positions, pictures and TensorBoard's logs.
+
+    Args:
+        experiment: gives phases and batches.
+        model: what `experiment.model()` returned; trained in place.
+        folder: the run folder, locked by this process.
+        start: the position to resume from, if any.
+        verbose: as for `keras.Model.fit`.
+
+    Returns:
+        A value for each epoch, those before `start` included, by name.
+
+    Raises:
+        UserError: if a file cannot be written, or a loss or gradient is not finite.
+        KeyboardInterrupt: if the process was asked to stop; the position is saved then.
+    """
     clock = InputClock()
     scheduler = ResolutionScheduler(
-        config.phases,
+        experiment.phases,
         train=lambda phase, epoch, step: clock.watch(
-            training_batches(config, records, phase, epoch, step)
+            experiment.train_batches(phase, epoch, step)
         ),
-        validation=validation
-        and (lambda phase: _plain_pipeline(records, validation, phase)),
+        validation=experiment.validation_batches if experiment.validation else None,
     )
-    learning = _learning_callbacks(config.recipe, scheduler.phases, validation)
+    learning, stateful = _learning_callbacks(experiment)
     with asked_to_stop() as should_stop:
         checkpoints = Checkpoints(
-            run_dir,
-            {type(c).__name__: c for c in learning if hasattr(c, "set_state")},
+            folder,
+            stateful,
             start,
-            keep=config.keep,
-            minutes=config.checkpoint_minutes,
+            keep=experiment.config.keep,
+            minutes=experiment.config.checkpoint_minutes,
             should_stop=should_stop,
         )
         try:
@@ -71,107 +79,111 @@ def _fit(
                 model,
                 callbacks=[
                     *learning,
-                    *_watching_callbacks(run_dir, records, scheduler, clock),
+                    *_watching_callbacks(experiment, folder, scheduler, clock),
                     checkpoints,
                 ],
+                verbose=verbose,
                 first_epoch=start.epoch if start else 0,
                 first_step=start.step if start else 0,
             )
         except UserError:
-            print()  # Ends the line of the progress bar.
+            logger.info("")  # Ends the line of the progress bar.
             raise
         except NonFiniteError as error:
-            print()
-            raise _non_finite(error, config, run_dir, records, scheduler) from error
+            logger.info("")
+            raise _non_finite(error, experiment, scheduler, folder) from error
         except TrainingInterruptedError:
-            print(
-                "\nStopped; it goes on with: python train.py --resume --run-dir "
-                f"{shlex.quote(str(run_dir))}"
+            logger.info(
+                "\nStopped. Resume with: depthseg train --resume --run-dir %s",
+                shlex.quote(str(folder)),
             )
             raise KeyboardInterrupt from None
-    if start is not None and start.epoch == scheduler.epochs:
-        # All epochs were trained, and it was stopped while it was scored.
+    if start is not None and start.epoch == experiment.epochs:
+        # All epochs were trained; the run was stopped while the model was scored.
         start.restore_model(model)
     return checkpoints.history
 
 
-def _non_finite(
-    error: NonFiniteError,
-    config: RunConfig,
-    run_dir: Path,
-    records: Records,
-    scheduler: ResolutionScheduler,
-) -> UserError:
-    order = _order(config, scheduler.phase, error.epoch, error.step)
-    batches = sample_batches(records, "train", **order)
-    (batch,) = batches.take(1).as_numpy_iterator()
-    ids = ", ".join(name.decode() for name in batch["sample_id"])
-    clipping = "" if config.recipe.clip_norm else ", or --clip-norm 1"
-    return UserError(
-        f"the {error.what} is not finite in epoch {error.epoch + 1}, step "
-        f"{error.step + 1}, at {scheduler.phase.resolution} px, samples {ids}; try a "
-        f"learning rate below {config.recipe.learning_rate:g}{clipping}. "
-        f"Checkpoints from before are in {run_dir}."
-    )
-
-
 def _learning_callbacks(
-    recipe: Recipe, phases: tuple[Phase, ...], validation: str | None
-) -> list[keras.callbacks.Callback]:
-    """Those that change what is learned, in the order in which they must hear."""
-    callbacks = [StopAtNonFinite()]
+    experiment: Experiment,
+) -> tuple[list[keras.callbacks.Callback], dict[str, Stateful]]:
+    """Return the callbacks that change the result, in order, and those with a state.
+
+    The names of the latter are stored in positions, so they never change.
+    """
+    recipe = experiment.config.recipe
+    callbacks: list[keras.callbacks.Callback] = [StopAtNonFinite()]
+    stateful: dict[str, Stateful] = {}
     if recipe.divide_after_first_phase != 1.0:
 
         def divided(epoch, learning_rate):
-            if epoch == phases[0].epochs:
+            if epoch == experiment.phases[0].epochs:
                 return learning_rate / recipe.divide_after_first_phase
             return learning_rate
 
-        # Before the plateau: both note the rate, this one before the other lowers it.
+        # Before the plateau: both log the rate, and this one must log it undivided.
         callbacks.append(keras.callbacks.LearningRateScheduler(divided))
     if recipe.learning_rate_schedule == "plateau":
-        callbacks.append(
-            ReduceLROnPlateau(
-                monitor="val_loss" if validation else "loss", patience=2, min_lr=1e-6
-            )
+        plateau = ReduceLROnPlateau(
+            monitor="val_loss" if experiment.validation else "loss",
+            patience=2,
+            min_lr=1e-6,
         )
+        callbacks.append(plateau)
+        stateful["ReduceLROnPlateau"] = plateau
     if recipe.average:
-        callbacks.append(WeightAverage(recipe.average))
-    return callbacks
+        average = WeightAverage(recipe.average)
+        callbacks.append(average)
+        stateful["WeightAverage"] = average
+    return callbacks, stateful
 
 
 def _watching_callbacks(
-    run_dir: Path, records: Records, scheduler: ResolutionScheduler, clock: InputClock
+    experiment: Experiment,
+    folder: RunFolder,
+    scheduler: ResolutionScheduler,
+    clock: InputClock,
 ) -> list[keras.callbacks.Callback]:
-    with writing_to(run_dir):
-        (run_dir / PICTURES).mkdir(exist_ok=True)
-    writer = tf.summary.create_file_writer(str(run_dir / "tensorboard" / "pictures"))
+    """Return the callbacks that only write: speed, TensorBoard, pictures."""
+    with folder.writing():
+        folder.pictures.mkdir(exist_ok=True)
+    writer = tf.summary.create_file_writer(str(folder.tensorboard / "pictures"))
 
-    def publish(epoch, picture):
-        path = run_dir / PICTURES / f"epoch-{epoch + 1:03d}.png"
-        with writing_to(run_dir):
-            with replacing(path) as part:
+    def publish(epoch: int, picture: np.ndarray) -> None:
+        with folder.writing():
+            with replacing(folder.picture(epoch)) as part:
                 Image.fromarray(picture).save(part)
             with writer.as_default():
                 tf.summary.image("predictions", picture[None], step=epoch)
             writer.flush()
 
-    return [
+    callbacks: list[keras.callbacks.Callback] = [
         StepTimes(lambda: clock.seconds, lambda: scheduler.phase.batch_size),
-        keras.callbacks.TensorBoard(run_dir / "tensorboard", write_graph=False),
+        keras.callbacks.TensorBoard(str(folder.tensorboard), write_graph=False),
         PredictionPictures(
-            lambda resolution: _pictured_samples(records, resolution),
+            experiment.pictured_samples,
             draw=figures.prediction_grid,
             publish=publish,
             resolution=lambda: scheduler.phase.resolution,
-            is_last=lambda epoch: epoch == scheduler.epochs - 1,
+            is_last=lambda epoch: epoch == experiment.epochs - 1,
         ),
     ]
+    return callbacks
 
 
-def _pictured_samples(records: Records, resolution: int) -> tuple[dict, dict]:
-    split = next(name for name in ("val", "train") if records.size(name))
-    batches = make_pipeline(
-        records, split, resolution=resolution, batch_size=PICTURED_SAMPLES
+def _non_finite(
+    error: NonFiniteError,
+    experiment: Experiment,
+    scheduler: ResolutionScheduler,
+    folder: RunFolder,
+) -> UserError:
+    recipe = experiment.config.recipe
+    phase = scheduler.phase
+    ids = ", ".join(experiment.sample_ids(phase, error.epoch, error.step))
+    clipping = "" if recipe.clip_norm else ", or `clip_norm` 1"
+    return UserError(
+        f"the {error.what} is not finite in epoch {error.epoch + 1}, step "
+        f"{error.step + 1}, at {phase.resolution} px, samples {ids}; try a "
+        f"`learning_rate` below {recipe.learning_rate:g}{clipping}. "
+        f"Checkpoints from before are in {folder}."
     )
-    return next(iter(batches.take(1).as_numpy_iterator()))

@@ -1,6 +1,6 @@
-"""How long a training waits for its input, measured inside the pipeline.
+"""Measures how long training waits for its input, inside the pipeline.
 
-A training step takes its batch within a TensorFlow graph, where no callback can look: to
+A training step fetches its batch within a TensorFlow graph, which no callback can see: to
 Keras, waiting for input is part of the step.
 """
 
@@ -33,25 +33,25 @@ class InputClock:
         return self._seconds
 
     def watch(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-        """The same elements in the same order, their number known as before.
+        """Return the same data set, whose waits are added to `seconds`.
 
-        The wait for each adds to `seconds`. What stands behind this stage and reads ahead
-        of the consumer (`prefetch`, a parallel `map`) would be taken for the consumer.
+        Must be the last stage: a later stage that reads ahead (`prefetch`, a parallel
+        `map`) would count as the consumer.
 
         Args:
             dataset: any data set. Its options stay, but for tf.data's tuning, which is
-                switched off (see `untuned`): it would read ahead behind this stage.
+                switched off (see `untuned`): tuning would read ahead after this stage.
         """
-        # Zip asks its parts one after the other: the time first, then the element.
+        # Zip reads its parts in order: the time first, then the element.
         #
-        # NumPy functions that claim to be stateless, and neither `tf.timestamp` nor a
-        # variable: under `enable_op_determinism` the first raises, and any stateful
-        # operation makes tf.data work without `prefetch` and parallel calls.
+        # NumPy functions declared stateless, not `tf.timestamp` or a variable: under
+        # `enable_op_determinism` the first raises, and any stateful operation makes
+        # tf.data drop `prefetch` and parallel calls.
         starts = tf.data.Dataset.counter().map(
             lambda i: tf.numpy_function(self._now, [i], tf.float64, stateful=False)
         )
         timed = tf.data.Dataset.zip(starts, dataset).map(
-            # What is not handed on would not be computed.
+            # A result that is not returned would not be computed.
             lambda start, element: (
                 element,
                 tf.numpy_function(self._add, [start], tf.float64, stateful=False),
@@ -59,8 +59,8 @@ class InputClock:
         )
         options = untuned()
         options.experimental_optimization.map_fusion = False
-        # A thread for the clock. In the pool shared with the training it would wait till
-        # one of the calls that decode has ended, and the consumer with it.
+        # A thread for the clock. In the pool shared with training it would wait until a
+        # decoding call has ended, and so would the consumer.
         options.threading.private_threadpool_size = (os.cpu_count() or 1) + 1
         return timed.map(lambda element, _: element).with_options(options)
 

@@ -20,8 +20,8 @@ from keras_depthseg.errors import UserError
 from keras_depthseg.training.model_state import restore, snapshot
 
 FEWEST_ITERATIONS = 10
-# Share of the newest loss in the smoothed one, and how often its lowest the smoothed loss
-# may be: the settings of the original project's test.
+# The weight of the newest loss in the smoothed one, and the multiple of its lowest value
+# at which the test stops: the settings of the original project's test.
 SMOOTHING_WEIGHT = 0.05
 DIVERGENCE_FACTOR = 5.0
 
@@ -74,7 +74,7 @@ class LRRange:
 
 
 def parse_lr_range(text: str) -> LRRange:
-    """Reads `start:end:iterations`, e.g. `1e-7:5:400`; `str` of the range gives it back.
+    """Parse `start:end:iterations`, e.g. `1e-7:5:400`; the inverse of `str(range)`.
 
     Raises:
         UserError: if the text does not have that form or a number is out of range.
@@ -95,16 +95,16 @@ def parse_lr_range(text: str) -> LRRange:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LRRangeCurve:
-    """What a range test saw, N steps of it.
+    """The result of a range test of N steps.
 
     Attributes:
-        lr_range: what was asked for.
+        lr_range: the range that was asked for.
         learning_rates: (N,) of the steps; N is less than `lr_range.iterations` where the
             test stopped early.
-        losses: (N,) of a step's own batch, before the step: what a step does to the loss
-            is seen in the next. Above 0; the last may be infinite or nan.
-        smoothed: (N,) the mean of `losses` up to then, where each step back weighs 0.95
-            times as much (an exponential moving average with bias correction).
+        losses: (N,) of each step's batch, before the step: its effect shows in the next
+            loss. Above 0; the last may be infinite or NaN.
+        smoothed: (N,) exponential moving average of `losses` with decay 0.95 and bias
+            correction.
         diverged: whether the test stopped because the loss was not finite or the
             smoothed one above 5 times its lowest.
     """
@@ -129,19 +129,19 @@ class LRRangeCurve:
     def suggestion(self) -> float:
         """The learning rate to train with, from how fast the loss rises in the end.
 
-        On a quadratic of curvature L a step of learning rate r multiplies what the loss
-        has above its minimum by (r L - 1)², so that the loss rises beyond r = 2 / L and
-        falls fastest at 1 / L. A loss that a step multiplies by g > 1 therefore tells
-        1 / L = r / (1 + √g); where it only just rises, g = 1, that is half the limit.
+        On a quadratic of curvature L a step of learning rate r multiplies the excess of
+        the loss over its minimum by (r L - 1)²: the loss rises beyond r = 2 / L and falls
+        fastest at 1 / L. If a step multiplies the loss by g > 1, then
+        1 / L = r / (1 + √g); where the loss barely rises, g = 1, that is half the limit.
         Here g is the mean growth over up to 5 steps from the last loss that is at most
         1.5 times the lowest smoothed one, r the mean learning rate of these steps (both
         geometric means). A network may explode faster than any quadratic: the result is
         never below r / 10.
 
         Half of the last learning rate whose smoothed loss is at most 1.05 times the
-        lowest would be simpler, but at the limit what grows is still too small to be
-        seen, smoothing delays the sight further, and over a floor of noise the loss rises
-        before the limit. On least squares in float32 with equal curvatures, over the five
+        lowest would be simpler, but at the limit growth is still too small to be seen,
+        smoothing delays it further, and above a floor of noise the loss rises before the
+        limit. On least squares in float32 with equal curvatures, over the five
         ranges of the original project, the suggestion divided by the best step was
 
             whole data set, no noise (164 tests)      1.00 to 1.18   simpler: 1.8 to 5.9
@@ -168,17 +168,17 @@ def lr_range_test(
     lr_range: LRRange,
     verbose: int = 0,
 ) -> LRRangeCurve:
-    """Trains for `lr_range.iterations` batches while the learning rate rises.
+    """Train for `lr_range.iterations` batches while the learning rate rises.
 
-    Afterwards weights, optimizer (learning rate and step number included) and metrics are
-    bit for bit what they were, also if a step fails or is interrupted.
+    Afterwards weights, optimizer (with learning rate and step number) and metrics are
+    restored bit for bit, also if a step fails or is interrupted.
 
     Args:
         model: built and compiled, with a fixed learning rate and a loss above 0.
-        batches: `(inputs, labels)`, as `make_pipeline` gives them, or a list; begun again
+        batches: `(inputs, labels)`, as `make_pipeline` gives them, or a list; repeated
             when they end.
-        lr_range: the learning rates. An optimizer that accumulates gradients makes a step
-            only every few of them.
+        lr_range: the learning rates. An optimizer that accumulates gradients steps less
+            often than that.
         verbose: 1 shows a progress bar, 0 does not.
 
     Raises:
@@ -198,13 +198,13 @@ def lr_range_test(
             f"instance {type(model.optimizer).__name__}(learning_rate=0.01)."
         )
     if not model.optimizer.built:
-        # Else its variables would be new to `restore`.
+        # Else its variables would be missing from the snapshot.
         model.optimizer.build(model.trainable_variables)
     state = snapshot(model)
     try:
         return _raise_learning_rate(model, batches, lr_range, verbose)
     finally:
-        # Metrics that the first step built are not in the state: these start from zero.
+        # Metrics that the first step built are not in the snapshot: they start from zero.
         model.reset_metrics()
         restore(model, state)
 
@@ -257,7 +257,7 @@ def _endless(batches: Iterable) -> Iterator:
             yield batch
         if is_empty:
             raise ValueError(
-                "batches must hold at least one batch each time it is gone through. "
+                "batches must hold at least one batch each time they are iterated. "
                 f"Received: an empty {type(batches).__name__}, or an iterator that is "
-                "used up; a list or a dataset can be begun again."
+                "used up; a list or a dataset can be repeated."
             )

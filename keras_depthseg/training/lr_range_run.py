@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import logging
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,71 +16,69 @@ from keras_depthseg.figures import save_figure
 from keras_depthseg.files import replacing
 from keras_depthseg.text import text_table
 from keras_depthseg.training.config import RunConfig
-from keras_depthseg.training.experiment import (
-    _open,
-    _resolved,
-    make_model,
-    training_batches,
-)
+from keras_depthseg.training.experiment import Experiment
 from keras_depthseg.training.lr_range import LRRange, LRRangeCurve, lr_range_test
-from keras_depthseg.training.run_folder import at_work_in, check_run_dir, writing_to
-
-
-def find_learning_rate(
-    config: RunConfig, run_dir: str | Path, lr_ranges: Sequence[LRRange]
-) -> list[LRRangeCurve]:
-    """Learning-rate range tests of a configuration, each from the same new weights.
-
-    At the resolution of the first phase. Prints the table and leaves lr_range.csv and
-    lr_range.png in the folder.
-
-    Args:
-        config: how to train on what; the learning rate of its recipe is not used.
-        run_dir: the folder; must be new or empty.
-        lr_ranges: the ranges, in order.
-
-    Raises:
-        UserError: if the configuration or the data is bad, or a file cannot be written.
-    """
-    fixed = {"learning_rate_schedule": "plateau", "divide_after_first_phase": 1.0}
-    config = _resolved(
-        dataclasses.replace(config, recipe=dataclasses.replace(config.recipe, **fixed))
-    )
-    records = _open(config)
-    check_run_dir(run_dir)
-    with at_work_in(run_dir) as run_dir:
-        model = make_model(config, records)
-        phase = config.phases[0]
-        curves = []
-        for lr_range in lr_ranges:
-            print(f"Learning rates {lr_range} at {phase.resolution} px:")
-            batches = training_batches(config, records, phase, epoch=0)
-            curves.append(lr_range_test(model, batches, lr_range, verbose=1))
-            with writing_to(
-                run_dir, remedy="free some space and test again in another --run-dir"
-            ):
-                write_lr_range_csv(run_dir / "lr_range.csv", curves)
-                save_lr_range_curves(run_dir / "lr_range.png", curves)
-    print(f"\n{lr_range_table(curves)}\n\nCurves: {run_dir / 'lr_range.png'}")
-    return curves
-
+from keras_depthseg.training.run_folder import RunFolder
 
 _COLUMNS = ("start", "end", "iterations", "loss", "learning rate", "suggestion")
-
-
 _CSV_COLUMNS = (
     *("start", "end", "iterations"),
     *("iteration", "learning_rate", "loss", "smoothed"),
 )
 
+logger = logging.getLogger(__name__)
+
+
+def find_learning_rate(
+    config: RunConfig,
+    run_dir: str | os.PathLike,
+    lr_ranges: Sequence[LRRange],
+    verbose: int = 1,
+) -> list[LRRangeCurve]:
+    """Run learning-rate range tests, each from the same new weights.
+
+    At the resolution of the first phase. Writes lr_range.csv and lr_range.png, and logs
+    the table.
+
+    Args:
+        config: how to train on which data; the learning rate of its recipe is not used.
+        run_dir: the folder; must be new or empty.
+        lr_ranges: the ranges, in order.
+        verbose: 1 shows progress bars, 0 does not.
+
+    Raises:
+        UserError: if the configuration or the data cannot be used, or a file cannot be
+            written.
+    """
+    fixed = {"learning_rate_schedule": "plateau", "divide_after_first_phase": 1.0}
+    recipe = dataclasses.replace(config.recipe, **fixed)
+    experiment = Experiment(dataclasses.replace(config, recipe=recipe))
+    folder = RunFolder(run_dir)
+    folder.check_new()
+    with folder.locked():
+        model = experiment.model()
+        phase = experiment.phases[0]
+        curves = []
+        for lr_range in lr_ranges:
+            logger.info("Learning rates %s at %d px:", lr_range, phase.resolution)
+            batches = experiment.train_batches(phase, epoch=0)
+            curves.append(lr_range_test(model, batches, lr_range, verbose))
+            with folder.writing(
+                remedy="free some space and test again in another `run_dir`"
+            ):
+                write_lr_range_csv(folder.lr_range_table, curves)
+                save_lr_range_curves(folder.lr_range_curves, curves)
+    logger.info("\n%s\n\nCurves: %s", lr_range_table(curves), folder.lr_range_curves)
+    return curves
+
 
 def lr_range_table(curves: Sequence[LRRangeCurve]) -> str:
-    """A text table with a row a curve, as in the document of the original project.
+    """Return a text table with a row for each curve, as the original project printed it.
 
     `loss` is the lowest smoothed loss, `learning rate` where it was; `suggestion` is
-    `LRRangeCurve.suggestion`. Behind a row that diverged stands at which iteration.
+    `LRRangeCurve.suggestion`. A row that diverged ends with the iteration.
     """
-    rows = [(*_COLUMNS, "")]
+    rows: list[tuple[str, ...]] = [(*_COLUMNS, "")]
     for curve in curves:
         rows.append(
             (
@@ -95,7 +95,7 @@ def lr_range_table(curves: Sequence[LRRangeCurve]) -> str:
 
 
 def write_lr_range_csv(path: str | Path, curves: Sequence[LRRangeCurve]) -> None:
-    """Writes a row a step: range, iteration from 1, learning rate, loss, smoothed."""
+    """Write a row for each step: range, iteration from 1, learning rate, losses."""
     with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_CSV_COLUMNS)
@@ -108,11 +108,11 @@ def write_lr_range_csv(path: str | Path, curves: Sequence[LRRangeCurve]) -> None
 
 
 def save_lr_range_curves(path: str | Path, curves: Sequence[LRRangeCurve]) -> None:
-    """Draws loss over learning rate, one plot a curve, as a PNG.
+    """Draw loss over learning rate, one plot for each curve, as a PNG.
 
     The smoothed loss over that of single batches (faint), with the lowest and the
-    suggested learning rate marked. The loss axis ends a little above what came before the
-    lowest, for one that diverges would flatten all else.
+    suggested learning rate marked. The loss axis ends a little above the losses before
+    the lowest: a curve that diverges would flatten the rest.
     """
     rows = math.ceil(len(curves) / 3)
     columns = min(len(curves), 3)

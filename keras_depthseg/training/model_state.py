@@ -1,4 +1,4 @@
-"""Everything a training step changes, as arrays: taken from a model and put back."""
+"""The state of a model in training as arrays: saves and restores it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from keras_depthseg.backend import synchronise
 
 
 def snapshot(model: keras.Model) -> dict[str, np.ndarray]:
-    """Copies of all variables of a compiled model.
+    """Return copies of all variables that a training step changes.
 
-    Weights and moving statistics, what the optimizer keeps (its step, learning rate,
-    moments, accumulated gradients, averages, loss scale) and what the metrics have added
-    up so far.
+    Weights and moving statistics; the optimizer's step, learning rate, moments,
+    accumulated gradients, averages and loss scale; the metrics' sums so far.
 
     Returns:
-        Array by name: `model/`, `optimizer/` or `metrics/` and its number there.
+        Arrays by name: `model/`, `optimizer/` or `metrics/` and a number.
     """
     synchronise(model)
     return {
@@ -28,10 +27,9 @@ def snapshot(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def restore(model: keras.Model, state: Mapping[str, np.ndarray]) -> None:
-    """Puts `capture`'s arrays back, bit for bit.
+    """Restore the arrays of `snapshot`, bit for bit.
 
-    Metrics that Keras has not built yet (it does so in the first step) are left out:
-    they start from zero then.
+    Metrics that Keras builds only in the first step are left out: they start from zero.
 
     Raises:
         ValueError: if the state is of another model or optimizer.

@@ -1,4 +1,4 @@
-"""A training run on one HTML page: scores, pictures, curves, speed, how to repeat it."""
+"""Describes a training run on one HTML page: scores, pictures, curves, speed."""
 
 from __future__ import annotations
 
@@ -22,13 +22,7 @@ from keras_depthseg.html_page import write_page
 from keras_depthseg.training.curves import column_title, curves_svg
 from keras_depthseg.training.history import History, epoch_count
 from keras_depthseg.training.run_files import read_config, read_history, read_scores
-from keras_depthseg.training.run_folder import (
-    HISTORY,
-    PICTURES,
-    PREDICTIONS,
-    REPORT,
-    SCORES,
-)
+from keras_depthseg.training.run_folder import RunFolder
 from keras_depthseg.training.speed import LIMITING_INPUT_WAIT, phase_speeds
 
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
@@ -37,40 +31,38 @@ _EPOCH_PICTURES = 4
 _WIDTH, _EPOCH_WIDTH = 1500, 900
 
 
-def write_report(run_dir: str | Path) -> Path:
-    """Writes report.html into a run folder: one file, nothing beside it.
+def write_report(run_dir: str | os.PathLike) -> Path:
+    """Write report.html into a run folder: one file that needs no other.
 
-    Reads only what is in the folder, and the same folder gives the same bytes. The run
-    may be unfinished: the page then says what is missing. The page is whole or as it was
-    before.
+    Reads the folder only, so the same folder gives the same bytes. The run may be
+    unfinished: the page then says what is missing. The page is written atomically.
 
     Args:
-        run_dir: what `training.train` wrote: config.json, and as far as they are there
-            history.csv, scores.json, predictions.png and pictures/epoch-001.png, ….
+        run_dir: a run folder with config.json, and where they exist history.csv,
+            scores.json, predictions.png and pictures/.
 
     Returns:
         Path of the page.
 
     Raises:
-        UserError: if it is no run folder, a file in it is damaged, or the page cannot be
-            written.
+        UserError: if this is no run folder, a file in it is damaged, or the page cannot
+            be written.
     """
-    run_dir = Path(run_dir)
-    path = run_dir / REPORT
-    write_page(path, _TEMPLATE, _values(run_dir))
-    return path
+    folder = RunFolder(run_dir)
+    write_page(folder.report, _TEMPLATE, _values(folder))
+    return folder.report
 
 
-def _values(run_dir: Path) -> dict[str, Any]:
-    config = read_config(run_dir)
-    history = read_history(run_dir / HISTORY)
-    scores = read_scores(run_dir / SCORES)
-    final, pictures = _pictures(run_dir)
+def _values(folder: RunFolder) -> dict[str, Any]:
+    config = read_config(folder)
+    history = read_history(folder)
+    scores = read_scores(folder)
+    final, pictures = _pictures(folder)
     command = [str(word) for word in config["command"]]
     if command and command[0].endswith(".py"):
         command.insert(0, "python")
     return dict(
-        name=Path(os.path.abspath(run_dir)).name,
+        name=Path(os.path.abspath(folder)).name,
         facts=_facts(config),
         epochs=epoch_count(history),
         planned=sum(phase["epochs"] or 0 for phase in config["phases"]),
@@ -123,11 +115,8 @@ def _as_text(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _score_table(scores: Mapping[str, Mapping]) -> list[list[str]]:
-    """Rows of cells, headings first; the ceiling of soft IoU beside soft IoU."""
+    """Return rows of cells, headings first."""
     names = list(dict.fromkeys(itertools.chain.from_iterable(scores.values())))
-    if {"soft_iou", "soft_iou_ceiling"} <= set(names):
-        names.remove("soft_iou_ceiling")
-        names.insert(names.index("soft_iou") + 1, "soft_iou_ceiling")
     rows = [["split", *map(column_title, names)]]
     for split, values in scores.items():
         rows.append([split, *(_score(values.get(name)) for name in names)])
@@ -141,11 +130,11 @@ def _score(value: Any) -> str:
 
 
 def _history_table(history: History) -> list[list[str]]:
-    """Rows of cells, headings first, without columns that are empty throughout."""
+    """Return rows of cells, headings first, without empty columns."""
     filled = {
         name for name, cells in history.items() if any(x is not None for x in cells)
     }
-    names = ["epoch", "resolution", "loss", "val_loss"]
+    names = ["epoch", "phase", "resolution", "loss", "val_loss"]
     for name in history:
         names += [name.removeprefix("val_"), f"val_{name.removeprefix('val_')}"]
     names = [name for name in dict.fromkeys(names) if name in filled]
@@ -159,16 +148,16 @@ def _history_table(history: History) -> list[list[str]]:
 def _cell(name: str, value: float | None) -> str:
     if value is None:
         return "–"
-    if name == "epoch":
+    if name in ("epoch", "phase"):
         return f"{value + 1:g}"
     return f"{value:.1%}" if name == "input_wait" else f"{value:.5g}"
 
 
-def _pictures(run_dir: Path) -> tuple[str | None, list[tuple[int, str]]]:
-    """Data URIs: the final picture, and some epochs' with the first and the last."""
-    final = run_dir / PREDICTIONS
+def _pictures(folder: RunFolder) -> tuple[str | None, list[tuple[int, str]]]:
+    """Return data URIs: the final picture, and a few epochs with the first and last."""
+    final = folder.predictions
     epochs = {}
-    for path in sorted((run_dir / PICTURES).glob("epoch-*.png")):
+    for path in sorted(folder.pictures.glob("epoch-*.png")):
         if match := re.fullmatch(r"epoch-(\d+)\.png", path.name, re.ASCII):
             epochs[int(match[1])] = path
     shown = np.linspace(0, len(epochs) - 1, min(len(epochs), _EPOCH_PICTURES))
@@ -185,7 +174,7 @@ def _jpeg(path: Path, width: int) -> str:
             picture = image.convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(
-            f"{path}: not a picture, or a damaged one; remove it to have the page "
+            f"{path}: not a picture, or a damaged one; remove it to have the report "
             "without it."
         ) from error
     # At most twice as high as wide, so that no picture can outgrow the page.

@@ -1,60 +1,45 @@
-"""One training run: data, model, phases, and a run folder with what came of it."""
+"""A training run: trains, scores and describes a model in a run folder."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
-import json
+import logging
+import os
 import platform
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 
 from keras_depthseg import figures
-from keras_depthseg.datasets.opening import Records
 from keras_depthseg.datasets.splits import SPLITS
 from keras_depthseg.errors import UserError
 from keras_depthseg.evaluation.scores import evaluate, score_table
 from keras_depthseg.files import replacing
 from keras_depthseg.model import DSResNet
-from keras_depthseg.schedule import Phase, format_schedule
-from keras_depthseg.training.checkpoints import (
-    latest,
-)
+from keras_depthseg.schedule import format_schedule
+from keras_depthseg.training.checkpoints import latest
 from keras_depthseg.training.config import RunConfig
 from keras_depthseg.training.curves import save_curves
-from keras_depthseg.training.experiment import (
-    _open,
-    _plain_pipeline,
-    _resolved,
-    make_model,
-)
-from keras_depthseg.training.fit import _fit, _pictured_samples
+from keras_depthseg.training.experiment import Experiment
+from keras_depthseg.training.fit import fit
 from keras_depthseg.training.report import write_report
-from keras_depthseg.training.run_folder import (
-    CONFIG,
-    PREDICTIONS,
-    REPORT,
-    SCORES,
-    at_work_in,
-    check_run_dir,
-    writing_to,
-)
+from keras_depthseg.training.run_files import read_config, write_json
+from keras_depthseg.training.run_folder import RunFolder
 from keras_depthseg.training.speed import speed_summary
 
-CURVES = ("loss", "mask_hard_iou", "mask_soft_iou", "depth_rmse")
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
 class RunResult:
-    """What a run came to.
+    """The result of a run.
 
     Attributes:
         run_dir: the run folder.
-        history: value per epoch, by name.
-        scores: scores by split, see `evaluation.evaluate`.
+        history: a value for each epoch, by name.
+        scores: scores by split, see `evaluation.scores.evaluate`.
     """
 
     run_dir: Path
@@ -62,103 +47,99 @@ class RunResult:
     scores: dict[str, dict[str, float]]
 
 
-def train(config: RunConfig, run_dir: str | Path, *, resume: bool = False) -> RunResult:
-    """Trains a model and leaves a run folder.
+def train(
+    config: RunConfig,
+    run_dir: str | os.PathLike,
+    *,
+    resume: bool = False,
+    verbose: str | int = "auto",
+) -> RunResult:
+    """Train a model and leave a run folder; `RunFolder` names its files.
 
-    The folder holds config.json, history.csv, checkpoints/ (weights of epochs), resume/
-    (to go on from), tensorboard/, pictures/, model.keras, curves.png, predictions.png,
-    scores.json and report.html.
+    A run that was stopped by Ctrl-C, SIGTERM or a crash is resumed with `resume` from the
+    last saved position: the same batches, weights, optimizer, learning rate, metrics and
+    history as if it had not been stopped; with `config.deterministic` the same bits.
 
-    Stopped by Ctrl-C, SIGTERM or anything worse, it goes on with `resume` from the last
-    position that was saved: the same batches, weights, optimizer, learning rate, metrics
-    and history as if it had not been stopped; the same bits, if `config.deterministic`.
+    Messages go to the logger `keras_depthseg`.
 
     Args:
-        config: how to train on what.
-        run_dir: the run folder; must be new or empty, or with `resume` that of a run of
-            the same configuration.
-        resume: go on where the run in the folder stopped.
+        config: how to train on which data.
+        run_dir: the run folder; must be new or empty, or with `resume` the folder of a
+            run with the same configuration.
+        resume: resume the run in the folder.
+        verbose: as for `keras.Model.fit`.
 
     Raises:
-        UserError: if the configuration or the data is bad or not that of the run
-            (nothing has been written then), if a file cannot be written, or if a loss or
-            gradient is not finite.
-        KeyboardInterrupt: if it was asked to stop; its position has been saved.
+        UserError: if the configuration or the data cannot be used or differ from those
+            of the run (nothing is written then), if a file cannot be written, or if a
+            loss or gradient is not finite.
+        KeyboardInterrupt: if the process was asked to stop; the position is saved then.
     """
-    config = _resolved(config)
-    phases = config.phases
-    records = _open(config)
-    start = None
+    experiment = Experiment(config)
+    folder = RunFolder(run_dir)
     if resume:
-        _check_goes_on(config, run_dir, records)
+        _check_can_resume(experiment, folder)
     else:
-        check_run_dir(run_dir)
-    with at_work_in(run_dir) as run_dir:
-        if resume:
-            start = latest(run_dir)
-        model = make_model(config, records)
+        folder.check_new()
+    with folder.locked():
+        start = latest(folder) if resume else None
+        model = experiment.model()
         if not resume:
-            with writing_to(run_dir, remedy="free some space and start it again"):
-                _write_config(config, run_dir, records, model)
-        print(
-            f"Data: {config.data} ("
-            + ", ".join(f"{name} {records.size(name)}" for name in SPLITS)
-            + f")\nModel: width {config.recipe.width}, {model.count_params():,} weights, "
-            f"{config.precision}\nSchedule (resolution:epochs:batch): "
-            f"{format_schedule(phases)}\nRun folder: {run_dir}"
+            with folder.writing(remedy="free some space and start again"):
+                experiment.config.save(
+                    folder,
+                    samples=experiment.samples,
+                    depth=dict(experiment.records.depth),
+                    parameters=model.count_params(),
+                    command=sys.argv,
+                    versions=_versions(),
+                )
+        counts = ", ".join(f"{name} {n}" for name, n in experiment.samples.items())
+        logger.info("Data: %s (%s)", experiment.config.data, counts)
+        logger.info(
+            "Model: width %d, %s weights, %s",
+            *(experiment.config.recipe.width, f"{model.count_params():,}"),
+            experiment.config.precision,
         )
+        logger.info(
+            "Schedule (resolution:epochs:batch): %s", format_schedule(experiment.phases)
+        )
+        logger.info("Run folder: %s", folder)
         if start is not None:
-            print(f"Going on in epoch {start.epoch + 1}, after {start.step} steps")
-        history = _fit(config, run_dir, records, model, start)
-        return _finish(run_dir, model, records, phases, history)
+            logger.info("Resuming in epoch %d, step %d", start.epoch + 1, start.step + 1)
+        history = fit(experiment, model, folder, start, verbose)
+        return _finish(experiment, model, folder, history)
 
 
-def _check_goes_on(config: RunConfig, run_dir: str | Path, records: Records) -> None:
-    config.require_same(run_dir)
-    about = json.loads((Path(run_dir) / CONFIG).read_text())
-    backend = about.get("versions", {}).get("backend")
+def _check_can_resume(experiment: Experiment, folder: RunFolder) -> None:
+    experiment.config.require_same(folder)
+    config = read_config(folder)
+    backend = config["versions"].get("backend")
     if backend != keras.backend.backend():
         raise UserError(
-            f"{run_dir}: this run was told otherwise: received Keras backend "
+            f"{folder}: this run uses another Keras backend: received "
             f"{keras.backend.backend()}, it has {backend}; set KERAS_BACKEND={backend} "
-            "to go on, or choose another --run-dir."
+            "to resume, or choose another `run_dir`."
         )
-    samples = about.get("samples")
-    if samples != _samples(records):
+    if config["samples"] != experiment.samples:
         raise UserError(
-            f"{config.data}: this data set has changed since the run began: received "
-            f"{_samples(records)}, it had {samples}; start a new run."
+            f"{experiment.config.data}: this data set has changed since the run began: "
+            f"received {experiment.samples}, it had {config['samples']}; start a new run."
         )
-    if (Path(run_dir) / REPORT).exists():  # It is written last.
+    if folder.report.exists():  # Written last.
         raise UserError(
-            f"{run_dir}: this run is finished; start a new one with another --run-dir."
+            f"{folder}: this run is finished; start a new one in another `run_dir`."
         )
-    begun_with = about["versions"]
     changed = [
-        f"{name} {begun_with[name]}, now {version}"
+        f"{name} {config['versions'][name]}, now {version}"
         for name, version in _versions().items()
-        if begun_with.get(name, version) != version
+        if config["versions"].get(name, version) != version
     ]
     if changed:
-        print(
-            f"warning: {run_dir}: begun with {'; '.join(changed)}: it goes on, perhaps "
-            "not to the same bits"
+        logger.warning(
+            "%s: begun with %s: resumed, perhaps not to the same bits",
+            *(folder, "; ".join(changed)),
         )
-
-
-def _samples(records: Records) -> dict[str, int]:
-    return {name: records.size(name) for name in SPLITS}
-
-
-def _write_config(config: RunConfig, run_dir: Path, records: Records, model) -> None:
-    config.save(
-        run_dir,
-        samples=_samples(records),
-        depth=dict(records.depth),
-        parameters=model.count_params(),
-        command=sys.argv,
-        versions=_versions(),
-    )
 
 
 def _versions() -> dict[str, str]:
@@ -173,32 +154,31 @@ def _versions() -> dict[str, str]:
 
 
 def _finish(
-    run_dir: Path,
+    experiment: Experiment,
     model: DSResNet,
-    records: Records,
-    phases: Sequence[Phase],
+    folder: RunFolder,
     history: dict[str, list[float]],
 ) -> RunResult:
-    phase = phases[-1]
-    inputs, labels = _pictured_samples(records, phase.resolution)
+    """Save, draw, score and describe the trained model."""
+    phase = experiment.phases[-1]
+    inputs, labels = experiment.pictured_samples(phase.resolution)
     predictions = model.predict_on_batch(inputs)
-    with writing_to(run_dir):
-        with replacing(run_dir / "model.keras") as part:
+    with folder.writing():
+        with replacing(folder.model) as part:
             model.save(part)
-        save_curves(run_dir / "curves.png", history, CURVES)
-        figures.save_prediction_figure(run_dir / PREDICTIONS, inputs, labels, predictions)
+        save_curves(folder.curves, history)
+        figures.save_prediction_figure(folder.predictions, inputs, labels, predictions)
     scores = {
-        split: evaluate(model, _plain_pipeline(records, split, phase))
+        split: evaluate(model, experiment.split_batches(split, phase))
         for split in SPLITS
-        if split != "train" and records.size(split)
+        if split != "train" and experiment.records.size(split)
     }
-    summary = speed_summary([dataclasses.asdict(each) for each in phases], history)
-    print(f"\nSpeed:\n{summary}")
+    phases = [dataclasses.asdict(each) for each in experiment.phases]
+    logger.info("\nSpeed:\n%s", speed_summary(phases, history))
     if scores:
-        print(f"\nScores at {phase.resolution} px:\n{score_table(scores)}")
-    with writing_to(run_dir), replacing(run_dir / SCORES) as part:
-        content = {"resolution": phase.resolution, "scores": scores}
-        part.write_text(json.dumps(content, indent=2) + "\n")
-    write_report(run_dir)
-    print(f"\nRun folder: {run_dir}; look at {run_dir / REPORT} first")
-    return RunResult(run_dir, history, scores)
+        logger.info("\nScores at %d px:\n%s", phase.resolution, score_table(scores))
+    with folder.writing():
+        write_json(folder.scores, {"resolution": phase.resolution, "scores": scores})
+    write_report(folder)
+    logger.info("\nRun folder: %s; open %s first", folder, folder.report)
+    return RunResult(folder.path, history, scores)

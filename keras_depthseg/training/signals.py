@@ -1,23 +1,25 @@
-"""Ctrl-C and a polite kill end a training after the step it is at."""
+"""Lets Ctrl-C and SIGTERM stop a training run after the current step."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 
-# A scheduler that takes a machine back sends the second.
+logger = logging.getLogger(__name__)
+
+# Cluster schedulers send the second before they take a machine back.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
 def asked_to_stop() -> Iterator[Callable[[], bool]]:
-    """Gives a function that says whether a signal has come.
+    """Yield a function that returns whether a signal has arrived.
 
-    The first signal is only noted; a second one acts as it would have before. In threads
-    other than the main one Python takes no signals, and nothing is noted.
+    The first signal is only recorded; a second one acts as without this context. Python
+    handles signals in the main thread only; in other threads nothing is recorded.
     """
     asked = threading.Event()
     before = {}
@@ -26,14 +28,14 @@ def asked_to_stop() -> Iterator[Callable[[], bool]]:
         for number, handler in before.items():
             signal.signal(number, handler)
 
-    def note(number, frame):
+    def record(number, frame):
         asked.set()
         restore()
-        print("\nstopping after this step, to go on later …", file=sys.stderr)
+        logger.info("\nStopping after this step …")
 
     if threading.current_thread() is threading.main_thread():
         for number in _SIGNALS:
-            before[number] = signal.signal(number, note)
+            before[number] = signal.signal(number, record)
     try:
         yield asked.is_set
     finally:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from keras_depthseg.training.history import History, epoch_count, values_of
+from keras_depthseg.training.history import History, epoch_count, phases_of, values_of
 
 # Above this share of its time spent waiting for input, a step is limited by input.
 LIMITING_INPUT_WAIT = 0.1
@@ -17,12 +16,12 @@ LIMITING_INPUT_WAIT = 0.1
 def phase_speeds(
     phases: Sequence[Mapping[str, Any]], history: History
 ) -> list[dict[str, Any]]:
-    """How fast each phase was, and what limited it.
+    """Return the speed of each phase, and what limited it.
 
     Args:
         phases: `resolution`, `epochs` and `batch_size` of each; without any they follow
-            from the resolutions in the history.
-        history: with `resolution` and what `StepTimes` logs.
+            from the history.
+        history: with `phase`, `resolution` and the values of `StepTimes`.
 
     Returns:
         Each phase with `done`, the number of its epochs that are in the history; with
@@ -31,8 +30,8 @@ def phase_speeds(
     """
     if not phases:
         phases = [
-            {"resolution": side, "epochs": len(list(rows)), "batch_size": None}
-            for side, rows in itertools.groupby(history.get("resolution", ()))
+            {"resolution": resolution, "epochs": len(epochs), "batch_size": None}
+            for epochs, resolution in phases_of(history)
         ]
     speeds, start = [], 0
     for phase in phases:
@@ -52,10 +51,10 @@ def phase_speeds(
 
 
 def speed_summary(phases: Sequence[Mapping[str, Any]], history: History) -> str:
-    """A line for each phase that has epochs in the history; see `phase_speeds`."""
+    """Return a line for each phase that has epochs in the history."""
     remedy = (
         "; records on a local disk, more processor cores, and no random changes "
-        "(--augment none) help"
+        "(`augment` none) help"
     )
     return "\n".join(
         f"{speed['resolution']} px: {speed['images_per_second']:.1f} images/s, "

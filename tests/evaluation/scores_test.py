@@ -8,8 +8,9 @@ from keras_depthseg.pipeline import make_pipeline
 from tests.support.tiny_data import TinyDataTestCase
 
 NAMES = [
-    *("samples", "soft_iou", "hard_iou", "boundary_f1", "soft_iou_ceiling"),
-    *("rmse", "mae", "abs_rel", "delta1", "delta2", "delta3"),
+    *("samples", "mask_soft_iou", "mask_soft_iou_ceiling", "mask_hard_iou"),
+    *("mask_boundary_f1", "depth_rmse", "depth_mae", "depth_abs_rel"),
+    *("depth_delta1", "depth_delta2", "depth_delta3"),
 ]
 
 
@@ -42,13 +43,13 @@ def _numpy_scores(batches):
         ratio = np.maximum(np.maximum(p, 1e-6) / y, y / np.maximum(p, 1e-6))
         rows.append(
             {
-                "soft_iou": (a * b).sum() / (a + b - a * b).sum(),
-                "soft_iou_ceiling": (a * a).sum() / (2 * a - a * a).sum(),
-                "hard_iou": (hard_a & hard_b).sum() / (hard_a | hard_b).sum(),
-                "rmse": np.sqrt(np.mean((y - p) ** 2)),
-                "mae": np.mean(abs(y - p)),
-                "abs_rel": np.mean(abs(y - p) / y),
-                **{f"delta{n}": np.mean(ratio < 1.25**n) for n in (1, 2, 3)},
+                "mask_soft_iou": (a * b).sum() / (a + b - a * b).sum(),
+                "mask_soft_iou_ceiling": (a * a).sum() / (2 * a - a * a).sum(),
+                "mask_hard_iou": (hard_a & hard_b).sum() / (hard_a | hard_b).sum(),
+                "depth_rmse": np.sqrt(np.mean((y - p) ** 2)),
+                "depth_mae": np.mean(abs(y - p)),
+                "depth_abs_rel": np.mean(abs(y - p) / y),
+                **{f"depth_delta{n}": np.mean(ratio < 1.25**n) for n in (1, 2, 3)},
             }
         )
     return {name: np.mean([row[name] for row in rows]) for name in rows[0]}
@@ -68,7 +69,7 @@ class EvaluateTest(TinyDataTestCase):
             scores = evaluate(_Guess(), self._batches(batch_size))
             self.assertEqual(list(scores), NAMES)
             self.assertEqual(scores["samples"], size)
-            self.assertBetween(scores["boundary_f1"], 0.01, 0.99)
+            self.assertBetween(scores["mask_boundary_f1"], 0.01, 0.99)
             for name, value in expected.items():
                 self.assertIsInstance(scores[name], float)
                 self.assertNear(scores[name], value, 1e-5 * max(1, value), name)
@@ -78,23 +79,31 @@ class EvaluateTest(TinyDataTestCase):
         for resolution, ceiling in ((96, (0.8, 0.995)), (64, (1 - 1e-6, 1 + 1e-6))):
             batches = self._batches(4, resolution=resolution)
             scores = evaluate(_Copy(batches), batches)
-            self.assertNear(scores["soft_iou"], scores["soft_iou_ceiling"], 1e-6)
-            self.assertBetween(scores["soft_iou_ceiling"], *ceiling)
-            for name in ("hard_iou", "boundary_f1", "delta1", "delta2", "delta3"):
+            self.assertNear(
+                scores["mask_soft_iou"], scores["mask_soft_iou_ceiling"], 1e-6
+            )
+            self.assertBetween(scores["mask_soft_iou_ceiling"], *ceiling)
+            for name in (
+                "mask_hard_iou",
+                "mask_boundary_f1",
+                "depth_delta1",
+                "depth_delta2",
+                "depth_delta3",
+            ):
                 self.assertNear(scores[name], 1.0, 1e-6)
-            for name in ("rmse", "mae", "abs_rel"):
+            for name in ("depth_rmse", "depth_mae", "depth_abs_rel"):
                 self.assertNear(scores[name], 0.0, 1e-6)
 
     def test_table(self):
         scores = {
-            "val": {"samples": 12, "soft_iou": 0.5, "rmse": 0.12346},
-            "unseen_both": {"samples": 1234567, "soft_iou": 0.25, "rmse": 1.0},
+            "val": {"samples": 12, "mask_soft_iou": 0.5, "depth_rmse": 0.12346},
+            "unseen_both": {"samples": 1234567, "mask_soft_iou": 0.25, "depth_rmse": 1.0},
         }
         self.assertEqual(
             score_table(scores),
-            "split        samples  soft_iou    rmse\n"
-            "val               12    0.5000  0.1235\n"
-            "unseen_both  1234567    0.2500  1.0000",
+            "split        samples  mask_soft_iou  depth_rmse\n"
+            "val               12         0.5000      0.1235\n"
+            "unseen_both  1234567         0.2500      1.0000",
         )
 
 

@@ -1,7 +1,8 @@
-"""A training that was stopped goes on as if it had not been."""
+"""A training run that was stopped is resumed exactly."""
 
 import csv
 import errno
+import shutil
 import tempfile
 from pathlib import Path
 from unittest import mock
@@ -16,7 +17,6 @@ from keras_depthseg.callbacks.non_finite import StopAtNonFinite
 from keras_depthseg.callbacks.plateau import ReduceLROnPlateau
 from keras_depthseg.callbacks.resolution import ResolutionScheduler
 from keras_depthseg.callbacks.weight_average import WeightAverage
-from keras_depthseg.files import replacing
 from keras_depthseg.layers import BatchNormalization
 from keras_depthseg.schedule import parse_schedule
 from keras_depthseg.training.checkpoints import (
@@ -76,7 +76,7 @@ class _Crash(keras.callbacks.Callback):
 
 
 def _train(folder, make_optimizer, policy="float32", crash=None, **options):
-    """Trains, or goes on, in a folder; returns the final state and the history."""
+    """Trains or resumes in a folder; returns the final state and the history."""
     folder.mkdir(exist_ok=True)
     model = _model(make_optimizer(), policy)
     start = latest(folder)
@@ -128,7 +128,7 @@ def _scaled():
     )
 
 
-class GoesOnTest(RefusalTestCase, parameterized.TestCase):
+class ResumedTest(RefusalTestCase, parameterized.TestCase):
     def setUp(self):
         super().setUp()
         self.folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
@@ -152,7 +152,7 @@ class GoesOnTest(RefusalTestCase, parameterized.TestCase):
     def test_after_crashes(self, make_optimizer, policy):
         expected = self._run("alone", make_optimizer, policy)
         # In an epoch, at the start of a phase, after the last step of an epoch, at once
-        # after going on.
+        # after resuming.
         for crash in ((0, 1), (2, None), (3, 1), (3, 1)):
             with self.assertRaises(_CrashError):
                 self._run("killed", make_optimizer, policy, crash)
@@ -167,7 +167,7 @@ class GoesOnTest(RefusalTestCase, parameterized.TestCase):
             (self.folder / "alone" / "history.csv").read_bytes(),
         )
 
-    def test_goes_on_at_the_end_of_all(self):
+    def test_resumed_after_the_last_epoch(self):
         # Killed after the last epoch: nothing is left to train.
         expected = self._run("one", _sgd)
         start = latest(self.folder / "one")
@@ -219,32 +219,23 @@ class FilesTest(RefusalTestCase, parameterized.TestCase):
             with patch:
                 self.assert_refused(
                     lambda: _train(self.folder, _sgd),
-                    *(self.folder, "No space left on device", "--resume"),
+                    *(self.folder, "No space left on device", "`resume`"),
                 )
         self.assertEqual(self._files("resume")[:1], kept[1:])
         self.assertEqual(self._files("checkpoints"), [])
         _train(self.folder, _sgd)
 
-    @parameterized.parameters(1, 2, 3)
-    def test_killed_between_the_files_of_the_last_epoch(self, number):
-        # An epoch leaves three: after the last no other epoch would mend what is missing.
-        *_, expected = _train(self.folder / "alone", _sgd, minutes=9.0)
-        folder = self.folder / "killed"
-        written = iter(range(1, 99))
-
-        def replacing_until(path):
-            if next(written) == 3 * 3 + number:
-                raise _CrashError
-            return replacing(path)
-
-        with (
-            mock.patch("keras_depthseg.training.checkpoints.replacing", replacing_until),
-            self.assertRaises(_CrashError),
-        ):
-            _train(folder, _sgd, minutes=9.0)
-        _train(folder, _sgd, minutes=9.0)
-        text = (folder / "history.csv").read_text()
-        rows = csv.DictReader(text.splitlines())
+    @parameterized.parameters(0, 1, 2)
+    def test_killed_between_the_files_of_the_last_epoch(self, written):
+        # An epoch leaves three files; no later epoch would repair a missing one.
+        alone, killed = self.folder / "alone", self.folder / "killed"
+        with self.assertRaises(_CrashError):
+            _train(killed, _sgd, minutes=9.0, crash=(3, None))
+        *_, expected = _train(alone, _sgd, minutes=9.0)
+        for name in ("checkpoints/epoch-004.weights.h5", "history.csv")[:written]:
+            shutil.copy(alone / name, killed / name)
+        _train(killed, _sgd, minutes=9.0)
+        rows = csv.DictReader((killed / "history.csv").read_text().splitlines())
         self.assertEqual([float(row["loss"]) for row in rows], expected["loss"])
 
     def test_damaged_positions_do_not_count(self):

@@ -16,6 +16,7 @@ import pytest
 import tensorflow as tf
 
 import train
+from keras_depthseg.commands import main
 from keras_depthseg.training.checkpoints import latest
 from keras_depthseg.training.recipes import RECIPES
 from tests.support.tiny_data import TinyDataTestCase
@@ -65,7 +66,9 @@ class ResumeTestCase(TinyDataTestCase):
 
     def assert_main_refused(self, *parts, arguments=()):
         self.assert_refused(
-            lambda: train.main(["--resume", "--run-dir", str(self.run_dir), *arguments]),
+            lambda: main.main(
+                ["train", "--resume", "--run-dir", str(self.run_dir), *arguments]
+            ),
             *parts,
         )
 
@@ -74,12 +77,12 @@ class InterruptedTest(ResumeTestCase):
     def test_ctrl_c_and_what_may_follow(self):
         process = self.start(*self.new(schedule="32:99:8"))
         self.wait_for(lambda: len(self.positions()) == 2, process)
-        self.assert_main_refused(self.run_dir, "another run is at work in this folder")
+        self.assert_main_refused(self.run_dir, "another run is using this folder")
 
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.wait(60), 130)
         output = self.output.read_text()
-        self.assertIn(f"python train.py --resume --run-dir {self.run_dir}", output)
+        self.assertIn(f"depthseg train --resume --run-dir {self.run_dir}", output)
         self.assertNotIn("Traceback", output)
 
         # A run of another configuration, whatever differs.
@@ -97,11 +100,13 @@ class InterruptedTest(ResumeTestCase):
             (("--deterministic",), ("received deterministic True", "it has False")),
         ):
             self.assert_main_refused(
-                *(self.run_dir, "this run was told otherwise", *parts),
+                *(self.run_dir, "this run has another configuration", *parts),
                 arguments=arguments,
             )
         self.assert_refused(
-            lambda: train.main(["--run-dir", str(self.run_dir)]), "not empty", "--resume"
+            lambda: main.main(["train", "--run-dir", str(self.run_dir)]),
+            "not empty",
+            "--resume",
         )
 
         # The last position is damaged: the one before it is taken.
@@ -110,23 +115,23 @@ class InterruptedTest(ResumeTestCase):
         last.write_bytes(last.read_bytes()[:-1000])
         self.assertEqual(latest(self.run_dir).step, at.step - 1)
         before.write_bytes(b"")
-        self.assert_main_refused(self.run_dir / "resume", "no checkpoint can be read")
+        self.assert_main_refused(self.run_dir / "resume", "no position can be read")
 
         config = json.loads((self.run_dir / "config.json").read_text())
         config["samples"]["train"] += 1
         (self.run_dir / "config.json").write_text(json.dumps(config))
         self.assert_main_refused("this data set has changed since the run began")
         (self.run_dir / "config.json").write_text("{")
-        self.assert_main_refused("config.json: cannot be read", "start a new one")
+        self.assert_main_refused("config.json: the file is damaged", "start a new run")
 
-    def test_no_run_to_go_on_with(self):
+    def test_no_run_to_resume(self):
         self.assert_main_refused(self.run_dir, "not a run folder, it has no config.json")
         self.run_dir.mkdir()
         self.assert_main_refused(self.run_dir, "not a run folder, it has no config.json")
         self.assertEmpty(list(self.run_dir.iterdir()))
-        self.assert_refused(lambda: train.main(["--resume"]), "no --run-dir")
+        self.assert_refused(lambda: main.main(["train", "--resume"]), "no --run-dir")
         (self.run_dir / "config.json").write_text("{}")
-        self.assert_main_refused(self.run_dir, "config.json: cannot be read (KeyError")
+        self.assert_main_refused(self.run_dir, "config.json: cannot be read (TypeError")
         self.assert_main_refused(
             *("received with --resume", "leave one of them out"),
             arguments=["--lr-range-test", "1e-5:1:10"],

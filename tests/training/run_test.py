@@ -1,10 +1,8 @@
 """Whole runs on a tiny data set: what is in the run folder, and what is refused."""
 
-import contextlib
 import csv
 import dataclasses
 import errno
-import io
 import json
 import math
 import shutil
@@ -28,8 +26,10 @@ from keras_depthseg.evaluation.scores import evaluate
 from keras_depthseg.pipeline import make_pipeline
 from keras_depthseg.training import run
 from keras_depthseg.training.config import RunConfig
+from keras_depthseg.training.curves import CURVES
+from keras_depthseg.training.experiment import Experiment
 from keras_depthseg.training.recipes import Recipe
-from keras_depthseg.training.run_folder import check_run_dir
+from keras_depthseg.training.run_folder import RunFolder
 from tests.support.tiny_data import TinyDataTestCase, remove_field
 
 # Two phases, the second with another batch size; SGD is the faster one to build.
@@ -67,27 +67,16 @@ class RunTest(TinyDataTestCase):
         return json.loads((self.run_dir / name).read_text())
 
     def test_initialisation(self):
-        records = open_records(self.records)
         kernels = {}
         for name in ("independent", "difference"):
             recipe = dataclasses.replace(TINY, initialisation=name)
-            model = run.make_model(
-                RunConfig(str(self.records), recipe, precision="float32"), records
-            )
+            config = RunConfig(str(self.records), recipe, precision="float32")
+            model = Experiment(config).model()
             kernels[name] = model.get_layer("merge").get_weights()[0][0, 0, :, 0]
         self.assertAllEqual(
             kernels["difference"],
             [*-kernels["independent"][2:], *kernels["independent"][2:]],
         )
-
-    def test_config_of_a_run_from_before_initialisations(self):
-        config = RunConfig(str(self.records), TINY)
-        config.save(self.folder)
-        path = self.folder / "config.json"
-        content = json.loads(path.read_text())
-        del content["recipe"]["initialisation"]
-        path.write_text(json.dumps(content))
-        self.assertEqual(RunConfig.load(self.folder), config)
 
     def test_files(self):
         names = {path.name for path in self.run_dir.iterdir()}
@@ -125,7 +114,7 @@ class RunTest(TinyDataTestCase):
 
     def test_history(self):
         history = self.result.history
-        for name in ("loss", *run.CURVES):
+        for name in ("loss", *CURVES):
             for values in (history[name], history[f"val_{name}"]):
                 self.assertLen(values, 3)
                 self.assertTrue(np.isfinite(values).all(), name)
@@ -208,7 +197,7 @@ class FullDiskTest(TinyDataTestCase):
             with patch:
                 self.assert_refused(
                     lambda run_dir=run_dir: run.train(config, run_dir),
-                    *(run_dir, "No space left on device", "--resume"),
+                    *(run_dir, "No space left on device", "`resume`"),
                 )
 
     def test_config(self):
@@ -220,10 +209,10 @@ class FullDiskTest(TinyDataTestCase):
         with mock.patch.object(Path, "write_text", write_half):
             self.assert_refused(
                 lambda: run.train(config, self.folder / "run"),
-                *("No space left on device", "start it again"),
+                *("No space left on device", "start again"),
             )
         # As it says: the folder is as good as new.
-        check_run_dir(self.folder / "run")
+        RunFolder(self.folder / "run").check_new()
 
 
 @pytest.mark.long
@@ -235,7 +224,7 @@ class XLATest(TinyDataTestCase):
         histories = []
         for xla in (False, True):
             config = RunConfig(str(self.records), recipe, precision="float32", xla=xla)
-            model = run.make_model(config, open_records(self.records))
+            model = Experiment(config).model()
             self.assertEqual(model.jit_compile, xla)
             result = run.train(config, self.folder / f"run {xla}")
             histories.append(result.history)
@@ -244,26 +233,20 @@ class XLATest(TinyDataTestCase):
 
 
 class VersionsTest(TinyDataTestCase):
-    def test_a_run_from_another_version_goes_on_with_a_warning(self):
-        config = RunConfig(str(self.records), TINY, precision="float32")
-        run_dir = self.folder / "run"
-        output = io.StringIO()
-        with (
-            mock.patch.object(run, "_fit", side_effect=KeyboardInterrupt),
-            contextlib.redirect_stdout(output),
-        ):
-            with self.assertRaises(KeyboardInterrupt):
-                run.train(config, run_dir)
-            with self.assertRaises(KeyboardInterrupt):
-                run.train(config, run_dir, resume=True)
-            self.assertNotIn("warning", output.getvalue())
-            about = json.loads((run_dir / "config.json").read_text())
-            about["versions"]["keras"] = "3.0"
-            (run_dir / "config.json").write_text(json.dumps(about))
-            with self.assertRaises(KeyboardInterrupt):
-                run.train(config, run_dir, resume=True)
-        (line,) = (x for x in output.getvalue().splitlines() if "warning" in x)
+    def test_a_run_of_another_version_is_resumed_with_a_warning(self):
+        recipe = dataclasses.replace(TINY, schedule="32:1:29", average=0.9)
+        config = RunConfig(str(self.records), recipe, precision="float32")
+        folder = RunFolder(self.folder / "run")
+        run.train(config, folder, verbose=0)
+        folder.report.unlink()  # As if it was stopped at the very end.
+        content = json.loads(folder.config.read_text())
+        content["versions"]["keras"] = "3.0"
+        folder.config.write_text(json.dumps(content))
+        with self.assertLogs("keras_depthseg", "WARNING") as logs:
+            run.train(config, folder, resume=True, verbose=0)
+        (line,) = logs.output
         self.assertIn(f"begun with keras 3.0, now {keras.__version__}", line)
+        self.assertTrue(folder.report.exists())
 
 
 class DivergenceTest(TinyDataTestCase):
@@ -275,7 +258,7 @@ class DivergenceTest(TinyDataTestCase):
                 self.folder / "run",
             ),
             *("is not finite in epoch 1, step ", "at 32 px, samples bg0"),
-            *("learning rate below 1e+09", self.folder / "run"),
+            *("`learning_rate` below 1e+09", self.folder / "run"),
         )
         self.assertFalse((self.folder / "run" / "model.keras").exists())
         # The precision is the model's, not the process's.
@@ -298,7 +281,7 @@ class RefusedTest(TinyDataTestCase, parameterized.TestCase):
         ({"checkpoint_minutes": math.nan}, "checkpoint_minutes", "received nan"),
         (
             {"xla": True, "precision": "mixed_bfloat16"},
-            *("XLA", "mixed_bfloat16", "--precision float32"),
+            *("XLA", "mixed_bfloat16", "`precision` float32"),
         ),
         ({"data": "/does/not/exist"}, "/does/not/exist: no such folder"),
     )
@@ -317,7 +300,7 @@ class RefusedTest(TinyDataTestCase, parameterized.TestCase):
         path = self.folder / "run" / "model.keras"
         path.parent.mkdir()
         path.write_bytes(b"something good")
-        self.assert_refused(self._train(), path.parent, "not empty", "--run-dir")
+        self.assert_refused(self._train(), path.parent, "not empty", "`run_dir`")
         self.assertEqual(list(path.parent.iterdir()), [path])
         self.assertEqual(path.read_bytes(), b"something good")
 
@@ -325,7 +308,7 @@ class RefusedTest(TinyDataTestCase, parameterized.TestCase):
         (self.folder / "file").write_bytes(b"")
         for run_dir in ("file", "file/run"):
             self.assert_refused(
-                self._train(run_dir), run_dir, "cannot be made a run folder"
+                self._train(run_dir), run_dir, "cannot be used as a run folder"
             )
 
     def test_recipe_fields(self):

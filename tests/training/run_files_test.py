@@ -1,0 +1,104 @@
+"""The readers of a run folder's files: values, gaps, damage."""
+
+import math
+import tempfile
+from pathlib import Path
+
+import tensorflow as tf
+from absl.testing import parameterized
+
+from keras_depthseg.training.history import phases_of
+from keras_depthseg.training.run_files import (
+    read_config,
+    read_history,
+    read_scores,
+    write_history,
+)
+from keras_depthseg.training.run_folder import RunFolder
+from tests.support.tiny_data import RefusalTestCase
+
+READERS = {
+    "config.json": read_config,
+    "scores.json": read_scores,
+    "history.csv": read_history,
+}
+
+
+class RunFilesTest(RefusalTestCase, parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = RunFolder(self.enter_context(tempfile.TemporaryDirectory()))
+
+    def test_history_is_read_back(self):
+        rows = [{"epoch": 0, "loss": 0.1}, {"epoch": 1, "loss": math.inf, "val": 2.0}]
+        write_history(self.folder.history, rows)
+        self.assertEqual(
+            read_history(self.folder),
+            {"epoch": [0.0, 1.0], "loss": [0.1, math.inf], "val": [None, 2.0]},
+        )
+
+    def test_nothing_there(self):
+        self.assertEqual(read_history(self.folder), {})
+        self.assertIsNone(read_scores(self.folder))
+        for path in (self.folder, Path(self.folder) / "nowhere", __file__):
+            self.assert_refused(
+                lambda path=path: read_config(RunFolder(path)),
+                *(path, "not a run folder", "`run_dir`"),
+            )
+
+    def test_values_that_are_missing(self):
+        self.folder.config.write_text('{"data": null}')
+        config = read_config(self.folder)
+        self.assertEqual(
+            (config["data"], config["phases"], config["depth"]), (None, [], {})
+        )
+
+    @parameterized.parameters(
+        ("config.json", b'{"data": "/da', "not JSON", "restore it"),
+        ("config.json", b"", "not JSON"),
+        ("config.json", b"null", "an object is expected, received None"),
+        (
+            "config.json",
+            b'{"phases": 3}',
+            "'phases': a value of type list",
+        ),
+        ("config.json", b'{"phases": [3]}', "an object is expected, received 3"),
+        (
+            "config.json",
+            b'{"phases": [{"epochs": "9"}]}',
+            "'epochs': a value of type int",
+        ),
+        ("config.json", b'{"recipe": "quick"}', "'recipe': a value of type dict"),
+        ("config.json", b"\xff{}", "not UTF-8"),
+        ("config.json", b"[" * 200000, "not JSON"),
+        ("scores.json", b'{"scores": {"val"', "not JSON", "remove it"),
+        ("scores.json", b'{"scores": {"val": 3}}', "an object is expected, received 3"),
+        ("scores.json", b'{"scores": []}', "'scores': a value of type dict"),
+        ("history.csv", b"epoch,loss\n0,1.5\n1,1.2", "the last line is cut off"),
+        ("history.csv", b"epoch,loss\n0,1.5\n1\n", "row 2 has 1 of 2 values"),
+        ("history.csv", b"epoch,loss\n0,1,5\n", "row 1 has 3 of 2 values"),
+        ("history.csv", b"epoch,loss\n0,x\n\n", "row 1, 'loss'", "received 'x'"),
+        ("history.csv", b"loss,loss\n0,1\n", "a column appears twice"),
+        ("history.csv", b'epoch,loss\n0,"1\n', "not CSV"),
+        ("history.csv", b"\x89PNG\xff\n", "not UTF-8", "remove it"),
+    )
+    def test_damaged(self, name, content, *parts):
+        path = Path(self.folder) / name
+        path.write_bytes(content)
+        self.assert_refused(lambda: READERS[name](self.folder), path, *parts)
+
+
+class PhasesTest(tf.test.TestCase):
+    def test_equal_resolutions_are_told_apart(self):
+        history = {"phase": [0, 1, 1], "resolution": [96, 96, 96]}
+        self.assertEqual(phases_of(history), [(range(1), 96), (range(1, 3), 96)])
+
+    def test_a_run_that_was_begun_without_phase_numbers(self):
+        history = {"phase": [None, None, 1], "resolution": [64, 64, 96]}
+        self.assertEqual(phases_of(history), [(range(2), 64), (range(2, 3), 96)])
+        self.assertEqual(phases_of({"loss": [1.0]}), [(range(1), None)])
+        self.assertEqual(phases_of({}), [])
+
+
+if __name__ == "__main__":
+    tf.test.main()
