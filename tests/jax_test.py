@@ -15,8 +15,8 @@ import pytest
 import tensorflow as tf
 
 import train
-from keras_depthseg.commands import main
 from keras_depthseg import DSResNet
+from keras_depthseg.commands import main
 from keras_depthseg.losses import combination
 from keras_depthseg.optimizers import SGD
 from keras_depthseg.training.checkpoints import latest
