@@ -1,4 +1,8 @@
-"""What depends on the Keras backend, and every use of private API of Keras."""
+"""Code that depends on the Keras backend, and all uses of Keras's private API.
+
+No other module branches on the backend or touches a private attribute of Keras. Each
+assumption about private behaviour (tested with Keras 3.15) has a test of its own.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,21 @@ import keras
 from keras import ops
 
 
-def replicas() -> int:
-    """How many replicas of the model share the batch that is being computed.
+def backend_name() -> str:
+    """Return the name of the Keras backend: `"tensorflow"`, `"jax"` or `"torch"`."""
+    return keras.backend.backend()
 
-    More than one within a step under TensorFlow's `MirroredStrategy`, where each computes
-    from its part of the batch. One on JAX, whose devices compute one step of the whole.
+
+# === Replicas of a distribution strategy ===
+
+
+def replicas() -> int:
+    """Return the number of replicas of the model that share the current batch.
+
+    More than one within a step under TensorFlow's `MirroredStrategy`, where each replica
+    computes its part of the batch. One on JAX, whose devices compute one step together.
     """
-    if keras.backend.backend() != "tensorflow":
+    if backend_name() != "tensorflow":
         return 1
     import tensorflow as tf
 
@@ -23,7 +35,7 @@ def replicas() -> int:
 
 
 def sum_over_replicas(values: list) -> list:
-    """The sum of each tensor over all replicas; the same tensors if there is one only."""
+    """Return the sum of each tensor over all replicas; of one, the tensors themselves."""
     if replicas() == 1:
         return values
     import tensorflow as tf
@@ -33,10 +45,10 @@ def sum_over_replicas(values: list) -> list:
 
 
 def mean_over_replicas(x):
-    """The mean of all elements of all replicas, whose parts may differ in size.
+    """Return the mean of all elements of all replicas, whose parts may differ in size.
 
     Args:
-        x: float32, of any shape; may be empty if that of another replica is not.
+        x: float32, of any shape; may be empty on some replicas.
 
     Returns:
         A scalar, the same on each replica.
@@ -47,92 +59,207 @@ def mean_over_replicas(x):
     return total / count
 
 
-def has_fused_steps() -> bool:
-    """Whether `fused_momentum_step` and `fused_adam_step` work here.
+class ClipsWholeGradient(keras.optimizers.Optimizer):
+    """A mixin of optimizers: clips the gradient of the whole batch, not of a replica.
 
-    Under TensorFlow only, and not within its distribution strategies.
+    Overrides Keras's private `_clip_gradients`, which gets the share of each replica
+    before the shares are summed.
+    """
+
+    def _clip_gradients(self, grads):
+        clip = super()._clip_gradients
+        clips = self.clipnorm or self.global_clipnorm or self.clipvalue
+        if replicas() == 1 or not clips:
+            return clip(grads)
+        return [gradient / replicas() for gradient in clip(sum_over_replicas(grads))]
+
+
+# === TensorFlow's kernels ===
+
+
+def has_resize_kernel() -> bool:
+    """Return whether `resize_2x` works: under TensorFlow."""
+    return backend_name() == "tensorflow"
+
+
+def resize_2x(x, output_shape):
+    """Double height and width by half-pixel bilinear interpolation, in one kernel.
+
+    Args:
+        x: (B, H, W, C).
+        output_shape: (B, 2H, 2W, C), `None` where unknown.
+
+    Returns:
+        (B, 2H, 2W, C), dtype of `x`.
+    """
+    import tensorflow as tf
+
+    height, width = tf.unstack(tf.shape(x)[1:3])
+    outputs = tf.image.resize(x, (2 * height, 2 * width))
+    outputs.set_shape(output_shape)
+    return tf.cast(outputs, x.dtype)  # The kernel returns float32.
+
+
+def has_fused_batch_norm() -> bool:
+    """Return whether `fused_batch_norm` works: under TensorFlow, with one replica.
+
+    The kernel takes the moments of its own replica only.
+    """
+    return backend_name() == "tensorflow" and replicas() == 1
+
+
+def fused_batch_norm(x, gamma, beta, epsilon: float):
+    """Normalise a batch by its own moments, in one kernel.
+
+    Args:
+        x: (B, H, W, C), float32, or half precision (statistics are float32 then, too).
+        gamma, beta: (C,), scale and offset, float32.
+        epsilon: added to the variance.
+
+    Returns:
+        Outputs (B, H, W, C) in the dtype of `x`, mean (C,), and unbiased variance (C,).
+    """
+    import tensorflow as tf
+
+    outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=x,
+        scale=gamma,
+        offset=beta,
+        mean=tf.zeros([0]),
+        variance=tf.zeros([0]),
+        epsilon=epsilon,
+        is_training=True,
+    )
+    return outputs, mean, variance
+
+
+def has_fused_steps() -> bool:
+    """Return whether `fused_momentum_step` and `fused_adam_step` work.
+
+    Under TensorFlow, outside its distribution strategies.
 
     Keras computes the step of an optimizer by several operations, each of which reads
     and writes arrays as large as all weights. Width 16, one core of an AMD EPYC, medians
-    of 15 turns: Adam 68 ms and 37 in one kernel, SGD with momentum 35 and 26; a training
-    step at 96 px, batch 16, bfloat16 takes 640 there.
+    of 15 turns: Adam 68 ms, 37 in one kernel; SGD with momentum 35 ms, 26 in one kernel;
+    a training step at 96 px, batch 16, bfloat16 takes 640 ms there.
     """
-    if keras.backend.backend() != "tensorflow":
+    if backend_name() != "tensorflow":
         return False
     import tensorflow as tf
 
     return not tf.distribute.has_strategy()
 
 
-def fused_momentum_step(variable, velocity, gradient, learning_rate, momentum) -> None:
-    """A step of SGD with momentum.
+def fused_momentum_step(optimizer, variable, gradient, learning_rate) -> None:
+    """Make a step of SGD with momentum.
 
     Formula, as in `keras.optimizers.SGD`:
     `velocity = momentum velocity - learning_rate gradient`, `variable += velocity`.
 
     Args:
-        variable: a TensorFlow variable, as `update_step` of an optimizer gets it.
-        velocity: the Keras variable of the same shape.
+        optimizer: a `keras.optimizers.SGD`; its velocity of the variable is updated.
+        variable: a TensorFlow variable, as `update_step` of an optimizer receives it.
         gradient: of the same shape.
-        learning_rate, momentum: scalars.
+        learning_rate: a scalar.
     """
     import tensorflow as tf
 
+    (velocity,) = _slots(optimizer, variable, optimizer.momentums)
     tf.raw_ops.ResourceApplyKerasMomentum(
         var=variable.handle,
         accum=velocity.value.handle,
         lr=ops.cast(learning_rate, variable.dtype),
         grad=ops.cast(gradient, variable.dtype),
-        momentum=ops.cast(momentum, variable.dtype),
+        momentum=ops.cast(optimizer.momentum, variable.dtype),
     )
 
 
-def fused_adam_step(
-    variable, moments: Sequence, gradient, learning_rate, step, betas, epsilon
-) -> None:
-    """A step of Adam; formula as in `keras.optimizers.Adam`.
+def fused_adam_step(optimizer, variable, gradient, learning_rate) -> None:
+    """Make a step of Adam; formula as in `keras.optimizers.Adam`.
 
     Args:
-        variable: a TensorFlow variable, as `update_step` of an optimizer gets it.
-        moments: the Keras variables of the first and the second moment.
+        optimizer: a `keras.optimizers.Adam`; its moments of the variable are updated.
+        variable: a TensorFlow variable, as `update_step` of an optimizer receives it.
         gradient: of the same shape.
         learning_rate: a scalar.
-        step: the number of the step, from 1.
-        betas: decays of the two moments.
-        epsilon: added to the root of the second moment.
     """
     import tensorflow as tf
 
-    beta1, beta2 = (ops.cast(beta, variable.dtype) for beta in betas)
-    step = ops.cast(step, variable.dtype)
+    first, second = _slots(
+        optimizer, variable, optimizer._momentums, optimizer._velocities
+    )
+    beta1 = ops.cast(optimizer.beta_1, variable.dtype)
+    beta2 = ops.cast(optimizer.beta_2, variable.dtype)
+    step = ops.cast(optimizer.iterations + 1, variable.dtype)
     tf.raw_ops.ResourceApplyAdam(
         var=variable.handle,
-        m=moments[0].value.handle,
-        v=moments[1].value.handle,
+        m=first.value.handle,
+        v=second.value.handle,
         beta1_power=ops.power(beta1, step),
         beta2_power=ops.power(beta2, step),
         lr=ops.cast(learning_rate, variable.dtype),
         beta1=beta1,
         beta2=beta2,
-        epsilon=ops.cast(epsilon, variable.dtype),
+        epsilon=ops.cast(optimizer.epsilon, variable.dtype),
         grad=ops.cast(gradient, variable.dtype),
     )
 
 
+def _slots(optimizer, variable, *slots: Sequence) -> list[keras.Variable]:
+    """Return the optimizer's own variables for a trainable variable, one of each list."""
+    index = optimizer._get_variable_index(variable)
+    return [variables[index] for variables in slots]
+
+
+# === State of a model within `fit` ===
+
+
+def holds_state_apart(model: keras.Model) -> bool:
+    """Return whether variables are out of date within `fit` until `synchronise`.
+
+    JAX keeps the state in a loop of its own, and copies it back after an epoch.
+    """
+    return hasattr(model, "jax_state_sync")
+
+
 def synchronise(model: keras.Model) -> None:
-    """Makes the variables of a model that is being trained what they are at this step."""
-    # Within `fit` JAX keeps the state in a loop of its own; this hands it back.
-    sync = getattr(model, "jax_state_sync", None)
-    if sync is not None:
-        sync()
+    """Bring the variables of a model that is being trained up to the current step."""
+    if holds_state_apart(model):
+        model.jax_state_sync()
+
+
+def build_metrics(model: keras.Model, batch) -> None:
+    """Create the variables of a compiled model's metrics, without computing a step.
+
+    Keras creates them in the first step. A training that resumes within an epoch needs
+    them earlier, to hold the sums of the steps before. On JAX, calling the model instead
+    took 19 s.
+
+    Args:
+        model: a compiled model.
+        batch: a batch as `fit` gets it.
+    """
+    model._symbolic_build(data_batch=batch)
+
+
+def forget_traces(model: keras.Model) -> None:
+    """Retrace the functions that train, test and predict at their next use.
+
+    A function that has seen two shapes is generalised to any shape, and rounds otherwise
+    than a function of one shape.
+    """
+    model.train_function = model.test_function = model.predict_function = None
+
+
+# === tf.data ===
 
 
 def untuned():
-    """Options that switch off tf.data's tuning while it runs.
+    """Return tf.data options that switch off tuning while a pipeline runs.
 
-    Its thread (TensorFlow 2.21) sleeps 10 ms, 20 ms, 40 ms … up to a minute between two
-    looks, and the end of every pass waits for it to wake up: passes take 2.55, 5.11,
-    10.23 s, never less, up to twice their work.
+    The thread that tunes (TensorFlow 2.21) sleeps 10 ms, 20 ms, 40 ms … up to a minute
+    between two looks, and the end of every pass waits for it to wake up: passes take
+    2.55, 5.11, 10.23 s, never less, up to twice their work.
     """
     import tensorflow as tf
 

@@ -10,16 +10,18 @@ from keras_depthseg.layers import BatchNormalization, BilinearUpsampling2x
 
 
 def conv(filters: int, kernel_size: int, *, name: str, dtype=None, **kwargs):
-    """A convolution as PyTorch starts it: kernel uniform, of variance 1 / (3 fan-in).
+    """Apply a convolution whose kernel starts as PyTorch's: variance 1 / (3 fan-in).
 
-    Keras's default starts three times as wide; the 1x1 shortcuts are not normalised, so
-    activations then grow from block to block and training with SGD diverges.
+    The variance of Keras's default kernel is larger; the 1x1 shortcuts are not
+    normalised, so that activations would grow from block to block and training with SGD
+    diverge.
     """
     return keras.layers.Conv2D(
         filters,
         kernel_size,
         padding="same",
-        kernel_initializer=keras.initializers.VarianceScaling(
+        # Typed by its default, a name.
+        kernel_initializer=keras.initializers.VarianceScaling(  # pyright: ignore[reportArgumentType]
             1 / 3, mode="fan_in", distribution="uniform"
         ),
         dtype=dtype,
@@ -29,7 +31,7 @@ def conv(filters: int, kernel_size: int, *, name: str, dtype=None, **kwargs):
 
 
 def double_conv(x, filters: int, *, name: str, dtype=None):
-    """Twice [conv3x3 with bias -> ReLU -> batch normalisation].
+    """Apply twice [conv3x3 with bias -> ReLU -> batch normalisation].
 
     Args:
         x: (B, H, W, C).
@@ -47,14 +49,14 @@ def double_conv(x, filters: int, *, name: str, dtype=None):
 
 
 def residual_double_conv(x, filters: int, *, name: str, dtype=None):
-    """double_conv(x) + conv1x1(x): (B, H, W, C) to (B, H, W, filters)."""
+    """Return `double_conv(x) + conv1x1(x)`: (B, H, W, C) to (B, H, W, filters)."""
     shortcut = conv(filters, 1, dtype=dtype, name=f"{name}_shortcut")(x)
     x = double_conv(x, filters, name=name, dtype=dtype)
     return keras.layers.Add(dtype=dtype, name=f"{name}_add")([x, shortcut])
 
 
 def encoder_block(x, filters: int, *, name: str, dtype=None):
-    """One step down.
+    """Apply one step down.
 
     Args:
         x: (B, H, W, C), H and W even.
@@ -71,7 +73,7 @@ def encoder_block(x, filters: int, *, name: str, dtype=None):
 
 
 def decoder_block(x, skips: Sequence, filters: int, *, name: str, dtype=None):
-    """One step up.
+    """Apply one step up.
 
     Args:
         x: (B, H, W, C), from the level below.

@@ -1,4 +1,4 @@
-"""Pictures for people: prediction grids and training curves."""
+"""Pictures for people: grids of predictions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from keras_depthseg.files import replacing
-from keras_depthseg.metrics import VALID_DEPTH
+from keras_depthseg.shapes import VALID_DEPTH
 
 # Depth runs from near (bright) to far (dark), as depth is mostly shown.
 DEPTH_COLOURS = "magma_r"
@@ -33,18 +33,18 @@ ERROR_LEGENDS = {
 def prediction_grid(
     inputs: Mapping, labels: Mapping | None, predictions: Mapping
 ) -> np.ndarray:
-    """A row a sample: bg, fg_bg, mask, predicted mask and error, depth likewise.
+    """Draw a row a sample: bg, fg_bg, mask, predicted mask and error, depth likewise.
 
     Depth of a row is coloured on one scale, that of the truth. Errors are black where the
-    prediction is right, red where it is too large (foreground that is none, depth too
-    far), blue where it is too small; full colour is 1 for masks and `FULL_DEPTH_ERROR` of
-    the range of the row's true depth. Grey is depth that is unknown (at most 1e-4 in the
-    labels), its error, and that of a prediction that is no number.
+    prediction is right, red where it is too large (false foreground, depth too far), blue
+    where it is too small; full colour is 1 for masks and `FULL_DEPTH_ERROR` of the range
+    of the row's true depth. Unknown depth (at most 1e-4 in the labels) and its error are
+    grey, and so is the error of a prediction that is NaN.
 
     Args:
         inputs: `bg`, `fg_bg`: (B, H, W, 3) in 0..255.
-        labels: `mask`, `depth`: (B, H, W, 1) in [0, 1]; `None` leaves their columns and
-            the errors out.
+        labels: `mask`, `depth`: (B, H, W, 1) in [0, 1]; with `None` there are no columns
+            of labels and errors.
         predictions: `mask`, `depth`: (B, H, W, 1) in [0, 1].
 
     Returns:
@@ -65,12 +65,12 @@ def prediction_grid(
 
 
 def _masks_with_truth(y_true: np.ndarray, y_pred: np.ndarray) -> list[np.ndarray]:
-    """Masks (H, W, 1): the true one, the predicted one and the error."""
+    """Draw masks (H, W, 1): the true one, the predicted one and the error."""
     return [_grey(y_true), _grey(y_pred), _colour_error((y_pred - y_true)[..., 0])]
 
 
 def _depths_with_truth(y_true: np.ndarray, y_pred: np.ndarray) -> list[np.ndarray]:
-    """Depths (H, W, 1): the true one, the predicted one and the error."""
+    """Draw depths (H, W, 1): the true one, the predicted one and the error."""
     y_true, y_pred = y_true[..., 0], y_pred[..., 0]
     known = y_true > VALID_DEPTH
     # The truth sets the scale of its row, so that the prediction can be compared.
@@ -86,7 +86,7 @@ def _depths_with_truth(y_true: np.ndarray, y_pred: np.ndarray) -> list[np.ndarra
 
 
 def _colour_error(error: np.ndarray) -> np.ndarray:
-    """(H, W) errors to (H, W, 3) uint8: -1 blue, 0 black, 1 red, NaN grey."""
+    """Colour errors (H, W) as (H, W, 3) uint8: -1 blue, 0 black, 1 red, NaN grey."""
     levels = np.clip(np.nan_to_num(error), -1.0, 1.0)[..., None]
     # Pure blue is too dark beside pure red.
     red, blue = np.array([255, 64, 48]), np.array([64, 160, 255])
@@ -96,7 +96,7 @@ def _colour_error(error: np.ndarray) -> np.ndarray:
 
 
 def colour_depth(depth: np.ndarray, low: float, high: float) -> np.ndarray:
-    """(H, W) depth to (H, W, 3) uint8 colours between `low` (near) and `high` (far)."""
+    """Colour depth (H, W) as (H, W, 3) uint8, from `low` (near) to `high` (far)."""
     scaled = np.clip((depth - low) / max(high - low, 1e-6), 0.0, 1.0)
     return (matplotlib.colormaps[DEPTH_COLOURS](scaled)[..., :3] * 255).astype(np.uint8)
 
@@ -114,7 +114,7 @@ def _framed(cell: np.ndarray) -> np.ndarray:
 def save_prediction_figure(
     path: str | Path, inputs: Mapping, labels: Mapping, predictions: Mapping
 ) -> None:
-    """Writes `prediction_grid` with headings as a PNG."""
+    """Write `prediction_grid` with headings as a PNG."""
     grid = prediction_grid(inputs, labels, predictions)
     height, width = grid.shape[:2]
     figure = Figure(figsize=(10, 10 * height / width + 0.42), dpi=150)
@@ -133,5 +133,6 @@ def save_prediction_figure(
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
+    """Write a figure as a PNG, atomically."""
     with replacing(path) as part:
         FigureCanvasAgg(figure).print_png(str(part))

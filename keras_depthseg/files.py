@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Writes files atomically."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Gives a path beside `path` to write to; what is there afterwards takes its place.
+    """Yield a path beside `path` to write to; the written file replaces `path`.
 
-    What was written is on the disk before it is renamed, so that neither a killed
-    process nor a power cut leaves half a file. If the block fails, `path` is as it was
-    and nothing is beside it.
-
-    The path that is given ends as `path` does: Keras looks at the end.
+    The file is on the disk before the rename, so neither a killed process nor a power
+    cut leaves half a file. If the block fails, `path` is unchanged and the part is
+    removed. The yielded path has the suffix of `path`, which Keras needs.
 
     Raises:
-        OSError: if the disk is full or the folder cannot be written to.
+        OSError: the disk is full or the folder cannot be written to.
     """
     path = Path(path)
     part = path.with_name(f".part-{path.name}")
@@ -33,8 +31,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def put_in_place(part: Path, path: Path) -> None:
-    """Renames a finished file once the disk has it: a crash leaves all of it or none."""
-    # To be read only would be enough, but not on Windows.
+    """Rename a finished file once the disk has it, so that the rename is atomic."""
+    # Opening for reading would be enough, but not on Windows.
     with part.open("r+b") as file:
         os.fsync(file.fileno())
     os.replace(part, path)
@@ -42,7 +40,7 @@ def put_in_place(part: Path, path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    # The rename is on the disk once the folder is. Windows cannot open one.
+    # The folder holds the rename. Windows cannot open folders.
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

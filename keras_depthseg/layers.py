@@ -1,15 +1,23 @@
-"""What Keras does not have, or not in the form this network needs, on each backend.
+"""The two layers that Keras lacks in the form this network needs."""
 
-Two layers; sums over replicas, which normalisation and losses take; kernels for a step of
-an optimizer. This is the only file of the package that may branch on the Keras backend.
-"""
+# Keras's ops are not typed: pyright infers that they may return None.
+# pyright: reportOptionalOperand=false, reportOperatorIssue=false
+# pyright: reportArgumentType=false, reportGeneralTypeIssues=false
+# pyright: reportOptionalIterable=false
 
 from __future__ import annotations
 
 import keras
 from keras import ops
 
-from keras_depthseg.backend import replicas, sum_over_replicas
+from keras_depthseg.backend import (
+    fused_batch_norm,
+    has_fused_batch_norm,
+    has_resize_kernel,
+    replicas,
+    resize_2x,
+    sum_over_replicas,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_depthseg")
@@ -21,31 +29,17 @@ class BilinearUpsampling2x(keras.layers.Layer):
     `keras.layers.UpSampling2D(interpolation="bilinear")`, which fails in Keras 3.15
     once height and width are not known when the graph is built.
 
-    On TensorFlow it is the resize kernel, which trains the network 1.2 times faster
-    than the portable form (its gradient alone takes 18 ms a step against 570, at 96 px,
-    batch 16, bfloat16, two cores).
+    TensorFlow uses its resize kernel, which trains the network 1.2 times faster than the
+    portable form (its gradient alone takes 18 ms a step against 570, at 96 px, batch 16,
+    bfloat16, two cores).
 
     Input: (B, H, W, C). Output: (B, 2H, 2W, C), same dtype.
     """
 
     def call(self, inputs):
-        if keras.backend.backend() == "tensorflow":
-            return self._tensorflow_resize(inputs)
-        return self._portable(inputs)
-
-    def _tensorflow_resize(self, inputs):
-        import tensorflow as tf
-
-        height, width = tf.unstack(tf.shape(inputs)[1:3])
-        outputs = tf.image.resize(inputs, (2 * height, 2 * width))
-        outputs.set_shape(self.compute_output_shape(inputs.shape))
-        # The kernel answers in float32.
-        return tf.cast(outputs, inputs.dtype)
-
-    def _portable(self, inputs):
-        # Every output pixel is 3/4 of its nearest input pixel plus 1/4 of the next
-        # nearest, along each axis in turn.
-        return _double_axis(_double_axis(inputs, axis=1), axis=2)
+        if has_resize_kernel():
+            return resize_2x(inputs, self.compute_output_shape(inputs.shape))
+        return double_sides(inputs)
 
     def compute_output_shape(self, input_shape):
         batch, height, width, channels = input_shape
@@ -57,8 +51,16 @@ class BilinearUpsampling2x(keras.layers.Layer):
         )
 
 
+def double_sides(x):
+    """Double height and width of (B, H, W, C) as `BilinearUpsampling2x`, on any backend.
+
+    Every output pixel is 3/4 of the nearest input pixel plus 1/4 of the next nearest,
+    along each axis in turn.
+    """
+    return _double_axis(_double_axis(x, axis=1), axis=2)
+
+
 def _double_axis(x, axis: int):
-    """Bilinear interpolation to twice the length of one axis of (B, H, W, C)."""
     first, last = [slice(None)] * 4, [slice(None)] * 4
     head, tail = [slice(None)] * 4, [slice(None)] * 4
     first[axis], last[axis] = slice(0, 1), slice(-1, None)
@@ -72,10 +74,9 @@ def _double_axis(x, axis: int):
     return ops.reshape(doubled, shape)
 
 
-# oneDNN's batch normalisation in bfloat16 works on 16 channels at a time; for other
-# numbers of channels it has a plain loop, which took 340 of 800 ms of a training step at
-# width 8 (96 px, batch 16, two cores). In float32, casts included, the step takes 169 ms
-# in place of 433.
+# oneDNN's batch normalisation in bfloat16 works on 16 channels at a time; other numbers
+# of channels take a plain loop, 340 of 800 ms of a training step at width 8 (96 px, batch
+# 16, two cores). In float32, casts included, the step takes 169 ms instead of 433.
 _BFLOAT16_CHANNELS = 16
 
 
@@ -110,62 +111,53 @@ class BatchNormalization(keras.layers.BatchNormalization):
         if list(received.values()) != [-1, True, True, False, False]:
             raise ValueError(
                 "this BatchNormalization works on the last axis, with center and scale, "
-                "without renorm and synchronized; use that of Keras for others. "
-                f"Received: {received}."
+                "without renorm and synchronized; for other options use "
+                f"keras.layers.BatchNormalization. Received: {received}."
             )
 
     def call(self, inputs, training=None, mask=None):
         if not training or not self.trainable:
             return super().call(inputs, training=False)
-        # The fused kernel has no float64, and the moments of one replica.
-        fused = keras.backend.backend() == "tensorflow" and replicas() == 1
-        if fused and self.compute_dtype != "float64":
-            outputs, mean, unbiased_variance = self._tensorflow_fused(inputs)
+        x, gamma, beta = inputs, self.gamma, self.beta
+        gamma, beta = ops.cast(gamma, "float32"), ops.cast(beta, "float32")
+        # The fused kernel has no float64.
+        if has_fused_batch_norm() and self.compute_dtype != "float64":
+            fills_vectors = x.shape[-1] % _BFLOAT16_CHANNELS == 0
+            x = ops.cast(x, self.compute_dtype if fills_vectors else "float32")
+            normalise = fused_batch_norm
         else:
-            outputs, mean, unbiased_variance = self._portable(inputs)
+            x = ops.cast(x, "float32")
+            normalise = portable_batch_norm
+        outputs, mean, unbiased_variance = normalise(x, gamma, beta, self.epsilon)
         self._update_moving(self.moving_mean, mean)
         self._update_moving(self.moving_variance, unbiased_variance)
-        return outputs
-
-    def _tensorflow_fused(self, inputs):
-        import tensorflow as tf
-
-        # Half-precision inputs with float32 statistics is what the kernel is made for.
-        fills_vectors = inputs.shape[-1] % _BFLOAT16_CHANNELS == 0
-        x = ops.cast(inputs, self.compute_dtype if fills_vectors else "float32")
-        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=x,
-            scale=ops.cast(self.gamma, "float32"),
-            offset=ops.cast(self.beta, "float32"),
-            mean=tf.zeros([0]),
-            variance=tf.zeros([0]),
-            epsilon=self.epsilon,
-            is_training=True,
-        )
-        return ops.cast(outputs, self.compute_dtype), mean, variance
-
-    def _portable(self, inputs):
-        x = ops.cast(inputs, "float32")
-        mean, variance, count = _moments(x)
-        outputs = ops.batch_normalization(
-            x,
-            mean,
-            variance,
-            axis=-1,
-            offset=ops.cast(self.beta, "float32"),
-            scale=ops.cast(self.gamma, "float32"),
-            epsilon=self.epsilon,
-        )
-        unbiased = variance * count / ops.maximum(count - 1.0, 1.0)
-        return ops.cast(outputs, self.compute_dtype), mean, unbiased
+        return ops.cast(outputs, self.compute_dtype)
 
     def _update_moving(self, variable, value):
         value = ops.cast(value, variable.dtype)
         variable.assign(variable * self.momentum + value * (1.0 - self.momentum))
 
 
+def portable_batch_norm(x, gamma, beta, epsilon: float):
+    """Normalise as `backend.fused_batch_norm`, on any backend and over all replicas.
+
+    Args:
+        x: (B, H, W, C) float32.
+        gamma, beta: (C,) float32.
+        epsilon: added to the variance.
+
+    Returns:
+        Outputs (B, H, W, C), mean (C,), and unbiased variance (C,).
+    """
+    mean, variance, count = _moments(x)
+    outputs = ops.batch_normalization(
+        x, mean, variance, axis=-1, offset=beta, scale=gamma, epsilon=epsilon
+    )
+    return outputs, mean, variance * count / ops.maximum(count - 1.0, 1.0)
+
+
 def _moments(x):
-    """Mean and variance (C,) of (B, H, W, C) over all replicas, and number of pixels."""
+    """Return mean and variance (C,) of (B, H, W, C) over all replicas, and its pixels."""
     axes = (0, 1, 2)
     batch, height, width, _ = ops.shape(x)
     count = ops.cast(batch * height * width, "float32")

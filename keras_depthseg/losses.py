@@ -10,6 +10,9 @@ batch is that of all of them together.
 >>> model.compile("sgd", **losses.combination("rmse_bce_dice"))
 """
 
+# Keras's ops are not typed: pyright infers that they may return None.
+# pyright: reportOptionalOperand=false, reportOperatorIssue=false
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -32,7 +35,7 @@ MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
 def rmse(y_true, y_pred, from_logits: bool = True):
-    """Root mean squared error over all pixels of the batch.
+    """Return the root mean squared error over all pixels of the batch.
 
     Formula: `sqrt(mean((y_true - p)**2) + 1e-6)`, p = sigmoid(y_pred). The 1e-6 is the
     original's; it also keeps the gradient of a perfect prediction finite.
@@ -49,7 +52,7 @@ def rmse(y_true, y_pred, from_logits: bool = True):
 
 
 def bce(y_true, y_pred, from_logits: bool = True):
-    """Binary cross-entropy with soft targets, mean over all pixels of the batch.
+    """Return binary cross-entropy with soft targets, the mean over all pixels.
 
     Formula, on logits x: `mean(max(x, 0) - x y_true + log(1 + exp(-|x|)))`.
 
@@ -68,13 +71,13 @@ def bce(y_true, y_pred, from_logits: bool = True):
 
 
 def dice(y_true, y_pred, from_logits: bool = True):
-    """Soft Dice loss over all pixels of the batch.
+    """Return the soft Dice loss over all pixels of the batch.
 
     Formula: `1 - (2 sum(y_true p) + 1) / (sum(y_true) + sum(p) + 1)` with
-    p = sigmoid(y_pred); the ones are the original's and make an empty mask predicted
-    empty perfect. Sums pass float16's 65,504 at 224 px, hence float32. Source: Milletari
-    et al. 2016 (V-Net), https://arxiv.org/abs/1606.04797, with plain instead of squared
-    sums below the line.
+    p = sigmoid(y_pred); with the original's ones the loss of an empty mask that is
+    predicted empty is 0. Sums exceed float16's 65,504 at 224 px, hence float32. Source:
+    Milletari et al. 2016 (V-Net), https://arxiv.org/abs/1606.04797, with plain instead of
+    squared sums in the denominator.
 
     Args:
         y_true: (B, H, W, 1) in [0, 1].
@@ -91,12 +94,12 @@ def dice(y_true, y_pred, from_logits: bool = True):
 
 
 def bce_dice(y_true, y_pred, from_logits: bool = True):
-    """`bce + 2 dice`, the original's weights; arguments and range as there."""
+    """Return `bce + 2 dice`, weights of the original; arguments and range as there."""
     return bce(y_true, y_pred, from_logits) + 2.0 * dice(y_true, y_pred, from_logits)
 
 
 def ssim(y_true, y_pred, from_logits: bool = True):
-    """One minus structural similarity.
+    """Return one minus structural similarity.
 
     Formula: 1 minus the mean of
     `(2 ma mb + c1) (2 cov + c2) / ((ma**2 + mb**2 + c1) (va + vb + c2))`, where means m,
@@ -119,7 +122,7 @@ def ssim(y_true, y_pred, from_logits: bool = True):
 
 
 def ms_ssim(y_true, y_pred, from_logits: bool = True):
-    """One minus multi-scale structural similarity, five scales.
+    """Return one minus multi-scale structural similarity, of five scales.
 
     The contrast term of four scales, each half as large as the one before (2x2 mean),
     and SSIM of the fifth, to the powers `MS_SSIM_WEIGHTS`, multiplied. Terms below 1e-6
@@ -152,7 +155,7 @@ def ms_ssim(y_true, y_pred, from_logits: bool = True):
 
 
 def _ssim_and_contrast(a, b):
-    """Mean SSIM and mean contrast-structure term per image: two tensors (B,)."""
+    """Return mean SSIM and mean contrast-structure term per image, two tensors (B,)."""
     c1, c2 = SSIM_K1**2, SSIM_K2**2
     mean_a, mean_b = _gaussian_mean(a), _gaussian_mean(b)
     variance_a = _gaussian_mean(a * a) - mean_a * mean_a
@@ -209,8 +212,8 @@ class _LossOfFunction(keras.losses.Loss):
     def call(self, y_true, y_pred):
         loss = type(self).function(y_true, y_pred, from_logits=self.from_logits)
         if replicas() > 1:
-            # Keras adds up the gradients of the replicas. It divides their losses by the
-            # number of replicas first, but not scalars, and does not look at sizes.
+            # Keras sums the gradients of the replicas. It divides losses by the number of
+            # replicas before, but not scalars, and ignores the sizes of their parts.
             loss = ops.reshape(mean_over_replicas(loss), (1,))
         return loss
 
@@ -252,7 +255,7 @@ BCEDice = _loss_class("BCEDice", bce_dice)
 SSIM = _loss_class("SSIM", ssim)
 MSSSIM = _loss_class("MSSSIM", ms_ssim)
 
-# The three combinations of the original: depth loss and its weight, mask loss and its.
+# The three combinations of the original: loss and weight of the depth, then of the mask.
 COMBINATIONS = {
     "rmse_bce_dice": (RMSE, 2.0, BCEDice, 1.0),
     "ssim_dice": (SSIM, 2.0, Dice, 1.0),
@@ -261,7 +264,7 @@ COMBINATIONS = {
 
 
 def combination(name: str) -> dict[str, dict]:
-    """One of the original's losses over both outputs, as arguments of `compile`.
+    """Return one of the original's losses over both outputs, as arguments of `compile`.
 
     Args:
         name: `"rmse_bce_dice"` (2 RMSE + BCE + 2 Dice), `"ssim_dice"` (2 SSIM + Dice) or

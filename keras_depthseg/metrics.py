@@ -1,13 +1,16 @@
-"""Scores of the two outputs, under one definition: per image, then averaged.
+"""Scores of the two outputs, each with one definition: per image, then averaged.
 
 Averaging over images makes every score independent of the batch size. All metrics take
 `y_true` in [0, 1] and `y_pred`, (B, H, W, 1); `y_pred` holds logits unless
 `from_logits=False`. Shapes must be equal: nothing is broadcast. Everything is float32.
 
-Depth metrics look at pixels with `y_true > 1e-4` only, as the original does, and an image
-with no such pixel does not count. With `per="batch"` the pixels of a whole batch are
+Depth metrics use only pixels with `y_true > 1e-4`, as the original does; an image without
+such pixels does not count. With `per="batch"` the pixels of a whole batch are
 pooled and batches averaged, as the original's log does.
 """
+
+# Keras's ops are not typed: pyright infers that they may return None.
+# pyright: reportOptionalOperand=false, reportOptionalSubscript=false
 
 from __future__ import annotations
 
@@ -15,13 +18,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_depthseg.shapes import same_shape
-
-VALID_DEPTH = 1e-4
+from keras_depthseg.shapes import VALID_DEPTH, same_shape
 
 
 class _MeanOverImages(keras.metrics.Metric):
-    """Streams the mean of one value an image; subclasses give values and weights."""
+    """A streaming mean of one value an image; subclasses compute values and weights."""
 
     def __init__(self, name: str, from_logits: bool = True, dtype: str = "float32"):
         # float32 whatever the policy: sums over an image overflow float16.
@@ -31,11 +32,11 @@ class _MeanOverImages(keras.metrics.Metric):
         self.count = self.add_weight(name="count", initializer="zeros")
 
     def values(self, y_true, probability):
-        """Value and count (0 or 1) per image: two float32 tensors (B,)."""
+        """Return value and count (0 or 1) per image, two float32 tensors (B,)."""
         raise NotImplementedError
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        """Adds a batch; `sample_weight`, (B,) or `None`, weighs its images."""
+        """Add a batch; `sample_weight`, (B,) or `None`, weighs its images."""
         y_true, y_pred = same_shape(y_true, y_pred, caller=self.name)
         values, counts = self.values(
             y_true, ops.sigmoid(y_pred) if self.from_logits else y_pred
@@ -47,7 +48,7 @@ class _MeanOverImages(keras.metrics.Metric):
         self.count.assign_add(ops.sum(counts))
 
     def result(self):
-        """The mean so far; 0 before the first image that counts."""
+        """Return the mean so far; 0 before the first image that counts."""
         return ops.divide_no_nan(self.total, self.count)
 
     def get_config(self):
@@ -106,7 +107,7 @@ class HardIoU(_MeanOverImages):
 
 @keras.saving.register_keras_serializable(package="keras_depthseg")
 class BoundaryF1(_MeanOverImages):
-    """F1 of the masks' boundaries: are the contours within `tolerance` pixels?
+    """F1 of the masks' boundaries, matched within `tolerance` pixels.
 
     Boundary: pixels at or above the threshold with a 4-neighbour below it (outside the
     image counts as inside the mask, so the frame is no contour). Precision P: share of
@@ -168,7 +169,7 @@ def _boundary(mask):
 
 
 def _share(part, whole):
-    """Share per image of the pixels of `part` that are in `whole`; 0 if it has none."""
+    """Return the share of the pixels of `part` that are in `whole`; 0 without pixels."""
     size = _per_image_sum(part)
     return _per_image_sum(part * whole) / ops.maximum(size, 1.0)
 
@@ -181,15 +182,15 @@ class _DepthMetric(_MeanOverImages):
         self.per = per
 
     def error(self, y_true, probability):
-        """Value per pixel; `y_true` is at least `VALID_DEPTH` here."""
+        """Return the value per pixel; `y_true` is at least `VALID_DEPTH` here."""
         raise NotImplementedError
 
     def finish(self, mean):
-        """From the mean over valid pixels to the metric's value."""
+        """Return the metric's value, given the mean over valid pixels."""
         return mean
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        """Adds a batch; `sample_weight`, (B,) or `None`, weighs its images.
+        """Add a batch; `sample_weight`, (B,) or `None`, weighs its images.
 
         Raises:
             ValueError: if shapes differ, or images of a pooled batch are weighed.
@@ -203,7 +204,7 @@ class _DepthMetric(_MeanOverImages):
 
     def values(self, y_true, probability):
         valid = ops.cast(y_true > VALID_DEPTH, "float32")
-        # A safe value goes in before any division, so no NaN is made and then hidden.
+        # A safe value before any division, so that there is no NaN to hide.
         safe = ops.maximum(y_true, VALID_DEPTH)
         total = _per_image_sum(valid * self.error(safe, probability))
         pixels = _per_image_sum(valid)
@@ -279,14 +280,14 @@ class DepthDelta(_DepthMetric):
 
 
 def training_metrics() -> dict[str, list[keras.metrics.Metric]]:
-    """The few that are worth their time in every step, as `compile(metrics=…)`."""
+    """Return the metrics cheap enough for every step, as `compile(metrics=…)`."""
     return {"depth": [DepthRMSE()], "mask": [SoftIoU(), HardIoU()]}
 
 
 def evaluation_metrics(
     from_logits: bool = True,
 ) -> dict[str, list[keras.metrics.Metric]]:
-    """All of them, per output."""
+    """Return all metrics, per output."""
     return {
         "depth": [
             DepthRMSE(from_logits=from_logits),

@@ -31,17 +31,18 @@ OUTPUTS = ("depth", "mask")
 class DSResNet(keras.Model):
     """Two-branch residual U-Net that predicts foreground mask and scene depth.
 
-    `bg` and `fg_bg` pass two encoder blocks each, are merged, pass four shared encoder
-    blocks, and two decoders of the same form with weights of their own lead to the two
-    outputs. The two outer blocks of each decoder see the skips of both branches.
+    `bg` and `fg_bg` pass two encoder blocks each, are merged, and pass four shared
+    encoder blocks. Two decoders of the same form, each with its own weights, lead to the
+    two outputs. The two outer blocks of each decoder see the skips of both branches.
 
     Inputs, a dict: `bg`, `fg_bg`: (B, H, W, 3) RGB in 0..255, uint8 or float, H and W
     multiples of 32 (any, and several in one process). Normalisation is part of the
     model.
 
     Outputs, a dict: `depth`, `mask`: (B, H, W, 1) float32. Calling the model gives
-    logits, which losses and metrics take; `predict` and `predict_on_batch` give maps in
-    [0, 1]: `mask` is the opacity of the foreground, `depth` is larger where farther.
+    logits, which losses and metrics take; `predict`, `predict_on_batch` and exported
+    files give maps in [0, 1]: `mask` is the opacity of the foreground, `depth` is larger
+    where farther.
 
     Args:
         width: channels of the first encoder block; 16 gives 10,343,490 trainable
@@ -89,7 +90,7 @@ class DSResNet(keras.Model):
             branch: keras.Input((None, None, 3), name=branch, dtype="float32")
             for branch in INPUTS
         }
-        # skips[i]: what the encoders hand to the decoder block of level i, where sides
+        # skips[i]: outputs of the encoders for the decoder block of level i, where sides
         # are 1 / 2**(i - 1) of the input's.
         skips = {1: [], 2: []}
         branches = []
@@ -142,7 +143,7 @@ class DSResNet(keras.Model):
         return super().call(inputs, training=training, mask=mask)
 
     def predict(self, x, **kwargs) -> dict[str, np.ndarray]:
-        """`keras.Model.predict`, with maps in [0, 1] in place of logits.
+        """Predict as `keras.Model.predict`, with maps in [0, 1] in place of logits.
 
         Args:
             x: a dict `{"bg": …, "fg_bg": …}` of arrays (B, H, W, 3) in 0..255, or a
@@ -157,9 +158,32 @@ class DSResNet(keras.Model):
         return _maps(super().predict(x, **kwargs))
 
     def predict_on_batch(self, x) -> dict[str, np.ndarray]:
-        """`predict` on one batch."""
+        """Predict one batch; arguments and result as those of `predict`."""
         _check_images(x)
         return _maps(super().predict_on_batch(x))
+
+    def export(  # pyright: ignore[reportIncompatibleMethodOverride] (in **kwargs)
+        self, filepath, format: str = "tf_saved_model", **kwargs
+    ) -> None:
+        """Export the network for inference: as `predict`, it gives maps in [0, 1].
+
+        Inputs and outputs keep their names and shapes; sides stay free.
+
+        Args:
+            filepath: file or folder to write.
+            format: a format of `keras.Model.export`.
+            **kwargs: further arguments of `keras.Model.export`.
+        """
+        inputs = {
+            branch: keras.Input((None, None, 3), name=branch, dtype="float32")
+            for branch in INPUTS
+        }
+        maps = {
+            name: keras.layers.Activation("sigmoid", dtype="float32", name=name)(logits)
+            for name, logits in self(inputs).items()
+        }
+        # Of a plain keras.Model, whose export is Keras's own.
+        keras.Model(inputs, maps, name=self.name).export(filepath, format, **kwargs)
 
     def get_config(self):
         return {
@@ -205,7 +229,7 @@ def _checked_statistics(statistics) -> dict[str, dict[str, tuple[float, ...]]]:
 
 
 def _check_images(inputs) -> None:
-    """Refuses what the graph would stumble over; unknown dimensions pass."""
+    """Refuse inputs that the graph would fail on; unknown dimensions pass."""
     if not isinstance(inputs, Mapping) or set(inputs) != set(INPUTS):
         received = (
             f"a dict with {sorted(inputs)}"

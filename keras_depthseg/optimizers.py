@@ -1,4 +1,7 @@
-"""Optimizers that notice gradients that are not finite, and are fast on TensorFlow."""
+"""Optimizers that count gradients that are not finite, with TensorFlow's fused steps."""
+
+# Keras's ops are not typed: pyright infers that they may return None.
+# pyright: reportOperatorIssue=false, reportArgumentType=false
 
 from __future__ import annotations
 
@@ -7,25 +10,25 @@ from keras import ops
 from keras.optimizers import schedules
 
 from keras_depthseg.backend import (
+    ClipsWholeGradient,
     fused_adam_step,
     fused_momentum_step,
     has_fused_steps,
-    replicas,
     sum_over_replicas,
 )
 
-# Share of the steps over which the learning rate of a cosine schedule rises from 0, and
-# what is left of it at the end.
+# Of a cosine schedule: the share of the steps in which the learning rate rises from 0,
+# and the share of the highest rate at the end.
 WARMUP = 0.05
 FINAL = 0.01
 
 
-class _CountsNonFinite:
-    """Counts the steps in which a gradient was infinite or not a number.
+class _CountsNonFinite(ClipsWholeGradient):
+    """A mixin that counts the steps in which a gradient was infinite or not a number.
 
-    The loss may be finite then: it is computed before the gradient. One sum over each
-    gradient tells. `LossScaleOptimizer` hands finite gradients on only, so that there
-    nothing is counted.
+    The loss of such a step may be finite: it is computed before the gradient. The sum of
+    a gradient is finite if all its elements are. `LossScaleOptimizer` passes only finite
+    gradients to its inner optimizer, which then counts nothing.
     """
 
     def build(self, variables):
@@ -45,32 +48,15 @@ class _CountsNonFinite:
         )
         return super().apply(grads, trainable_variables)
 
-    def _clip_gradients(self, grads):
-        clips = self.clipnorm or self.global_clipnorm or self.clipvalue
-        if replicas() == 1 or not clips:
-            return super()._clip_gradients(grads)
-        # Keras would clip the share of each replica, and then add them up.
-        clipped = super()._clip_gradients(sum_over_replicas(grads))
-        return [gradient / replicas() for gradient in clipped]
 
-
-class _FusedAdam:
-    """Adam's step in one kernel, where there is one."""
+class _FusedAdam(keras.optimizers.Adam):
+    """Adam whose step is one kernel where the backend has one."""
 
     def update_step(self, gradient, variable, learning_rate):
         if self.amsgrad or not has_fused_steps():
             super().update_step(gradient, variable, learning_rate)
             return
-        index = self._get_variable_index(variable)
-        fused_adam_step(
-            variable,
-            (self._momentums[index], self._velocities[index]),
-            gradient,
-            learning_rate,
-            step=self.iterations + 1,
-            betas=(self.beta_1, self.beta_2),
-            epsilon=self.epsilon,
-        )
+        fused_adam_step(self, variable, gradient, learning_rate)
 
 
 @keras.saving.register_keras_serializable(package="keras_depthseg")
@@ -81,17 +67,20 @@ class SGD(_CountsNonFinite, keras.optimizers.SGD):
         if not self.momentum or self.nesterov or not has_fused_steps():
             super().update_step(gradient, variable, learning_rate)
             return
-        velocity = self.momentums[self._get_variable_index(variable)]
-        fused_momentum_step(variable, velocity, gradient, learning_rate, self.momentum)
+        fused_momentum_step(self, variable, gradient, learning_rate)
 
 
 @keras.saving.register_keras_serializable(package="keras_depthseg")
-class Adam(_CountsNonFinite, _FusedAdam, keras.optimizers.Adam):
+class Adam(  # pyright: ignore[reportIncompatibleMethodOverride] (names of arguments)
+    _CountsNonFinite, _FusedAdam
+):
     """`keras.optimizers.Adam` with `non_finite_steps`."""
 
 
 @keras.saving.register_keras_serializable(package="keras_depthseg")
-class AdamW(_CountsNonFinite, _FusedAdam, keras.optimizers.AdamW):
+class AdamW(  # pyright: ignore[reportIncompatibleMethodOverride] (names of arguments)
+    _CountsNonFinite, _FusedAdam, keras.optimizers.AdamW
+):
     """`keras.optimizers.AdamW` with `non_finite_steps`."""
 
 
@@ -99,11 +88,11 @@ OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
 
 
 def non_finite_steps(optimizer: keras.optimizers.Optimizer) -> int:
-    """How many steps had gradients that are not finite.
+    """Return the number of steps whose gradients were not finite.
 
-    Under loss scaling such steps are left out and the scale is halved, which is normal
-    now and then; they count once the scale has fallen below 1, where not even unscaled
-    gradients are finite.
+    Loss scaling skips such steps and halves the scale, which is normal now and then. It
+    counts as one such step once the scale is below 1, where unscaled gradients are not
+    finite either. Optimizers of other packages give 0.
     """
     scale = getattr(optimizer, "dynamic_scale", None)
     if scale is not None:
@@ -113,15 +102,14 @@ def non_finite_steps(optimizer: keras.optimizers.Optimizer) -> int:
 
 
 def cosine_decay(learning_rate: float, steps: int) -> schedules.CosineDecay:
-    """From 0 up to `learning_rate` in a twentieth of the steps, then down half a cosine.
+    """Return a schedule: a linear rise in a twentieth of the steps, then half a cosine.
 
-    Ends at a hundredth of `learning_rate`. Source: Loshchilov and Hutter 2017,
-    https://arxiv.org/abs/1608.03983, without restarts; with a linear warm-up.
+    From 0 to `learning_rate`, then to a hundredth of it. Source: Loshchilov and Hutter
+    2017, https://arxiv.org/abs/1608.03983, without restarts; with a linear warm-up.
 
     Args:
         learning_rate: the highest.
-        steps: of the whole training; batches, also where gradients of several are
-            accumulated.
+        steps: batches of the whole training, gradients accumulated or not.
     """
     warmup = max(1, round(WARMUP * steps))
     return schedules.CosineDecay(

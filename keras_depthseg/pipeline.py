@@ -1,26 +1,26 @@
 """From records to batches at one resolution.
 
 Images stay uint8 up to the model, which normalises them: four float32 planes a sample
-would make the reader memory-bound. Everything that is drawn at random follows from the
-seed (and from TensorFlow's global one, if set): same seeds and same data, same batches.
+would make the reader memory-bound. The seed (and TensorFlow's global seed, if set)
+determines everything random: same seeds and same data, same batches.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import tensorflow as tf
-import tensorflow_datasets as tfds
 
-from keras_depthseg.augment.changes import RandomChanges, make_augmentation
+from keras_depthseg.augment.changes import BatchChange, make_augmentation
 from keras_depthseg.backend import untuned
 from keras_depthseg.datasets.opening import Records, open_records, require_depth
 from keras_depthseg.datasets.records import IMAGE_FIELDS
 from keras_depthseg.errors import UserError
 from keras_depthseg.pictures.decode import Decoder, background_cache
+from keras_depthseg.shapes import ceil_div
 
 # Of encoded samples, 20 to 60 kB each in the original's data set. TFDS writes samples in
 # hashed order, so a buffer smaller than the data set still mixes well.
@@ -37,99 +37,110 @@ def make_pipeline(
     shuffle: bool = False,
     seed: int = 0,
     epoch: int | None = None,
-    shard: tuple[int, int] = (0, 1),
     skip: int = 0,
+    whole_samples: bool = False,
 ) -> tf.data.Dataset:
-    """Batches for `fit`, `evaluate` and `predict`, one pass over a split.
+    """Return batches for `fit`, `evaluate` and `predict`, one pass over a split.
 
-    The last batch may be smaller; every sample comes exactly once. Pictures that are not
-    square are squeezed to squares. OpenCV's own threads are switched off in this process:
-    batches are decoded side by side.
+    The last batch may be smaller; every sample comes exactly once. Images that are not
+    square are squeezed to squares.
 
     Args:
-        data: a folder of records, or what `open_records` gave for it.
+        data: a folder of records, or the result of `open_records`.
         split: `train`, `val`, `unseen_bg`, `unseen_fg` or `unseen_both`.
         resolution: side of the square images, in pixels.
         batch_size: samples a batch.
-        augment: random changes, one of `augment.AUGMENTATIONS`.
+        augment: random changes, as `augment.changes.make_augmentation` takes them: one of
+            `AUGMENTATIONS`, or the path of a pipeline saved by albumentations.
         shuffle: another order every pass, the same passes for the same seed.
         seed: of the order and the random changes.
-        epoch: number of the pass, from 0: its order and random changes, however often the
-            data set is iterated; without it every iteration is another pass.
-        shard: `(index, count)`: the index-th of `count` parts that together are the
-            split, for one of several readers. Parts differ by one sample at most.
+        epoch: number of the pass, from 0, which determines its order and random changes
+            however often the data set is iterated; without it every iteration is another
+            pass.
         skip: batches left out at the beginning of each pass, without decoding them.
+        whole_samples: whether elements are dicts of all fields, `sample_id`, ids and
+            `box` included. Where random changes move the foreground, its `box` follows.
 
     Returns:
         A `tf.data.Dataset` of known length with elements `(inputs, labels)`: `inputs` a
         dict of `bg`, `fg_bg` (B, resolution, resolution, 3) uint8, `labels` a dict of
-        `depth`, `mask` (B, resolution, resolution, 1) float32 in [0, 1].
+        `depth`, `mask` (B, resolution, resolution, 1) float32 in [0, 1]; or with elements
+        that hold the fields of whole samples.
 
     Raises:
-        UserError: if the data set is missing or cut short, or lacks depth or the split.
+        UserError: if the data set is missing or cut short, or lacks depth or the split,
+            or `augment` is wrong.
     """
-    samples = sample_batches(
-        data,
-        split,
-        resolution=resolution,
-        batch_size=batch_size,
-        augment=augment,
-        shuffle=shuffle,
-        seed=seed,
-        epoch=epoch,
-        shard=shard,
-        skip=skip,
+    records = data if isinstance(data, Records) else open_records(data)
+    require_depth(records)
+    size = _require_samples(records, split)
+    passes_differ = epoch is None
+    if epoch is not None:
+        seed = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+    order = {"seed": seed, "reshuffle_each_iteration": passes_differ}
+    samples = _serialized(records, split, order if shuffle else None)
+    # Decoding comes after shuffling (encoded samples are a tenth the size) and works on
+    # whole batches: one call into Python a batch, most of it in OpenCV, which releases
+    # the interpreter lock.
+    decode = _decoding(records, resolution, make_augmentation(augment, resolution))
+    # Draws differ from batch to batch and from pass to pass, whatever the timing.
+    draws = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=passes_differ)
+    batches = (
+        tf.data.Dataset.zip(samples.batch(batch_size), draws)
+        .skip(skip)
+        .map(decode, num_parallel_calls=os.cpu_count())
     )
+    count = max(0, ceil_div(size, batch_size) - skip)
+    batches = batches.apply(tf.data.experimental.assert_cardinality(count))
+    if not whole_samples:
+        batches = batches.map(inputs_and_labels)
     # Two batches wait ready, one decoded on each core beside them.
-    return samples.map(inputs_and_labels).prefetch(2).with_options(untuned())
+    return batches.prefetch(2).with_options(untuned())
 
 
 def inputs_and_labels(sample: dict) -> tuple[dict, dict]:
-    """Splits a sample, or a batch of them, into what the model takes and predicts."""
+    """Split a sample, or a batch of samples, into the model's inputs and labels."""
     return (
         {"bg": sample["bg"], "fg_bg": sample["fg_bg"]},
         {"depth": sample["depth"], "mask": sample["mask"]},
     )
 
 
-def sample_batches(
-    data: str | Path | Records,
-    split: str = "train",
-    *,
-    resolution: int = 224,
-    batch_size: int = 16,
-    augment: str = "none",
-    shuffle: bool = False,
-    seed: int = 0,
-    epoch: int | None = None,
-    shard: tuple[int, int] = (0, 1),
-    skip: int = 0,
-) -> tf.data.Dataset:
-    """As `make_pipeline`, but whole samples, `sample_id`, ids and `box` included.
+def _require_samples(records: Records, split: str) -> int:
+    """Return the number of samples of a split, which must not be empty."""
+    size = records.size(split)
+    if not size:
+        available = [name for name in records.builder.info.splits if records.size(name)]
+        raise UserError(
+            f"{records.builder.data_path}: no samples in split {split!r}; it has "
+            f"{', '.join(available) or 'none'}."
+        )
+    return size
 
-    Returns:
-        A `tf.data.Dataset` whose elements are dicts of batched fields. Where a sample is
-        mirrored, so is its `box`.
-    """
-    records = data if isinstance(data, Records) else open_records(data)
-    require_depth(records)
-    passes_differ = epoch is None
-    if epoch is not None:
-        seed = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
-    order = {"seed": seed, "reshuffle_each_iteration": passes_differ}
-    samples, size = _read(records, split, order if shuffle else None, shard)
-    if shuffle:
-        whole = records.builder.info.splits[split]
-        affordable = SHUFFLE_BUFFER_BYTES * whole.num_examples // whole.num_bytes
-        samples = samples.shuffle(max(1, min(size, affordable)), **order)
-    # Decoding comes after shuffling (encoded samples are a tenth the size) and works on
-    # whole batches: one call into Python a batch, which OpenCV spends outside the
-    # interpreter lock.
-    read_images = _BatchReader(resolution, make_augmentation(augment))
-    # Draws differ from batch to batch and from pass to pass, whatever the timing.
-    draws = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=passes_differ)
 
-    spec = records.builder.info.features.tf_example_spec
+def _serialized(records: Records, split: str, order: dict | None) -> tf.data.Dataset:
+    """Return the serialized samples of a split, shuffled if there is an `order`."""
+    info = records.builder.info.splits[split]
+    files = info.file_instructions
+    shards = tf.data.Dataset.from_tensor_slices([str(file.filename) for file in files])
+    if order is not None:
+        shards = shards.shuffle(len(files), **order)
+    samples = shards.interleave(
+        tf.data.TFRecordDataset, cycle_length=min(len(files), 8), block_length=16
+    )
+    if order is None:
+        return samples
+    affordable = SHUFFLE_BUFFER_BYTES * info.num_examples // info.num_bytes
+    return samples.shuffle(max(1, min(info.num_examples, affordable)), **order)
+
+
+def _decoding(
+    records: Records, resolution: int, change: BatchChange | None
+) -> Callable[..., dict]:
+    """Return the function from serialized samples and a random number to a batch."""
+    read_images = _BatchReader(resolution, change)
+    # Features are always a FeaturesDict here.
+    spec = records.builder.info.features.tf_example_spec  # pyright: ignore
 
     def decode(serialized, draw):
         # One call a batch: TFDS's own reader parses sample by sample, which cost as much
@@ -142,7 +153,7 @@ def sample_batches(
             [tf.uint8, tf.float32, tf.float32],
             stateful=False,
         )
-        # Nothing is known statically of what a Python function returns.
+        # TensorFlow does not know the shapes of a Python function's results.
         images.set_shape([2, None, resolution, resolution, 3])
         labels.set_shape([2, None, resolution, resolution, 1])
         decoded = (images[0], images[1], labels[0], labels[1])
@@ -152,69 +163,21 @@ def sample_batches(
             batch["box"] = boxes
         return batch
 
-    batches = (
-        tf.data.Dataset.zip(samples.batch(batch_size), draws)
-        .skip(skip)
-        .map(decode, num_parallel_calls=os.cpu_count())
-    )
-    count = max(0, -(-size // batch_size) - skip)
-    return batches.apply(tf.data.experimental.assert_cardinality(count))
-
-
-def _read(records: Records, split: str, order: dict | None, shard):
-    """Serialized samples of a part of a split, and their number."""
-    if not records.size(split):
-        available = [name for name in records.builder.info.splits if records.size(name)]
-        raise UserError(
-            f"{records.builder.data_path}: no samples in split {split!r}; it has "
-            f"{', '.join(available) or 'none'}."
-        )
-    index, count = shard
-    if not 0 <= index < count:
-        raise UserError(
-            f"shard must be (index, count) with 0 <= index < count: received {shard}."
-        )
-    part = tfds.even_splits(split, n=count)[index]
-    size = records.builder.info.splits[part].num_examples
-    if not size:
-        raise UserError(
-            f"shard {shard}: this part of {split!r} is empty: the split has "
-            f"{records.size(split)} samples; use fewer parts."
-        )
-    files = records.builder.info.splits[part].file_instructions
-    shards = tf.data.Dataset.from_tensor_slices(
-        {
-            "path": [str(file.filename) for file in files],
-            "skip": np.array([file.skip for file in files], np.int64),
-            "take": np.array([file.take for file in files], np.int64),
-        }
-    )
-    if order is not None:
-        shards = shards.shuffle(len(files), **order)
-    serialized = shards.interleave(
-        lambda file: (
-            tf.data.TFRecordDataset(file["path"]).skip(file["skip"]).take(file["take"])
-        ),
-        cycle_length=min(len(files), 8),
-        block_length=16,
-    )
-    return serialized, size
+    return decode
 
 
 class _BatchReader:
-    """Decodes the images of a batch and changes them."""
+    """Decodes the images of a batch and changes them at random."""
 
-    def __init__(self, resolution: int, changes: RandomChanges | None):
+    def __init__(self, resolution: int, change: BatchChange | None):
         self._resolution = resolution
-        self._decode_bg = background_cache(resolution)
-        self._decode_rgb = Decoder(3, resolution)
+        self._decode_bg = Decoder(3, resolution)
+        self._decode_fg_bg = Decoder(3, resolution)
         self._decode_label = Decoder(1, resolution)
-        self._changes = changes
-        # Batches are decoded side by side; threads of OpenCV's own would only compete.
-        cv2.setNumThreads(1)
+        self._change = change
 
     def __call__(self, bg, fg_bg, mask, depth, boxes, draw):
-        """Decodes a batch.
+        """Decode a batch.
 
         Args:
             bg, fg_bg, mask, depth: encoded images (B,).
@@ -225,21 +188,20 @@ class _BatchReader:
             `bg` and `fg_bg`, (2, B, H, W, 3) uint8; `mask` and `depth`,
             (2, B, H, W, 1) float32 in [0, 1]; and `boxes`.
         """
-        # Two large blocks of memory, filled image by image, and not four smaller ones:
-        # NumPy asks for huge pages from 4 MB on, and touching fresh small pages took a
-        # third of the time at 224 px.
+        # Two large blocks of memory instead of four smaller ones: NumPy asks for huge
+        # pages from 4 MB on; touching new small pages took a third of the time at 224 px.
         side = self._resolution
         images = np.empty((2, len(bg), side, side, 3), np.uint8)
         labels = np.empty((2, len(bg), side, side, 1), np.float32)
         for i, pair in enumerate(zip(bg, fg_bg, strict=True)):
-            images[0, i] = self._decode_bg(pair[0])
-            images[1, i] = self._decode_rgb(pair[1])
+            images[0, i] = background_cache(pair[0], self._decode_bg)
+            images[1, i] = self._decode_fg_bg(pair[1])
         for i, pair in enumerate(zip(mask, depth, strict=True)):
             for kind, encoded in enumerate(pair):
                 label = self._decode_label(encoded)
                 full_scale = np.float32(np.iinfo(label.dtype).max)
                 np.divide(label, full_scale, out=labels[kind, i])
-        if self._changes is not None:
+        if self._change is not None:
             boxes = boxes.copy()
-            self._changes(images, labels, boxes, seed=int(draw) % 2**63)
+            self._change(images, labels, boxes, seed=int(draw) % 2**63)
         return images, labels, boxes

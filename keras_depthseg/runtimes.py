@@ -1,13 +1,26 @@
-"""Opens networks of other formats: Keras, SavedModel, ONNX, LiteRT."""
+"""Opens networks of four formats behind one call, to run batches of NumPy arrays.
+
+| kind | files | opened with |
+|---|---|---|
+| `keras` | `.keras` or `.h5`, the whole model | `keras.saving.load_model` |
+| `savedmodel` | a folder with `saved_model.pb` | `tf.saved_model.load` |
+| `onnx` | `.onnx` | `onnxruntime` |
+| `litert` | `.tflite` | `ai_edge_litert`, else `tf.lite` |
+
+    model = open_model("model.onnx")
+    depth, mask = model.run(bg, fg_bg)
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -15,95 +28,154 @@ import tensorflow as tf
 
 from keras_depthseg.errors import UserError
 
+KINDS = ("keras", "savedmodel", "onnx", "litert")
+SUFFIXES = {".keras": "keras", ".h5": "keras", ".onnx": "onnx", ".tflite": "litert"}
+FORMATS = "a .keras, .h5, .onnx or .tflite file, or a SavedModel folder"
 
-class OpenedModel(NamedTuple):
-    """What a format knows of a network before it runs."""
+_SAVED_MODEL = "saved_model.pb"
 
-    shapes: Sequence[Sequence[int | None]]  # of all inputs
+
+class ModelInput(NamedTuple):
+    """An input of a network.
+
+    Attributes:
+        name: as the file has it.
+        shape: with the batch; `None` where the length is left open.
+        dtype: of the arrays; float32 for a quantised file, which is rounded to its
+            integers when it runs.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
     dtype: np.dtype
-    run: Callable[[np.ndarray], list[np.ndarray]]
-    metric: bool | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenedModel:
+    """A network that runs on NumPy arrays. Not to be used by several threads at once.
+
+    Attributes:
+        inputs: in the order in which `run` takes them.
+        outputs: their names, in the order in which `run` returns them.
+        run: takes an array for each input, (batch, …) of the input's dtype, and returns
+            an array for each output. Quantised outputs are float32.
+    """
+
+    inputs: tuple[ModelInput, ...]
+    outputs: tuple[str, ...]
+    run: Callable[..., list[np.ndarray]]
+
+
+def model_kind(path: str | Path) -> str | None:
+    """Return the format of a file or folder by its name, one of `KINDS`, or `None`."""
+    path = Path(path)
+    if path.is_dir():
+        return "savedmodel" if (path / _SAVED_MODEL).is_file() else None
+    return SUFFIXES.get(path.suffix.lower())
+
+
+def open_model(path: str | Path, kind: str | None = None) -> OpenedModel:
+    """Open a network.
+
+    Args:
+        path: a file, or the folder of a SavedModel.
+        kind: one of `KINDS`; `None` takes it from the name.
+
+    Raises:
+        UserError: the file does not exist, is of another format or damaged, or the
+            package for the format is missing.
+    """
+    kind = kind or model_kind(path)
+    if not os.path.exists(path):
+        raise UserError(f"{path}: no such file; expected {FORMATS}. Give its path.")
+    if kind is None:
+        raise UserError(f"{path}: unknown format; expected {FORMATS}. Convert it.")
+    return opened(str(path), _OPENERS[kind])
+
+
+def opened(name: str, opener: Callable[[str], Any]) -> Any:
+    """Return `opener(name)`; raise a `UserError` for any of its errors."""
+    try:
+        return opener(name)
+    except UserError:
+        raise
+    except Exception as error:  # Each package has its own errors for damaged files.
+        raise UserError(
+            f"{name}: this network cannot be opened: it is damaged, incomplete or not of "
+            f"the kind that its name says ({first_line(error)}); get it again."
+        ) from error
 
 
 def first_line(error: Exception) -> str:
-    """An error of another package in one short line."""
+    """Return an error of another package in one short line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
 
 
-def import_optional(module: str, name: str) -> ModuleType:
+def import_optional(module: str, name: str, install: str) -> ModuleType:
+    """Import a package that this one does not require.
+
+    Args:
+        module: the name to import.
+        name: of the network that needs the package, for the message.
+        install: arguments of `pip install`.
+
+    Raises:
+        UserError: the package cannot be imported.
+    """
     try:
         return importlib.import_module(module)
     except ImportError as error:
         raise UserError(
             f"{name}: this network needs the package {module}, which cannot be imported "
-            f'({first_line(error)}); run pip install "keras_depthseg[teacher]".'
+            f"({first_line(error)}); run pip install {install}."
         ) from error
 
 
-def open_litert(name: str) -> OpenedModel:
-    threads = os.cpu_count()
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        Interpreter = tf.lite.Interpreter  # noqa: N806
-    with warnings.catch_warnings():
-        # tf.lite announces that it will be removed; TensorFlow's version is pinned.
-        warnings.simplefilter("ignore", UserWarning)
-        interpreter = Interpreter(model_path=name, num_threads=threads)
-    interpreter.allocate_tensors()
-    inputs = interpreter.get_input_details()
-    scale, zero = inputs[0]["quantization"]
-    stored = np.dtype(inputs[0]["dtype"])
-    index = inputs[0]["index"]
+def wrap_keras(name: str, model: keras.Model) -> OpenedModel:
+    """Return a Keras model as an `OpenedModel`.
 
-    def run(batch: np.ndarray) -> list[np.ndarray]:
-        if scale:
-            limits = np.iinfo(stored)
-            batch = np.clip(np.rint(batch / scale + zero), limits.min, limits.max)
-        if tuple(interpreter.get_input_details()[0]["shape"]) != batch.shape:
-            interpreter.resize_tensor_input(index, batch.shape)
-            interpreter.allocate_tensors()
-        interpreter.set_tensor(index, batch.astype(stored))
-        interpreter.invoke()
-        outputs = []
-        for detail in interpreter.get_output_details():
-            output = interpreter.get_tensor(detail["index"])
-            factor, offset = detail["quantization"]
-            if factor:
-                output = (output.astype(np.float32) - offset) * np.float32(factor)
-            outputs.append(output)
-        return outputs
-
-    shapes = [
-        [None if n < 0 else int(n) for n in detail["shape_signature"]]
-        for detail in inputs
-    ]
-    return OpenedModel(shapes, np.dtype(np.float32) if scale else stored, run)
-
-
-def open_keras(name: str) -> OpenedModel:
-    model = keras.saving.load_model(name, compile=False)
-    return load_keras(name, model)
-
-
-def load_keras(name: str, model: keras.Model, metric: bool | None = None) -> OpenedModel:
+    Raises:
+        UserError: the model has no fixed inputs, as a subclass of `keras.Model` may.
+    """
     if not getattr(model, "inputs", None):
         raise UserError(
             f"{name}: this Keras model does not say what its input is; write it as a "
             "SavedModel with model.export and give that folder."
         )
+    model_outputs: Any = model.output
+    names = (
+        sorted(model_outputs) if isinstance(model_outputs, dict) else model.output_names
+    )
 
-    def run(batch: np.ndarray) -> list[np.ndarray]:
-        outputs = keras.tree.flatten(model.predict_on_batch(batch))
+    def run(*arrays: np.ndarray) -> list[np.ndarray]:
+        packed = arrays[0]
+        if len(arrays) > 1:
+            packed = keras.tree.pack_sequence_as(model.input, list(arrays))
+        outputs = keras.tree.flatten(model.predict_on_batch(packed))
         return [np.asarray(output) for output in outputs]
 
-    dtype = np.dtype(keras.backend.standardize_dtype(model.inputs[0].dtype))
-    return OpenedModel([tensor.shape for tensor in model.inputs], dtype, run, metric)
+    return OpenedModel(
+        tuple(
+            ModelInput(
+                tensor.name,
+                tuple(tensor.shape),
+                np.dtype(keras.backend.standardize_dtype(tensor.dtype)),
+            )
+            for tensor in model.inputs
+        ),
+        tuple(names),
+        run,
+    )
 
 
-def open_saved_model(name: str) -> OpenedModel:
-    model = tf.saved_model.load(name)
+def _open_keras(name: str) -> OpenedModel:
+    model: Any = keras.saving.load_model(name, compile=False)
+    return wrap_keras(name, model)
+
+
+def _open_saved_model(name: str) -> OpenedModel:
+    model: Any = tf.saved_model.load(name)
     signatures = model.signatures
     key = "serving_default" if "serving_default" in signatures else None
     if key is None and len(signatures) == 1:
@@ -115,21 +187,28 @@ def open_saved_model(name: str) -> OpenedModel:
             "the network again, in Keras with model.export."
         )
     signature = signatures[key]
-    inputs = signature.structured_input_signature[1]
+    specs = signature.structured_input_signature[1]
+    # output_2 before output_10.
+    names = sorted(signature.structured_outputs, key=lambda key: (len(key), key))
 
-    def run(batch: np.ndarray, model: object = model) -> list[np.ndarray]:
+    def run(*arrays: np.ndarray, model: object = model) -> list[np.ndarray]:
         # `model` is bound because a signature alone does not keep its variables.
-        outputs = signature(**{next(iter(inputs)): tf.constant(batch)})
-        ordered = sorted(outputs.items(), key=lambda item: (len(item[0]), item[0]))
-        return [output.numpy() for _, output in ordered]
+        tensors = dict(zip(specs, map(tf.constant, arrays), strict=True))
+        outputs = signature(**tensors)
+        return [outputs[key].numpy() for key in names]
 
-    specs = list(inputs.values())
-    shapes = [spec.shape.as_list() for spec in specs]
-    return OpenedModel(shapes, np.dtype(specs[0].dtype.as_numpy_dtype), run)
+    return OpenedModel(
+        tuple(
+            ModelInput(key, tuple(spec.shape), np.dtype(spec.dtype.as_numpy_dtype))
+            for key, spec in specs.items()
+        ),
+        tuple(names),
+        run,
+    )
 
 
-def open_onnx(name: str) -> OpenedModel:
-    runtime = import_optional("onnxruntime", name)
+def _open_onnx(name: str) -> OpenedModel:
+    runtime: Any = import_optional("onnxruntime", name, "onnxruntime")
     usable = ("CUDAExecutionProvider", "CPUExecutionProvider")
     available = runtime.get_available_providers()
     session = runtime.InferenceSession(
@@ -137,12 +216,79 @@ def open_onnx(name: str) -> OpenedModel:
     )
     inputs = session.get_inputs()
 
-    def run(batch: np.ndarray) -> list[np.ndarray]:
-        return session.run(None, {inputs[0].name: batch})
+    def run(*arrays: np.ndarray) -> list[np.ndarray]:
+        names = [tensor.name for tensor in inputs]
+        return session.run(None, dict(zip(names, arrays, strict=True)))
 
-    shapes = [
-        [n if isinstance(n, int) else None for n in tensor.shape] for tensor in inputs
-    ]
-    stored = inputs[0].type.removeprefix("tensor(").removesuffix(")")
-    dtype = np.dtype({"float": "float32", "double": "float64"}.get(stored, stored))
-    return OpenedModel(shapes, dtype, run)
+    def described(tensor: Any) -> ModelInput:
+        shape = tuple(n if isinstance(n, int) else None for n in tensor.shape)
+        stored = tensor.type.removeprefix("tensor(").removesuffix(")")
+        numpy_names = {"float": "float32", "double": "float64"}
+        return ModelInput(tensor.name, shape, np.dtype(numpy_names.get(stored, stored)))
+
+    return OpenedModel(
+        tuple(map(described, inputs)),
+        tuple(tensor.name for tensor in session.get_outputs()),
+        run,
+    )
+
+
+def _open_litert(name: str) -> OpenedModel:
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        Interpreter = tf.lite.Interpreter  # noqa: N806
+    with warnings.catch_warnings():
+        # tf.lite announces that it will be removed; TensorFlow's version is pinned.
+        warnings.simplefilter("ignore", UserWarning)
+        interpreter = Interpreter(model_path=name, num_threads=os.cpu_count())
+    interpreter.allocate_tensors()
+    inputs = interpreter.get_input_details()
+
+    def run(*arrays: np.ndarray) -> list[np.ndarray]:
+        details = interpreter.get_input_details()
+        if [tuple(it["shape"]) for it in details] != [it.shape for it in arrays]:
+            for detail, array in zip(details, arrays, strict=True):
+                interpreter.resize_tensor_input(detail["index"], array.shape)
+            interpreter.allocate_tensors()
+        for detail, array in zip(details, arrays, strict=True):
+            interpreter.set_tensor(detail["index"], _quantised(array, detail))
+        interpreter.invoke()
+        return [
+            _dequantised(interpreter.get_tensor(detail["index"]), detail)
+            for detail in interpreter.get_output_details()
+        ]
+
+    def described(detail: dict[str, Any]) -> ModelInput:
+        shape = tuple(None if n < 0 else int(n) for n in detail["shape_signature"])
+        dtype = np.float32 if detail["quantization"][0] else detail["dtype"]
+        return ModelInput(_litert_name(detail), shape, np.dtype(dtype))
+
+    return OpenedModel(
+        tuple(map(described, inputs)),
+        tuple(map(_litert_name, interpreter.get_output_details())),
+        run,
+    )
+
+
+def _litert_name(detail: dict[str, Any]) -> str:
+    # serving_default_bg:0 of the input `bg`.
+    return detail["name"].removeprefix("serving_default_").partition(":")[0]
+
+
+def _quantised(array: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+    scale, zero = detail["quantization"]
+    if scale:
+        limits = np.iinfo(detail["dtype"])
+        array = np.clip(np.rint(array / scale + zero), limits.min, limits.max)
+    return array.astype(detail["dtype"])
+
+
+def _dequantised(array: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+    scale, zero = detail["quantization"]
+    return (array.astype(np.float32) - zero) * np.float32(scale) if scale else array
+
+
+_OPENERS: dict[str, Callable[[str], OpenedModel]] = dict(
+    zip(KINDS, (_open_keras, _open_saved_model, _open_onnx, _open_litert), strict=True)
+)

@@ -49,11 +49,11 @@ class Phase:
 def parse_schedule(
     text: str, default_batch_size: int = DEFAULT_BATCH_SIZE
 ) -> tuple[Phase, ...]:
-    """Reads `resolution:epochs[:batch],…`, e.g. `96:3,160:5,224:3:8`.
+    """Parse `resolution:epochs[:batch],…`, for instance `96:3,160:5,224:3:8`.
 
     Args:
         text: the phases in order; resolutions may repeat and shrink.
-        default_batch_size: batch of the phases that do not give one.
+        default_batch_size: batch size of the phases without one.
 
     Raises:
         UserError: if a phase does not have that form or a number is out of range.
@@ -82,5 +82,5 @@ def parse_schedule(
 
 
 def format_schedule(phases: tuple[Phase, ...]) -> str:
-    """The text that `parse_schedule` reads back."""
+    """Return the text that `parse_schedule` parses to these phases."""
     return ",".join(map(str, phases))

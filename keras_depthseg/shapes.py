@@ -1,22 +1,33 @@
-"""Shapes of images: the sides that the network takes, and the check of equal shapes."""
+"""Sides and shapes of images, and the depth that counts as known."""
+
+# Keras's ops are not typed: pyright infers that they may return None.
+# pyright: reportOptionalMemberAccess=false, reportArgumentType=false
 
 from __future__ import annotations
 
 # Both sides are halved five times on the way down and doubled on the way up.
 SIDE_MULTIPLE = 32
 
+# Depth up to this is unknown, as in the original project.
+VALID_DEPTH = 1e-4
+
+
+def ceil_div(a: int, b: int) -> int:
+    """Return a / b, rounded up."""
+    return -(-a // b)
+
 
 def next_multiple(side: int) -> int:
-    """The smallest side that the network takes and that holds `side` pixels."""
-    return max(SIDE_MULTIPLE, -(-side // SIDE_MULTIPLE) * SIDE_MULTIPLE)
+    """Return the smallest side that the network accepts and that holds `side` pixels."""
+    return max(SIDE_MULTIPLE, ceil_div(side, SIDE_MULTIPLE) * SIDE_MULTIPLE)
 
 
 def same_shape(y_true, y_pred, caller: str = ""):
-    """Both as float32 tensors; nothing is broadcast.
+    """Return both as float32 tensors of one shape; nothing is broadcast.
 
     Args:
         y_true, y_pred: arrays or tensors of one shape; unknown dimensions pass.
-        caller: whose name stands before the message.
+        caller: name to begin the message of an error with.
 
     Raises:
         ValueError: if the shapes differ.

@@ -6,7 +6,6 @@ from typing import Literal
 from absl.testing import absltest, parameterized
 
 from keras_depthseg import losses, optimizers, precision
-from keras_depthseg.augment import changes
 from keras_depthseg.choices import check_choices, choices
 from keras_depthseg.datasets import splits
 from keras_depthseg.datasets.composites import placing
@@ -36,7 +35,6 @@ class ChoicesTest(parameterized.TestCase):
 
     @parameterized.parameters(
         (Recipe, "loss", losses.COMBINATIONS),
-        (Recipe, "augment", changes.AUGMENTATIONS),
         (Recipe, "optimizer", optimizers.OPTIMIZERS),
         (Recipe, "initialisation", initialisation.INITIALISATIONS),
         (RunConfig, "precision", precision.PRECISIONS),

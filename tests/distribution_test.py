@@ -23,8 +23,8 @@ import tensorflow as tf
 from keras_depthseg.layers import BatchNormalization, BilinearUpsampling2x
 from keras_depthseg.losses import combination
 from keras_depthseg.metrics import training_metrics
-from keras_depthseg.model_state import capture
 from keras_depthseg.optimizers import SGD
+from keras_depthseg.training.model_state import snapshot
 
 
 def make_model():
@@ -56,7 +56,7 @@ def train(batches, loss, **options):
         batches, validation_data=batches, epochs=3, shuffle=False, verbose=0
     ).history
     # Not of metrics: devices may count twice what is divided by the number.
-    state = {k: a for k, a in capture(model).items() if not k.startswith("metrics/")}
+    state = {k: a for k, a in snapshot(model).items() if not k.startswith("metrics/")}
     return {**history, **state}
 """
 

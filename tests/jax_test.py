@@ -58,12 +58,14 @@ from keras import ops
 from keras_depthseg.callbacks import (
     NonFiniteError, ReduceLROnPlateau, ResolutionScheduler, StopAtNonFinite
 )
-from keras_depthseg.checkpoints import Checkpoints, TrainingInterruptedError, latest
+from keras_depthseg.callbacks.weight_average import WeightAverage
 from keras_depthseg.layers import BatchNormalization
-from keras_depthseg.model_state import capture
 from keras_depthseg.optimizers import SGD
 from keras_depthseg.schedule import parse_schedule
-from keras_depthseg.weight_average import WeightAverage
+from keras_depthseg.training.checkpoints import (
+    Checkpoints, TrainingInterruptedError, latest
+)
+from keras_depthseg.training.model_state import snapshot
 
 
 def data(phase, epoch=99, step=0):
@@ -92,7 +94,7 @@ def run(folder, stop_at=None):
         model, [StopAtNonFinite(), plateau, average, checkpoints], verbose=0,
         first_epoch=start.epoch if start else 0, first_step=start.step if start else 0,
     )
-    return {**capture(model), **average.state()}, checkpoints.history
+    return {**snapshot(model), **average.state()}, checkpoints.history
 
 
 alone, killed = Path(sys.argv[1]) / "alone", Path(sys.argv[1]) / "killed"

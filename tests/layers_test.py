@@ -3,8 +3,15 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from keras_depthseg.backend import mean_over_replicas, replicas, sum_over_replicas
-from keras_depthseg.layers import BatchNormalization, BilinearUpsampling2x
+from keras_depthseg.backend import fused_batch_norm
+from keras_depthseg.layers import (
+    BatchNormalization,
+    BilinearUpsampling2x,
+    double_sides,
+    portable_batch_norm,
+)
+
+UPSAMPLE = {"layer": BilinearUpsampling2x(), "portable": double_sides}
 
 
 def _normal(*shape, seed=0):
@@ -20,32 +27,16 @@ def _output_and_gradients(function, x, upstream, variables=()):
     return output, tape.gradient(loss, [x, *variables])
 
 
-class ReplicasTest(tf.test.TestCase):
-    """One only; for several see distribution_test.py."""
-
-    def test_nothing_is_changed(self):
-        x = tf.constant(_normal(3, 4))
-        for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy()):
-            # Within the scope there is no replica, within a step one.
-            with strategy.scope():
-                self.assertEqual(replicas(), 1)
-            for value in (x, tf.zeros((0,))):
-                (same,) = strategy.run(lambda v=value: sum_over_replicas([v]))
-                self.assertIs(same, value)
-        self.assertAllClose(mean_over_replicas(x), x.numpy().mean())
-
-
 class BilinearUpsampling2xTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.product(
-        path=["__call__", "_portable"],
+        path=[*UPSAMPLE],
         shape=[(1, 1, 1, 1), (2, 1, 5, 3), (1, 4, 1, 2), (2, 7, 4, 3), (1, 16, 16, 8)],
     )
     def test_equals_tensorflow_resize_with_its_gradient(self, path, shape):
         batch, height, width, channels = shape
         x = _normal(*shape)
         upstream = _normal(batch, 2 * height, 2 * width, channels, seed=1)
-        layer = BilinearUpsampling2x()
-        output, gradients = _output_and_gradients(getattr(layer, path), x, upstream)
+        output, gradients = _output_and_gradients(UPSAMPLE[path], x, upstream)
         expected, expected_gradients = _output_and_gradients(
             lambda x: tf.image.resize(x, (2 * height, 2 * width), "bilinear"),
             x,
@@ -54,38 +45,23 @@ class BilinearUpsampling2xTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(output, expected, atol=1e-5, rtol=0)
         self.assertAllClose(gradients[0], expected_gradients[0], atol=1e-5, rtol=0)
 
-    @parameterized.parameters("__call__", "_portable")
-    def test_hand_values(self, path):
-        x = tf.reshape([0.0, 4.0], (1, 1, 2, 1))
-        output = getattr(BilinearUpsampling2x(), path)(x)
-        self.assertAllClose(output[0, :, :, 0], [[0.0, 1.0, 3.0, 4.0]] * 2)
-
-    @parameterized.parameters("__call__", "_portable")
+    @parameterized.parameters(*UPSAMPLE)
     def test_sides_unknown_when_traced(self, path):
-        layer = BilinearUpsampling2x()
-
         @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3))])
         def traced(x):
-            return getattr(layer, path)(x)
+            return UPSAMPLE[path](x)
 
         for height, width in ((1, 1), (3, 5), (8, 2)):
             x = _normal(2, height, width, 3)
             expected = tf.image.resize(x, (2 * height, 2 * width), "bilinear")
             self.assertAllClose(traced(x), expected, atol=1e-5, rtol=0)
 
-    def test_symbolic_shapes(self):
-        layer = BilinearUpsampling2x()
+    @parameterized.parameters("float32", "mixed_bfloat16", "mixed_float16")
+    def test_shapes_dtype_and_round_trip(self, policy):
+        layer = BilinearUpsampling2x(name="up", dtype=policy)
         self.assertEqual(layer(keras.Input((4, 6, 3))).shape, (None, 8, 12, 3))
         self.assertEqual(layer(keras.Input((None, None, 3))).shape, (None, None, None, 3))
-
-    @parameterized.parameters("float32", "mixed_bfloat16", "mixed_float16")
-    def test_output_is_in_the_compute_dtype(self, policy):
-        layer = BilinearUpsampling2x(dtype=policy)
-        output = layer(_normal(1, 2, 2, 1))
-        self.assertEqual(output.dtype, layer.compute_dtype)
-
-    def test_round_trip(self):
-        layer = BilinearUpsampling2x(name="up", dtype="mixed_bfloat16")
+        self.assertEqual(layer(_normal(1, 2, 2, 1)).dtype, layer.compute_dtype)
         revived = keras.saving.deserialize_keras_object(
             keras.saving.serialize_keras_object(layer)
         )
@@ -127,10 +103,6 @@ class BatchNormalizationTest(tf.test.TestCase, parameterized.TestCase):
         ):
             self.assertAllClose(gradient, expected_gradient, atol=1e-4)
 
-    def test_equals_keras_in_inference(self):
-        layer, plain = self._layer(), self._layer(keras.layers.BatchNormalization)
-        self.assertAllClose(layer(self.x), plain(self.x), atol=1e-6)
-
     def test_moving_statistics_follow_pytorch(self):
         layer = self._layer()
         mean, variance = layer.moving_mean.numpy(), layer.moving_variance.numpy()
@@ -147,15 +119,17 @@ class BatchNormalizationTest(tf.test.TestCase, parameterized.TestCase):
         layer = self._layer()
         x, upstream = _normal(*shape), _normal(*shape, seed=1)
         variables = [layer.gamma.value, layer.beta.value]
-        fused = layer._tensorflow_fused(x)
-        portable = layer._portable(x)
-        for a, b in zip(fused, portable, strict=True):
+        paths = [
+            lambda x, n=normalise: n(x, *variables, epsilon=1e-5)
+            for normalise in (fused_batch_norm, portable_batch_norm)
+        ]
+        for a, b in zip(*(path(x) for path in paths), strict=True):
             self.assertAllClose(a, b, atol=1e-5)
-        fused, portable = (
+        gradients = (
             _output_and_gradients(lambda x, p=path: p(x)[0], x, upstream, variables)[1]
-            for path in (layer._tensorflow_fused, layer._portable)
+            for path in paths
         )
-        for a, b in zip(fused, portable, strict=True):
+        for a, b in zip(*gradients, strict=True):
             self.assertAllClose(a, b, atol=1e-3)
 
     @parameterized.parameters(("mixed_bfloat16", 0.05), ("mixed_float16", 0.01))
@@ -165,9 +139,6 @@ class BatchNormalizationTest(tf.test.TestCase, parameterized.TestCase):
         expected = full(self.x, training=True)
         self.assertEqual(output.dtype, layer.compute_dtype)
         self.assertAllClose(tf.cast(output, tf.float32), expected, atol=tolerance)
-        portable, *_ = layer._portable(self.x)
-        self.assertEqual(portable.dtype, layer.compute_dtype)
-        self.assertAllClose(tf.cast(portable, tf.float32), expected, atol=tolerance)
         for weight, expected_weight in zip(layer.weights, full.weights, strict=True):
             self.assertEqual(weight.dtype, "float32")
             self.assertAllClose(weight, expected_weight, atol=tolerance)
@@ -185,12 +156,13 @@ class BatchNormalizationTest(tf.test.TestCase, parameterized.TestCase):
         {"synchronized": True},
     )
     def test_refuses_what_it_would_not_do(self, **option):
-        with self.assertRaisesRegex(ValueError, "use that of Keras for others"):
+        with self.assertRaisesRegex(ValueError, "use keras.layers.BatchNorm"):
             BatchNormalization(**option)
 
     def test_frozen_layer_behaves_as_in_inference(self):
-        layer = self._layer()
+        layer, plain = self._layer(), self._layer(keras.layers.BatchNormalization)
         expected = layer(self.x, training=False)
+        self.assertAllClose(expected, plain(self.x), atol=1e-6)
         before = [weight.numpy() for weight in layer.weights]
         layer.trainable = False
         self.assertAllClose(layer(self.x, training=True), expected)

@@ -1,12 +1,10 @@
 import inspect
 
 import cv2
-import hypothesis
 import keras
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
-from hypothesis import strategies as st
 
 from keras_depthseg import DSResNet, metrics
 from tests.support import reference
@@ -165,32 +163,19 @@ class StreamingTest(tf.test.TestCase, parameterized.TestCase):
             expected = _mean_scores(y_true[chosen], p[chosen])[name]
             self.assertAllClose(metric.result(), expected, atol=1e-5, msg=name)
 
-    @hypothesis.given(
-        seed=st.integers(0, 2**31),
-        count=st.integers(1, 5),
-        batch=st.integers(1, 4),
-        side=st.integers(1, 9),
-        kind=st.sampled_from(["soft", "hard", "sparse"]),
-    )
-    def test_range_and_independence_of_the_batch_size(
-        self, seed, count, batch, side, kind
-    ):
-        y_true, p = (_uniform(count, side, side, 1, seed=seed + i) for i in (0, 1))
+    @parameterized.product(batch=[1, 3], side=[1, 9], kind=["soft", "hard", "sparse"])
+    def test_range_and_independence_of_the_batch_size(self, batch, side, kind):
+        y_true, p = (_uniform(5, side, side, 1, seed=seed) for seed in (0, 1))
         if kind == "hard":
             y_true, p = y_true.round(), p.round()
         elif kind == "sparse":
             y_true, p = y_true * (y_true > 0.9), p * (p > 0.9)
-        for name, metric in self._shared_metrics().items():
-            whole, streamed = (_score(metric, y_true, p, n) for n in (count, batch))
+        for name, metric in _on_maps().items():
+            whole, streamed = (_score(metric, y_true, p, n) for n in (5, batch))
             self.assertAllClose(whole, streamed, rtol=1e-5, atol=1e-6, msg=name)
             self.assertGreaterEqual(whole, 0.0)
             if name != "abs_rel":
                 self.assertLessEqual(whole, 1.0 + 1e-6)
-
-    def _shared_metrics(self):
-        if not hasattr(self, "_metrics"):
-            self._metrics = _on_maps()
-        return self._metrics
 
     def test_inside_evaluate(self):
         model = DSResNet(width=2)

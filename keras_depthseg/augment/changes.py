@@ -1,79 +1,76 @@
-"""Random changes of samples while they are read for training."""
+"""Random changes of samples, by name."""
 
 from __future__ import annotations
 
-import os
+from typing import Protocol
 
 import cv2
 import numpy as np
 
 from keras_depthseg.augment.capture import simulate_capture
 from keras_depthseg.augment.colours import contrast_tables, hsv_tables
-from keras_depthseg.errors import UserError
+from keras_depthseg.augment.names import AUGMENTATIONS, check_augmentation
+from keras_depthseg.augment.saved_pipeline import SavedPipeline
 
-AUGMENTATIONS = ("none", "original", "shared", "capture")
+# The defaults of albumentations 2.0.8: shifts of hue (in steps of 2 degrees), saturation
+# and value (in levels of 255), relative change of contrast; probability of the shifts and
+# of the change of contrast.
+LIMITS = ((-20.0, 20.0), (-30.0, 30.0), (-20.0, 20.0), (-0.2, 0.2))
+PROBABILITIES = (0.5, 0.5)
+
+
+class BatchChange(Protocol):
+    """A random change of the samples of a batch; safe to call from several threads."""
+
+    def __call__(
+        self, images: np.ndarray, labels: np.ndarray, boxes: np.ndarray, seed: int
+    ) -> None:
+        """Change a batch in place.
+
+        Args:
+            images: `bg` and `fg_bg`, (2, B, H, W, 3) uint8 RGB, contiguous.
+            labels: `mask` and `depth`, (2, B, H, W, 1) float32 in [0, 1].
+            boxes: (B, 4): top, left, bottom and right as shares of the sides.
+            seed: determines everything random, 0 or more.
+        """
+        ...
 
 
 class RandomChanges:
-    """Changes colours as the original project did, and mirrors.
+    """Colour changes as in the original project, and mirroring.
 
     Hue, saturation, value and contrast: albumentations' `HueSaturationValue` and
-    `RandomContrast` (which since its version 1.4 is `RandomBrightnessContrast` with
-    `brightness_limit=0`), default limits, each with probability 1/2.
+    `RandomContrast` (since its version 1.4 `RandomBrightnessContrast` with
+    `brightness_limit=0`), default limits and probabilities.
 
-    The limits are albumentations' and so is the arithmetic, to the bit, but as look-up
-    tables, made for a batch at once: its own transforms make a dozen arrays an image, and
-    with them the whole pipeline was a quarter slower.
-
-    Safe to call from several threads at once.
+    The arithmetic equals that of albumentations to the bit, but uses look-up tables, made
+    for a batch at once: the transforms of albumentations allocate a dozen arrays an
+    image, and with them the whole pipeline was a quarter slower.
 
     Args:
-        shared: one draw for `bg` and `fg_bg` of a sample, which half of the time is
-            mirrored, too, labels and all. Otherwise each picture gets a draw of its own,
-            as in the original, and labels are never touched.
-        capture: then the two are made to differ, see `capture.simulate_capture`.
+        shared: one draw for `bg` and `fg_bg` of a sample, which is also mirrored with
+            probability 1/2, labels and box included. Otherwise each image has a draw of
+            its own, as in the original, and labels never change.
+        capture: then simulate two captures of the scene, see `simulate_capture`.
     """
 
     def __init__(self, shared: bool, capture: bool = False):
-        # When imported, albumentations asks the package index for a newer version of
-        # itself and warns if it cannot; a data pipeline does neither. Imported here,
-        # since it takes PyTorch with it where that is installed: seconds that a run
-        # without colour changes need not spend.
-        os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-        import albumentations
-
-        hsv = albumentations.HueSaturationValue()
-        contrast = albumentations.RandomBrightnessContrast(brightness_limit=0)
-        limits = [
-            hsv.hue_shift_limit,
-            hsv.sat_shift_limit,
-            hsv.val_shift_limit,
-            contrast.contrast_limit,
-        ]
-        self._low, self._high = np.array(limits).T
-        self._probabilities = (hsv.p, contrast.p)
         self._shared = shared
         self._capture = capture
 
     def __call__(
         self, images: np.ndarray, labels: np.ndarray, boxes: np.ndarray, seed: int
     ) -> None:
-        """Changes a batch in place.
-
-        Args:
-            images: `bg` and `fg_bg`, (2, B, H, W, 3) uint8 RGB, contiguous.
-            labels: `mask` and `depth`, (2, B, H, W, 1).
-            boxes: (B, 4): top, left, bottom and right as shares of the sides.
-            seed: everything random follows from it.
-        """
+        """Change a batch in place; arguments as in `BatchChange`."""
         rng = np.random.default_rng(seed)
         count = images.shape[1]
         pictures = images.reshape(-1, *images.shape[2:])
         draws = count if self._shared else len(pictures)
-        drawn = rng.random((draws, 2)) < self._probabilities
-        shifts = rng.uniform(self._low, self._high, (draws, 4))
+        drawn = rng.random((draws, 2)) < PROBABILITIES
+        low, high = np.transpose(LIMITS)
+        shifts = rng.uniform(low, high, (draws, 4))
         repeats = (len(pictures) // draws, 1)
-        self._change_colours(pictures, np.tile(drawn, repeats), np.tile(shifts, repeats))
+        _change_colours(pictures, np.tile(drawn, repeats), np.tile(shifts, repeats))
         if self._shared:
             mirrored = rng.random(count) < 0.5
             for planes in (images, labels):
@@ -82,36 +79,38 @@ class RandomChanges:
         if self._capture:
             simulate_capture(images, rng)
 
-    def _change_colours(self, images, drawn, shifts) -> None:
-        tables = hsv_tables(*shifts[:, :3].T), contrast_tables(1.0 + shifts[:, 3])
-        buffers = np.empty((2, *images.shape[1:]), np.uint8)
-        for image, (shift, contrast), hsv_table, contrast_table in zip(
-            images, drawn, *tables, strict=True
-        ):
-            if shift:
-                hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV, dst=buffers[0])
-                hsv = cv2.LUT(hsv, hsv_table, dst=buffers[1])
-                cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB, dst=image)
-            if contrast:
-                cv2.LUT(image, contrast_table, dst=image)
+
+def _change_colours(images: np.ndarray, drawn: np.ndarray, shifts: np.ndarray) -> None:
+    tables = hsv_tables(*shifts[:, :3].T), contrast_tables(1.0 + shifts[:, 3])
+    buffers = np.empty((2, *images.shape[1:]), np.uint8)
+    for image, (shift, contrast), hsv_table, contrast_table in zip(
+        images, drawn, *tables, strict=True
+    ):
+        if shift:
+            hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV, dst=buffers[0])
+            hsv = cv2.LUT(hsv, hsv_table, dst=buffers[1])
+            cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB, dst=image)
+        if contrast:
+            cv2.LUT(image, contrast_table, dst=image)
 
 
-def make_augmentation(name: str) -> RandomChanges | None:
-    """What changes batches; `None` for `"none"`.
+def make_augmentation(name: str, resolution: int) -> BatchChange | None:
+    """Return the random changes of a name; `None` for `"none"`.
 
     Args:
-        name: `"original"` for colour changes of each picture, `"shared"` for those of
-            each sample, and mirroring; `"capture"` for those of `"shared"` and then what
-            makes two captures of a scene differ.
+        name: `"original"` for colour changes of each image, `"shared"` for those of
+            each sample, and mirroring; `"capture"` for those of `"shared"` and then the
+            differences between two captures of a scene; or the path of a pipeline saved
+            by `albumentations.save`, see `SavedPipeline`.
+        resolution: side of the images, in pixels.
 
     Raises:
-        UserError: if there is none of that name.
+        UserError: if the name is unknown, or the file is missing or no pipeline, or
+            changes the size of images.
     """
-    if name not in AUGMENTATIONS:
-        raise UserError(
-            f"unknown augmentation: received {name!r}; accepted are "
-            f"{', '.join(AUGMENTATIONS)}."
-        )
+    check_augmentation(name)
     if name == "none":
         return None
-    return RandomChanges(shared=name != "original", capture=name == "capture")
+    if name in AUGMENTATIONS:
+        return RandomChanges(shared=name != "original", capture=name == "capture")
+    return SavedPipeline(name, resolution)

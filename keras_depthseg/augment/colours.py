@@ -8,10 +8,10 @@ _LEVELS = np.arange(256, dtype=np.float32)
 
 
 def hsv_tables(hue: np.ndarray, saturation: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Shifts as look-up tables of OpenCV's 8-bit HSV, one for each image.
+    """Return shifts as look-up tables of OpenCV's 8-bit HSV, one for each image.
 
     Args:
-        hue: (N,), in steps of 2 degrees; hues go round at 180.
+        hue: (N,), in steps of 2 degrees; hues wrap at 180.
         saturation: (N,), in levels of 255; greys stay grey.
         value: (N,), in levels of 255.
 
@@ -27,7 +27,7 @@ def hsv_tables(hue: np.ndarray, saturation: np.ndarray, value: np.ndarray) -> np
 
 
 def contrast_tables(factor: np.ndarray) -> np.ndarray:
-    """Every level times a factor, clipped: (N,) to (N, 256) uint8."""
+    """Return every level times a factor, clipped: (N,) to (N, 256) uint8."""
     return _levels(_LEVELS * factor[:, None].astype(np.float32))
 
 

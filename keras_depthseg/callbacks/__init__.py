@@ -3,6 +3,7 @@
 from keras_depthseg.callbacks.non_finite import NonFiniteError, StopAtNonFinite
 from keras_depthseg.callbacks.plateau import ReduceLROnPlateau
 from keras_depthseg.callbacks.resolution import ResolutionScheduler
+from keras_depthseg.callbacks.resumable import Resumable
 from keras_depthseg.callbacks.watching import PredictionPictures, StepTimes
 from keras_depthseg.callbacks.weight_average import WeightAverage
 
@@ -11,6 +12,7 @@ __all__ = [
     "PredictionPictures",
     "ReduceLROnPlateau",
     "ResolutionScheduler",
+    "Resumable",
     "StepTimes",
     "StopAtNonFinite",
     "WeightAverage",

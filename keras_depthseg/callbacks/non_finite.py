@@ -1,4 +1,7 @@
-"""Stops a training at the first loss or gradient that is not finite."""
+"""The end of a training at a loss or gradient that is not finite."""
+
+# Keras does not type `Callback.model`: pyright infers that it may be None.
+# pyright: reportOptionalMemberAccess=false, reportArgumentType=false
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import math
 
 import keras
 
+from keras_depthseg.backend import holds_state_apart
 from keras_depthseg.optimizers import non_finite_steps
 
 
@@ -27,11 +31,11 @@ class NonFiniteError(ArithmeticError):
 class StopAtNonFinite(keras.callbacks.Callback):
     """Ends a training at the first loss or gradient that is not finite.
 
-    Gradients are seen with the optimizers of `optimizers.py`; on JAX, which hands its
-    state back after an epoch only, at the end of the epoch.
+    Gradients are checked with the optimizers of `optimizers.py`; on JAX, which updates
+    the optimizer's variables after an epoch only, at the end of the epoch.
 
     Raises:
-        NonFiniteError: then.
+        NonFiniteError: from the hooks of `fit`.
     """
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -40,9 +44,9 @@ class StopAtNonFinite(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self._last = batch
         # The mean of the epoch so far: not finite from the first such step on.
-        if not math.isfinite(logs["loss"]):
+        if not math.isfinite((logs or {})["loss"]):
             raise NonFiniteError("loss", self._epoch, batch)
-        if not hasattr(self.model, "jax_state_sync"):
+        if not holds_state_apart(self.model):
             self._check_gradients()
 
     def on_epoch_end(self, epoch, logs=None):

@@ -1,4 +1,7 @@
-"""Training through growing resolutions as one `fit`, and what may end or slow it."""
+"""Training through growing resolutions as one `fit`."""
+
+# Keras does not type `Callback.model`: pyright infers that it may be None.
+# pyright: reportOptionalMemberAccess=false, reportArgumentType=false
 
 from __future__ import annotations
 
@@ -7,15 +10,17 @@ from typing import Any
 
 import keras
 
+from keras_depthseg.backend import build_metrics, forget_traces
 from keras_depthseg.schedule import Phase
 
 
 class ResolutionScheduler(keras.callbacks.Callback):
-    """Trains a model through phases, building the pipeline of each epoch.
+    """Trains a model through phases, with a pipeline of its own for each epoch.
 
-    To the user it is one `fit`: one history with a row an epoch, `resolution` and
-    `learning_rate` in it, one set of callbacks whose state (patience, best value, epoch
-    number, open files) runs across phases, `on_train_begin` and `on_train_end` once.
+    To the user it is one `fit`: one history with a row an epoch, one set of callbacks
+    whose state (patience, best value, epoch number, open files) runs across phases,
+    `on_train_begin` and `on_train_end` once. The logs of an epoch get `phase` (from 0),
+    `resolution` and `learning_rate`.
 
     >>> scheduler = ResolutionScheduler(
     ...     parse_schedule("96:3,160:5,224:3"),
@@ -25,14 +30,15 @@ class ResolutionScheduler(keras.callbacks.Callback):
     ... )
     >>> history = scheduler.fit(model, callbacks=[keras.callbacks.ReduceLROnPlateau()])
 
-    Each epoch has data of its own, whose order follows from the epoch's number alone: so
-    a training can go on in the middle of it as if nothing had happened.
+    The data of an epoch follow from the epoch's number alone, so that a training can
+    resume within it, to the bit: give `fit` the epoch and step, and restore the model in
+    `on_train_begin`. `keras.callbacks.BackupAndRestore` is not supported.
 
     Args:
         phases: the phases in order.
-        train: gives an epoch's training data, of known length, from a step on: called
+        train: returns an epoch's training data, of known length, from a step on: called
             with the phase, the epoch and the step, the latter two from 0.
-        validation: gives a phase's validation data, if any.
+        validation: returns a phase's validation data, if any.
     """
 
     def __init__(
@@ -48,12 +54,12 @@ class ResolutionScheduler(keras.callbacks.Callback):
         self._is_fitting = False
         self._train = train
         self._validation = validation
-        self._phase = self.phases[0]
+        self._number = 0
 
     @property
     def phase(self) -> Phase:
         """The phase that is being trained."""
-        return self._phase
+        return self.phases[self._number]
 
     @property
     def epochs(self) -> int:
@@ -69,10 +75,10 @@ class ResolutionScheduler(keras.callbacks.Callback):
         first_epoch: int = 0,
         first_step: int = 0,
     ) -> keras.callbacks.History:
-        """Trains `model`, which must be compiled.
+        """Train `model`, which must be compiled.
 
         Args:
-            model: any model that takes what `train` gives.
+            model: any model that takes the batches of `train`.
             callbacks: as for `keras.Model.fit`.
             verbose: as for `keras.Model.fit`.
             first_epoch: the epoch to begin with, from 0.
@@ -80,7 +86,15 @@ class ResolutionScheduler(keras.callbacks.Callback):
 
         Returns:
             The history of the epochs trained here.
+
+        Raises:
+            ValueError: if `BackupAndRestore` is among the callbacks.
         """
+        if any(isinstance(c, keras.callbacks.BackupAndRestore) for c in callbacks):
+            raise ValueError(
+                "callbacks must not hold BackupAndRestore, which resumes only at the "
+                "beginning of a `fit`. Received: one. Use first_epoch and first_step."
+            )
         callback_list = _OneRun(
             # First, so that the others find the resolution in the logs.
             [self, *callbacks],
@@ -96,30 +110,24 @@ class ResolutionScheduler(keras.callbacks.Callback):
         return model.history
 
     def _fit_epochs(self, model, callback_list, verbose, first_epoch, step) -> None:
-        # What an interrupted run has left there is not for this one.
-        model._initial_epoch = None
-        # Phases may be equal: told apart by their numbers.
+        # Phases may be equal, so they are identified by their numbers.
         of_epoch = [n for n, phase in enumerate(self.phases) for _ in range(phase.epochs)]
-        number = None
+        number = validation = None
         for epoch in range(first_epoch, len(of_epoch)):
             if of_epoch[epoch] != number:
-                number = of_epoch[epoch]
-                self._phase = self.phases[number]
-                validation = self._validation and self._validation(self._phase)
-                # Traced afresh for each phase: a function that has seen two resolutions
-                # is made for any, and rounds otherwise than one that has seen one. A
-                # resumed run has seen the last one only.
-                model.train_function = model.test_function = None
-                model.predict_function = None  # Callbacks may predict.
-            train = self._train(self._phase, epoch, step)
+                number = self._number = of_epoch[epoch]
+                validation = self._validation and self._validation(self.phase)
+                # A resumed run has seen the resolution of the last phase only; any other
+                # run must round as it does.
+                forget_traces(model)
+            train = self._train(self.phase, epoch, step)
             if epoch == first_epoch:
-                _build_metrics(model, train)
+                build_metrics(model, next(iter(train)))
             callback_list.first_step = step
             callback_list.is_last_epoch = epoch == len(of_epoch) - 1
             callback_list.set_params(
                 {"verbose": verbose, "epochs": self.epochs, "steps": step + len(train)}
             )
-            _forget_earlier_start(model, epoch)
             model.fit(
                 train,
                 validation_data=validation,
@@ -127,7 +135,7 @@ class ResolutionScheduler(keras.callbacks.Callback):
                 epochs=epoch + 1,
                 callbacks=callback_list,
                 verbose=verbose,
-                shuffle=False,  # The pipeline does that.
+                shuffle=False,  # The pipeline shuffles.
             )
             if model.stop_training:
                 break
@@ -142,17 +150,17 @@ class ResolutionScheduler(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
-            logs["resolution"] = self._phase.resolution
+            logs["phase"] = self._number
+            logs["resolution"] = self.phase.resolution
             rate = self.model.optimizer.learning_rate
             logs["learning_rate"] = float(keras.ops.convert_to_numpy(rate))
 
 
 class _OneRun(keras.callbacks.CallbackList):
-    """Lets `on_train_begin` through at the first epoch, `on_train_end` at the last.
+    """Passes `on_train_begin` on at the first epoch, `on_train_end` at the last.
 
-    `fit` takes a ready `CallbackList` as it is. Between its calls the callbacks hear
-    nothing, so they keep their state: `ReduceLROnPlateau` and `EarlyStopping` would
-    start afresh, and `BackupAndRestore` would delete its backup.
+    `fit` uses a ready `CallbackList` as it is. Without those two calls between epochs the
+    callbacks keep their state, which `ReduceLROnPlateau` and `EarlyStopping` would reset.
     """
 
     def __init__(self, *args, **kwargs):
@@ -175,18 +183,3 @@ class _OneRun(keras.callbacks.CallbackList):
     def on_train_end(self, logs=None):
         if self.is_last_epoch or self.model.stop_training:
             super().on_train_end(logs)
-
-
-def _build_metrics(model: keras.Model, batches) -> None:
-    # Keras makes the variables of metrics in the first step, or on JAX before it. In the
-    # middle of an epoch they must be there earlier, to hold what the steps before have
-    # added up. Nothing is computed: on JAX, calling the model took 19 s.
-    model._symbolic_build(data_batch=next(iter(batches)))
-
-
-def _forget_earlier_start(model: keras.Model, start: int) -> None:
-    # `BackupAndRestore` notes the epoch to go on from in this attribute, and `fit`
-    # prefers it to `initial_epoch` for ever after: a later epoch would be trained as an
-    # earlier one.
-    if (getattr(model, "_initial_epoch", None) or 0) <= start:
-        model._initial_epoch = None

@@ -1,4 +1,7 @@
-"""Watching a training: how fast it is, what limits it, and what it predicts."""
+"""The speed of a training, its limit, and pictures of its predictions."""
+
+# Keras does not type `Callback.model`: pyright infers that it may be None.
+# pyright: reportOptionalMemberAccess=false, reportArgumentType=false
 
 from __future__ import annotations
 
@@ -12,16 +15,16 @@ import numpy as np
 class StepTimes(keras.callbacks.Callback):
     """Adds the speed of an epoch's training steps to its logs.
 
-    `step_seconds`: mean time of a step, waiting for its input included. `input_wait`: the
-    share of it spent waiting, in [0, 1]. `images_per_second`: at that speed.
+    `step_seconds`: mean time of a step, including the wait for its input. `input_wait`:
+    the share of that wait, in [0, 1]. `images_per_second`: at that speed.
 
-    The first step of an epoch does not count, unless it is the only one: it may contain
+    The first step of an epoch does not count, unless it is the only one: it may include
     tracing, and the pipeline is still empty.
 
     Args:
-        waited: gives the time waited for training input so far, in seconds.
-        batch_size: gives the number of images of a step at the moment; a smaller last
-            batch counts as a whole one.
+        waited: returns the time waited for training input so far, in seconds.
+        batch_size: returns the current number of images of a step; a smaller last batch
+            counts as a whole one.
     """
 
     def __init__(self, waited: Callable[[], float], batch_size: Callable[[], int]):
@@ -53,21 +56,21 @@ class StepTimes(keras.callbacks.Callback):
 
 
 class PredictionPictures(keras.callbacks.Callback):
-    """After an epoch, predicts the same samples and hands them on as a picture.
+    """Draws predictions of the same samples after an epoch.
 
-    The last epoch is always drawn. Others are left out as long as pictures would take
-    more than `max_share` of the training time so far.
+    The last epoch is always drawn; other epochs only while pictures take at most
+    `max_share` of the training time so far.
 
     Args:
-        samples: gives `(inputs, labels)`, one batch of arrays, at a resolution; asked
-            once for each.
-        draw: makes a picture, (H, W, 3) uint8, of inputs, labels and predictions.
-        publish: takes the epoch, from 0, and the picture.
-        resolution: gives the resolution of the moment.
-        is_last: whether an epoch, from 0, is the last of the run. One that ends with
-            `model.stop_training` set is so too.
+        samples: returns `(inputs, labels)`, one batch of arrays, at a resolution; called
+            once for each resolution.
+        draw: draws inputs, labels and predictions as one image, (H, W, 3) uint8.
+        publish: called with the epoch, from 0, and the image.
+        resolution: returns the current resolution.
+        is_last: returns whether an epoch, from 0, is the last of the run. An epoch at
+            whose end `model.stop_training` is set counts as the last, too.
         max_share: of the training time, in [0, 1].
-        first_seconds: what the first picture is expected to take.
+        first_seconds: expected time of the first picture.
     """
 
     def __init__(
@@ -107,8 +110,8 @@ class PredictionPictures(keras.callbacks.Callback):
         if resolution not in self._at_resolution:
             self._at_resolution[resolution] = self._samples(resolution)
         inputs, labels = self._at_resolution[resolution]
-        # Traced for each resolution, which takes seconds; layer by layer without tracing,
-        # every picture would take ten times as long.
+        # Tracing, once a resolution, takes seconds; without a trace every picture would
+        # take ten times as long.
         predictions = self.model.predict_on_batch(inputs)
         self._publish(epoch, self._draw(inputs, labels, predictions))
         self._costs.append(time.perf_counter() - start)

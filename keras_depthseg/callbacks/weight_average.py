@@ -1,4 +1,7 @@
-"""A moving average of the weights, which is what is validated and saved."""
+"""A moving average of the weights, which is validated and saved in their place."""
+
+# Keras does not type `Callback.model`: pyright infers that it may be None.
+# pyright: reportOptionalMemberAccess=false, reportArgumentType=false
 
 from __future__ import annotations
 
@@ -20,11 +23,11 @@ class WeightAverage(keras.callbacks.Callback):
 
     `average += (1 - decay**k) (weights - average)` after every k steps of the optimizer,
     with `(1 + n) / (10 + n)` for the decay while that is smaller, n the number of the
-    step: the beginning is soon forgotten. Moving statistics of batch normalisation are
-    averaged as well.
+    step, so that the first weights soon stop counting. Moving statistics of batch
+    normalisation are averaged as well.
 
     From the validation of an epoch to the beginning of the next, and after the training,
-    the model holds the average. It comes before callbacks that look at the weights.
+    the model holds the average. Put this callback before callbacks that read weights.
 
     Keras's optimizers can average too (`use_ema`), but only trainable weights, and every
     `fit` ends by overwriting the weights with the average.
@@ -63,19 +66,19 @@ class WeightAverage(keras.callbacks.Callback):
         self._show_average()
 
     def state(self) -> dict[str, np.ndarray]:
-        """What the model does not hold: the average, or the weights."""
+        """Return what the model does not hold: the average, or the weights."""
         arrays = {
-            f"{number:04d}": ops.convert_to_numpy(value)
+            f"{number:04d}": np.asarray(ops.convert_to_numpy(value))
             for number, value in enumerate(self._other)
         }
         return {
             **arrays,
-            "shows_average": np.bool_(self._shows_average),
-            "steps": np.int64(self._steps),
+            "shows_average": np.asarray(self._shows_average),
+            "steps": np.asarray(self._steps, np.int64),
         }
 
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Goes on from what `state` gave; after `on_train_begin`."""
+        """Restore a state; call it after `on_train_begin`, which resets the average."""
         self._other = [
             ops.convert_to_tensor(state[f"{number:04d}"])
             for number in range(len(self._other))
@@ -87,8 +90,8 @@ class WeightAverage(keras.callbacks.Callback):
         return [v for v in self.model.variables if keras.backend.is_float_dtype(v.dtype)]
 
     def _optimizer_steps(self) -> int:
-        # Not those that loss scaling left out; one for several batches whose gradients
-        # are accumulated.
+        # Without the steps that loss scaling skipped; one for several batches whose
+        # gradients are accumulated.
         return int(ops.convert_to_numpy(self.model.optimizer.iterations))
 
     def _update(self) -> None:

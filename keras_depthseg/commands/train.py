@@ -45,7 +45,6 @@ def add_train(commands: Any) -> Parser:
                 "rooms)",
             },
             "--split": {
-                "dest": "splitting",
                 "choices": SPLITTINGS,
                 "help": "Split of the original layout. identity keeps some backgrounds "
                 "and cutouts out of training; random splits pictures at random, as the "
@@ -73,7 +72,7 @@ def add_train(commands: Any) -> Parser:
                 {
                     "schedule": "RES:EPOCHS[:BATCH],…",
                     "loss": None,
-                    "augment": None,
+                    "augment": "NAME",
                     "optimizer": None,
                     "learning_rate": "RATE",
                     "learning_rate_schedule": None,
@@ -140,11 +139,11 @@ def _train(args: argparse.Namespace) -> None:
         stored or RunConfig(data="", recipe=recipe), **{**changed, "recipe": recipe}
     )
     # All that needs no TensorFlow, and no data, comes first: those take long.
-    phases = config.phases
+    _ = config.phases  # Parses the schedule.
     if not resume:
         RunFolder(run_dir).check_new()
     if data is not None:
-        check_data(data, given.get("splitting"))
+        check_data(data)
     import_tensorflow_quietly()
     from keras_depthseg.precision import check_xla, resolve_precision
     from keras_depthseg.training.lr_range import parse_lr_range
@@ -159,9 +158,7 @@ def _train(args: argparse.Namespace) -> None:
         records = locate_records(
             data,
             given.get("cache_dir") or default_cache_dir(),
-            splitting=given.get("splitting"),
-            # Rendered once, as large as they are ever looked at.
-            size=max(phase.resolution for phase in phases),
+            split=given.get("split"),
         )
         config = dataclasses.replace(config, data=str(records))
     if lr_ranges:
@@ -178,9 +175,9 @@ def _check_combination(given: dict[str, Any], resume: bool) -> None:
             "--lr-range-test: received with --resume; it is a run of its own, leave one "
             "of them out."
         )
-    if resume and "splitting" in given and "data" not in given:
+    if resume and "split" in given and "data" not in given:
         raise UserError(
-            f"--split: received {given['splitting']} with --resume, but no --data; the "
+            f"--split: received {given['split']} with --resume, but no --data; the "
             "run knows its data, leave --split out."
         )
 

@@ -1,1 +1,1 @@
-"""Data sets: sources, composites, depth labels, records."""
+"""Data sets: making them, finding them, checking them and reading their records."""

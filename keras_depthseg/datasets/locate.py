@@ -1,4 +1,8 @@
-"""From what the user says (`--data`) to a folder of records."""
+"""From the value of `data` to a folder of records.
+
+Importing this module takes no time: the command line checks `data` before TensorFlow is
+imported.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,17 @@ from pathlib import Path
 
 from keras_depthseg.errors import UserError
 
+ROOM_SIZE = 224
+"""Height and width of the images of the named data sets, in pixels.
+
+One size for every resolution schedule: two schedules are scored on the same images.
+"""
+
 _NAMED = re.compile(r"(rooms|pets_in_rooms)(?::(\d+))?", re.ASCII)
 
 
 def default_cache_dir() -> Path:
-    """Where records that are made from something else are kept.
+    """Return the folder of records that are made from something else.
 
     `$KERAS_DEPTHSEG_CACHE`, else `keras_depthseg` in `$XDG_CACHE_HOME` or `~/.cache`.
     """
@@ -22,74 +32,78 @@ def default_cache_dir() -> Path:
     return Path(base) / "keras_depthseg"
 
 
-def locate_records(
-    data: str,
-    cache_dir: Path,
-    *,
-    splitting: str | None = None,
-    seed: int = 0,
-    size: int = 224,
-) -> Path:
-    """The folder of records that `data` means; makes them first where needed.
+def check_data(data: str) -> None:
+    """Refuse a value of `data` that names no data set; nothing is built or opened.
 
     Args:
-        data: a folder of records; a folder in the original layout, which is turned into
-            records once; `rooms` or `rooms:COUNT` for the embedded data set;
-            `pets_in_rooms[:COUNT]` for one composed of public data sets, downloaded.
-        cache_dir: where records that are made here go.
-        splitting: of the original layout, one of `records.SPLITTINGS`; `None` is
-            `identity`. Other data is split already.
-        seed: of the split of the original layout, and of the rooms.
-        size: side of the pictures of the named data sets, in pixels.
+        data: as for `locate_records`.
 
     Raises:
-        UserError: if `data` is none of these, or something in it is bad.
-    """
-    from keras_depthseg.datasets import original_layout, pets_in_rooms, rooms
-
-    check_data(data, splitting)
-    folder = Path(data)
-    if match := _NAMED.fullmatch(data):
-        named = {"rooms": rooms, "pets_in_rooms": pets_in_rooms}[match[1]]
-        count = int(match[2]) if match[2] else named.DEFAULT_SAMPLES
-        return named.build(cache_dir, num_samples=count, size=size, seed=seed)
-    if _is_records(folder):
-        return folder
-    return original_layout.build(
-        folder, cache_dir, splitting=splitting or "identity", seed=seed
-    )
-
-
-def check_data(data: str, splitting: str | None = None) -> None:
-    """Check that `data` names something, in milliseconds: without TensorFlow.
-
-    Args:
-        data: see `locate_records`.
-        splitting: see `locate_records`.
-
-    Raises:
-        UserError: if `locate_records` would refuse `data` before reading it.
+        UserError: there is no such folder, or it holds no data set.
     """
     folder = Path(data)
-    layout = any((folder / name).exists() for name in ("file_map.txt", "bg", "fg_bg"))
-    if splitting is not None and (not layout or _is_records(folder)):
-        raise UserError(
-            f"`splitting`: received {splitting} for {data}, which is split already; this "
-            "argument is for a folder in the original layout. Leave it out."
-        )
-    if _NAMED.fullmatch(data) or _is_records(folder):
+    if _NAMED.fullmatch(data):
         return
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise UserError(
             f"{data}: no such folder; give a folder of records, a folder in the original "
             "layout (bg/, fg_bg/, fg_bg_mask/, fg_bg_depth/, file_map.txt), or rooms."
         )
-    if not layout:
+    if not _is_records(folder) and not _is_original_layout(folder):
         raise UserError(
             f"{data}: neither records (no dataset_info.json) nor the original layout (no "
             "file_map.txt, no bg/); give one of the two, or rooms."
         )
 
 
+def locate_records(
+    data: str, cache_dir: Path, *, split: str | None = None, seed: int = 0
+) -> Path:
+    """Return the folder of the records of `data`; build them first if necessary.
+
+    Args:
+        data: a folder of records; a folder in the original layout, which is converted to
+            records once; `rooms` or `rooms:COUNT` for the embedded data set;
+            `pets_in_rooms[:COUNT]` for one composed of public data sets, downloaded.
+            The images of the named ones are of `ROOM_SIZE`.
+        cache_dir: where records that are built here are stored.
+        split: how the original layout is split, one of `splits.SPLITTINGS`; `None` is
+            `identity`. Other data is split already.
+        seed: of the split of the original layout, and of the named data sets.
+
+    Raises:
+        UserError: `data` is none of these, or something in it cannot be used.
+    """
+    folder = Path(data)
+    is_source = _is_original_layout(folder) and not _is_records(folder)
+    if split is not None and not is_source:
+        raise UserError(
+            f"`split`: received {split} for {data}, which is split already; it is for a "
+            "folder in the original layout. Leave it out."
+        )
+    check_data(data)
+    if match := _NAMED.fullmatch(data):
+        if match[1] == "rooms":
+            from keras_depthseg.datasets.rooms import rooms_dataset_builder as named
+        else:
+            from keras_depthseg.datasets.pets_in_rooms import (
+                pets_in_rooms_dataset_builder as named,
+            )
+
+        count = int(match[2]) if match[2] else named.DEFAULT_SAMPLES
+        return named.build(cache_dir, num_samples=count, size=ROOM_SIZE, seed=seed)
+    if not is_source:
+        return folder
+    from keras_depthseg.datasets import original_layout
+
+    return original_layout.build(
+        folder, cache_dir, splitting=split or "identity", seed=seed
+    )
+
+
 def _is_records(folder: Path) -> bool:
     return (folder / "dataset_info.json").is_file()
+
+
+def _is_original_layout(folder: Path) -> bool:
+    return any((folder / name).exists() for name in ("file_map.txt", "bg", "fg_bg"))

@@ -1,19 +1,42 @@
-"""Opening a folder of records: is it one, is it whole, what does it say of itself."""
+"""Opens a folder of records, and checks that it is a complete data set."""
 
 from __future__ import annotations
 
 import dataclasses
 import struct
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow_datasets as tfds
 
+from keras_depthseg.datasets.records import REQUIRED_FIELDS
 from keras_depthseg.errors import UserError
 
-# Before each record of a TFRecord file stand its length (8 bytes) and the length's
-# checksum (4); after it stands its own checksum (4).
+# In a TFRecord file each record comes after its length (8 bytes) and the checksum of the
+# length (4), and before its own checksum (4).
 _LENGTH_BYTES = 12
 FRAME_BYTES = _LENGTH_BYTES + 4
+
+
+class StoredShard(NamedTuple):
+    """One file of a split.
+
+    Attributes:
+        split: its name.
+        path: of the file.
+        examples: number of records according to `dataset_info.json`.
+    """
+
+    split: str
+    path: Path
+    examples: int
+
+    @property
+    def name(self) -> str:
+        """The shard in messages: `train 00000-of-00002`."""
+        return f"{self.split} {self.path.name.rpartition('.tfrecord-')[2]}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,76 +44,118 @@ class Records:
     """An opened data set.
 
     Attributes:
+        path: the folder.
         builder: the TFDS builder that reads it.
-        depth: unit, scale and direction of its depth, see `DepthMetadata`; empty for a
-            data set of masks only.
-        statistics: mean and standard deviation per branch over `train`, in units of
-            0..1, as `DSResNet` takes them; `None` if the data set has none.
+        metadata: `depth`, `statistics` and others; see `records.sample_metadata`.
     """
 
+    path: Path
     builder: tfds.core.DatasetBuilder
-    depth: dict
-    statistics: dict | None
+    metadata: dict[str, Any]
+
+    @property
+    def depth(self) -> dict:
+        """Unit, scale and direction of the depth, see `DepthMetadata`.
+
+        Empty for a data set of masks only.
+        """
+        return self.metadata.get("depth") or {}
+
+    @property
+    def statistics(self) -> dict | None:
+        """Mean and standard deviation per branch over `train`, in units of 0..1.
+
+        As `DSResNet` takes them; `None` if the data set has none.
+        """
+        return self.metadata.get("statistics") or None
+
+    @property
+    def features(self) -> frozenset[str]:
+        """The names of the fields of its samples."""
+        features: Any = self.builder.info.features
+        return frozenset(features)
+
+    @property
+    def depth_dtype(self) -> type | None:
+        """The type of the stored depth; `None` if there is none."""
+        if "depth" not in self.features:
+            return None
+        features: Any = self.builder.info.features
+        return np.dtype(features["depth"].np_dtype).type
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """The number of samples of each split."""
+        splits = self.builder.info.splits
+        return {name: split.num_examples for name, split in splits.items()}
 
     def size(self, split: str) -> int:
-        """Number of samples in a split; 0 if there is no such split."""
-        splits = self.builder.info.splits
-        return splits[split].num_examples if split in splits else 0
+        """Return the number of samples in a split; 0 if there is no such split."""
+        return self.splits.get(split, 0)
+
+    def shards(self) -> Iterator[StoredShard]:
+        """Yield the files of all splits, one split after the other."""
+        for name, split in self.builder.info.splits.items():
+            for path, count in zip(split.filepaths, split.shard_lengths, strict=True):
+                yield StoredShard(name, Path(path), count)
 
 
 def require_depth(records: Records) -> None:
-    """Raises `UserError` for a data set of masks only."""
-    if "depth" not in records.builder.info.features:
+    """Raise `UserError` for a data set of masks only."""
+    if records.depth_dtype is None:
         raise UserError(
-            f"{records.builder.data_path}: its samples have no depth, which the network "
-            "learns too; compose it again with --depth."
+            f"{records.path}: its samples have no depth, which the network learns too; "
+            "compose the data set again with `depth`."
         )
 
 
-def open_records(data_dir: str | Path) -> Records:
-    """Opens a folder that a builder of this package has written.
+def open_records(data_dir: str | Path, *, check_shards: bool = True) -> Records:
+    """Open a folder that a builder of this package has written.
+
+    Args:
+        data_dir: the folder.
+        check_shards: `False` opens the data set whatever its shards are like, to find
+            out what is wrong with them.
 
     Raises:
-        UserError: if the folder is not there, is not such a data set, or a shard of it
-            is missing or cut short.
+        UserError: the folder does not exist, is not such a data set, its JSON is
+            damaged, or a shard is missing or cut short.
     """
-    data_dir = Path(data_dir)
-    if not data_dir.is_dir():
+    path = Path(data_dir)
+    if not path.is_dir():
         raise UserError(
             f"{data_dir}: no such folder; give a folder of records, or one in the "
             "original layout."
         )
-    if not (data_dir / "dataset_info.json").is_file():
+    if not (path / "dataset_info.json").is_file():
         raise UserError(
             f"{data_dir}: not a data set: dataset_info.json is missing; give a folder "
             "written by a TensorFlow Datasets builder."
         )
     try:
-        builder = tfds.builder_from_directory(data_dir)
-        metadata = builder.info.metadata or {}
-    except Exception as error:  # Whatever TFDS makes of damaged JSON.
+        builder = tfds.builder_from_directory(path)
+        records = Records(path, builder, dict(builder.info.metadata or {}))
+        features = records.features
+        _ = records.depth_dtype
+    except Exception as error:  # TFDS raises various errors for damaged JSON.
         raise UserError(
             f"{data_dir}: dataset_info.json, features.json or metadata.json is damaged "
             f"({type(error).__name__}); build the data set again."
         ) from error
-    missing = {"bg", "fg_bg", "mask", "sample_id", "bg_id"} - set(builder.info.features)
+    missing = [field for field in REQUIRED_FIELDS if field not in features]
     if missing:
         raise UserError(
             f"{data_dir}: not a data set of this package: its samples have no "
-            f"{', '.join(sorted(missing))}."
+            f"{', '.join(missing)}; give one that has them."
         )
-    for split in builder.info.splits.values():
-        for path, examples in zip(split.filepaths, split.shard_lengths, strict=True):
-            _check_shard(Path(path), examples)
-    return Records(
-        builder=builder,
-        depth=metadata.get("depth", {}),
-        statistics=metadata.get("statistics") or None,
-    )
+    if check_shards:
+        for shard in records.shards():
+            _check_shard(shard.path, shard.examples)
+    return records
 
 
 def _check_shard(path: Path, examples: int) -> None:
-    """Walks the record lengths only, without reading what stands between them."""
+    """Check the number of records by their lengths, without reading their content."""
     if not path.is_file():
         raise UserError(f"{path}: this shard is missing; build the data set again.")
     size = path.stat().st_size

@@ -1,4 +1,4 @@
-"""The one place that knows the fields of a sample and of a data set's metadata.
+"""The fields of a sample, and the metadata of a data set.
 
 A data set is a folder written by a TensorFlow Datasets builder: TFRecord shards,
 `features.json`, `dataset_info.json` and `metadata.json`. It is readable anywhere with
@@ -19,6 +19,9 @@ One sample:
 Images that reach a builder as encoded bytes are stored byte for byte.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# protobuf creates the classes of its modules at run time.
+
 from __future__ import annotations
 
 import dataclasses
@@ -32,14 +35,16 @@ from tensorflow_datasets.proto import tf_example_pb2, tf_feature_pb2
 from keras_depthseg.datasets.statistics import ImageStatistics
 
 IMAGE_FIELDS = ("bg", "fg_bg", "mask", "depth")
+REQUIRED_FIELDS = ("bg", "fg_bg", "mask", "sample_id", "bg_id")
+"""Fields without which a data set cannot be used."""
 NEAREST_DEPTH = 2e-4
-"""The least that a known depth is stored as: 0 means unknown, and metrics leave out what
-is not above 1e-4, as the original does."""
+"""The least stored value of a known depth: 0 means unknown, and metrics leave out values
+up to 1e-4, as the original does."""
 
 
 @dataclasses.dataclass(frozen=True)
 class DepthMetadata:
-    """What the numbers of a data set's `depth` mean.
+    """The meaning of the numbers of a data set's `depth`.
 
     Attributes:
         unit: `"relative"`, or `"metre"` when depth is metric.
@@ -65,7 +70,7 @@ class DepthMetadata:
 
 
 class Example(NamedTuple):
-    """A sample on its way into a file.
+    """A sample that a builder writes.
 
     Attributes:
         features: the fields of `sample_features`, pictures as encoded bytes.
@@ -78,7 +83,7 @@ class Example(NamedTuple):
 
 
 def sample_features(depth_dtype: type | None = np.uint8) -> tfds.features.FeaturesDict:
-    """The features of one sample; see the table at the head of this file.
+    """Return the features of one sample; see the table at the head of this file.
 
     Args:
         depth_dtype: `np.uint8`, or `np.uint16` (then stored as PNG); `None` for
@@ -100,7 +105,7 @@ def sample_features(depth_dtype: type | None = np.uint8) -> tfds.features.Featur
 
 
 def serialize(features: Mapping[str, Any]) -> bytes:
-    """A sample as a `tf.train.Example`, as TFDS serializes `sample_features`.
+    """Serialize a sample as a `tf.train.Example`, as TFDS does with `sample_features`.
 
     In a fifth of TFDS's time, and its fields in order of their names: TFDS's are in
     another order in each process, so that no two builds have the same bytes.
@@ -127,13 +132,13 @@ def sample_metadata(
     depth: DepthMetadata | None,
     statistics: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
 ) -> tfds.core.MetadataDict:
-    """The metadata of a data set.
+    """Return the metadata of a data set.
 
     Args:
         depth: meaning of the depth values; `None` for samples without depth.
         statistics: `{"bg": {"mean": …, "std": …}, "fg_bg": …}` over the `train`
-            split, in units of 0..1. A builder that learns them while it generates
-            sets `info.metadata["statistics"]` then.
+            split, in units of 0..1. A builder that computes them while it generates
+            sets `info.metadata["statistics"]` at the end.
     """
     return tfds.core.MetadataDict(
         depth=dataclasses.asdict(depth) if depth else {},

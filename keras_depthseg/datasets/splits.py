@@ -1,4 +1,4 @@
-"""Which split a sample belongs to."""
+"""The names of the splits, and the split of each sample."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ SPLITS = ("train", "val", "unseen_bg", "unseen_fg", "unseen_both")
 
 SPLITTINGS = ("identity", "random")
 """`identity` keeps some backgrounds and cutouts out of training; `random` splits samples
-at random into `train` and `val`, as the original did: all are then in both."""
+at random into `train` and `val`, as the original did: both have all identities."""
 
 
 def random_split(sample_id: str, *, val_fraction: float, seed: int) -> str:
-    """The split of a sample by `random`: `val_fraction` of the samples are `val`."""
+    """Return the split of a sample by `random`: `val_fraction` of them are `val`."""
     return "val" if _hash_fraction(seed, sample_id) < val_fraction else "train"
 
 
 def _hash_fraction(*parts: object) -> float:
-    """A number in [0, 1) that depends on `parts` only, the same on every machine."""
+    """Return a number in [0, 1) that depends on `parts` only, on every machine."""
     text = "\0".join(map(str, parts)).encode()
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") / 2**64
 
 
 def held_out(ids: Sequence[str], fraction: float, seed: int) -> frozenset[str]:
-    """Chooses `fraction` of the distinct `ids`, at least one, by a seeded hash.
+    """Choose `fraction` of the distinct `ids`, at least one, by a seeded hash.
 
     Returns an empty set when there are fewer than two ids to choose from.
     """
@@ -46,7 +46,7 @@ def assign_split(
     val_fraction: float,
     seed: int,
 ) -> str:
-    """The split a sample belongs to, by the identity of what it shows.
+    """Return the split of a sample by the identity of its background and cutout.
 
     A background or a cutout that is in `unseen_bg` or `unseen_fg` is never in `train`
     or `val`. Of the others, `val_fraction` of the samples are `val` (seen background,

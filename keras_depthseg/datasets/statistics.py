@@ -1,4 +1,4 @@
-"""Mean and standard deviation of images, added up while they are written."""
+"""Mean and standard deviation of images, accumulated while they are written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ImageStatistics:
     total_squares: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(3))
 
     def update(self, image: np.ndarray) -> None:
-        """Adds one image, (H, W, 3) uint8."""
+        """Add one image, (H, W, 3) uint8."""
         # Exact sums of integers, in half the time of OpenCV's meanStdDev.
         squares = [cv2.norm(channel, cv2.NORM_L2SQR) for channel in cv2.split(image)]
         self.count += image.shape[0] * image.shape[1]
@@ -27,7 +27,7 @@ class ImageStatistics:
 
     @classmethod
     def of(cls, image: np.ndarray) -> ImageStatistics:
-        """Of one image, (H, W, 3) uint8."""
+        """Return the statistics of one image, (H, W, 3) uint8."""
         statistics = cls()
         statistics.update(image)
         return statistics
@@ -39,7 +39,7 @@ class ImageStatistics:
         return self
 
     def to_json(self) -> dict:
-        """The sums as plain numbers; `from_json` makes the same object of them."""
+        """Return the sums as plain numbers, for `from_json`."""
         return {
             "count": self.count,
             "total": self.total.tolist(),
@@ -48,16 +48,16 @@ class ImageStatistics:
 
     @classmethod
     def from_json(cls, sums: Mapping) -> ImageStatistics:
-        """The object of which `to_json` gave `sums`."""
+        """Return the statistics of the result of `to_json`."""
         return cls(
             sums["count"], np.array(sums["total"]), np.array(sums["total_squares"])
         )
 
     def result(self) -> dict[str, list[float]]:
-        """`{"mean": [r, g, b], "std": [r, g, b]}` in units of 0..1.
+        """Return `{"mean": [r, g, b], "std": [r, g, b]}` in units of 0..1.
 
         `std` is at least one grey level, 1/255: a plate of one colour, such as a green
-        screen, must not be divided by zero.
+        screen, must not cause a division by zero.
         """
         mean = self.total / self.count
         variance = np.maximum(self.total_squares / self.count - np.square(mean), 0.0)

@@ -1,19 +1,25 @@
-"""Where the weights of a new network start."""
+"""Initial weights of a new network."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from keras_depthseg.model import INPUTS, DSResNet
 
 
-def start_as_difference(model: DSResNet) -> None:
-    """Makes a new network begin with the difference between `fg_bg` and `bg`.
+def start_independently(model: DSResNet) -> None:
+    """Leave all weights as they were drawn, independently of each other."""
 
-    Both branches get the same weights, and the convolutions that join them take one
-    minus the other: `merge` in half of its channels, and what the outer two blocks of the
-    decoder of the mask squeeze their skips with in all. So those are 0 (but for the two
-    statistics of normalisation) where the two pictures are equal, before anything is
-    learned; by itself the network finds that out late. All weights remain free. The
-    decoder of the depth, which needs the scene, and all other weights stay as drawn.
+
+def start_as_difference(model: DSResNet) -> None:
+    """Let a new network begin with the difference between `fg_bg` and `bg`.
+
+    Both branches get the same weights, and convolutions that join the branches subtract
+    one from the other: `merge` in half of its channels, and the `squeeze_skips` of the
+    outer two blocks of the mask's decoder in all. Their outputs are then 0 where `bg` and
+    `fg_bg` are equal (if both are normalised alike), before anything is learned; an
+    untrained network learns that late. All weights remain free. The decoder of the depth,
+    which needs the scene, and all other weights stay as drawn.
 
     Args:
         model: a network that has not been trained; changed in place.
@@ -29,7 +35,7 @@ def start_as_difference(model: DSResNet) -> None:
 
 
 def _subtract(model: DSResNet, name: str, outputs: int) -> None:
-    """Lets the first outputs of a 1x1 convolution be its second half minus its first."""
+    """Let the first outputs of a 1x1 convolution be its second half minus its first."""
     layer = model.get_layer(name)
     kernel, bias = layer.get_weights()
     half = kernel.shape[2] // 2
@@ -37,5 +43,7 @@ def _subtract(model: DSResNet, name: str, outputs: int) -> None:
     layer.set_weights([kernel, bias])
 
 
-INITIALISATIONS = {"independent": lambda model: None, "difference": start_as_difference}
-"""By name, what changes a new network whose weights were drawn one by one."""
+INITIALISATIONS: dict[str, Callable[[DSResNet], None]] = {
+    "independent": start_independently,
+    "difference": start_as_difference,
+}

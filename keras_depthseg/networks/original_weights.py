@@ -1,4 +1,4 @@
-"""Weights of the original PyTorch network, read into this one.
+"""Weights of the original PyTorch network for this one.
 
 Original names: `b1`, `b2` encode bg, `bf1`, `bf2` encode fg_bg, `merge` joins them,
 `enc1` to `enc4` are the shared encoder, `M*` decode the mask and `D*` the depth, the
@@ -55,7 +55,7 @@ _IGNORED_SUFFIX = ".num_batches_tracked"
 def load_original_weights(
     model: DSResNet, source: str | os.PathLike | Mapping[str, np.ndarray]
 ) -> None:
-    """Sets all weights of `model` to those of the original PyTorch network.
+    """Set all weights of `model` to those of the original PyTorch network.
 
     Works at any width. Every name and shape is checked before any weight is changed.
 

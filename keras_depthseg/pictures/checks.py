@@ -1,4 +1,4 @@
-"""Checks of encoded pictures, so that what is stored can be decoded by every reader."""
+"""Checking encoded pictures, so that every reader can decode the stored ones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -26,7 +27,7 @@ _MODES = {
     "I;16": "greyscale (1 channel, 16 bit)",
 }
 
-# What the accepted formats begin with: a file that does is a damaged one of them.
+# The first bytes of the accepted formats: a file that has them is a damaged one.
 _SIGNATURES = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG", "WEBP": b"RIFF....WEBP"}
 
 _ORIENTATION = 0x0112
@@ -39,15 +40,15 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""By the Exif tag's value, what makes the picture upright."""
+"""The change that turns a picture upright, by the value of its Exif tag."""
 
 _WARNINGS = threading.Lock()
-"""Filters of warnings are the process's: two threads that change them at once leave them
-changed."""
+"""The filters of warnings belong to the process: two threads that change them at once
+leave them changed."""
 
 
 def decode_colour(data: bytes, where: str) -> np.ndarray:
-    """Decodes a picture that must be RGB.
+    """Decode a picture that must be RGB.
 
     Args:
         data: JPEG or PNG.
@@ -68,9 +69,9 @@ def decode_colour(data: bytes, where: str) -> np.ndarray:
 def decode_single(
     data: bytes, where: str, dtype: type = np.uint8
 ) -> tuple[np.ndarray, bytes]:
-    """Decodes a picture that must have one channel.
+    """Decode a picture that must have one channel.
 
-    Three equal channels, as many tools write a mask, are stored as one.
+    Three equal channels, as many tools write a mask, are reduced to one.
 
     Args:
         data: JPEG or PNG.
@@ -96,7 +97,7 @@ def decode_single(
 def single_channel(
     image: Image.Image, bits: int, where: str, dtype: type = np.uint8
 ) -> np.ndarray:
-    """The one channel of a picture, or one of three equal ones.
+    """Return the one channel of a picture, or one of three equal ones.
 
     Args:
         image: from `open_picture`.
@@ -131,25 +132,25 @@ def single_channel(
 
 
 def bits_per_channel(data: bytes) -> int:
-    """16 for a PNG of 16 bit a channel, otherwise 8 (also for fewer bits)."""
+    """Return 16 for a PNG of 16 bit a channel, else 8 (also for fewer bits)."""
     # PNG: 8 bytes of signature, 8 of the header chunk's head, width, height, bits.
-    # Pillow does not tell: it opens a 16-bit RGB PNG as 8 bit.
+    # Pillow hides it: it opens a 16-bit RGB PNG as 8 bit.
     return 16 if data.startswith(b"\x89PNG") and data[24:25] == b"\x10" else 8
 
 
 def open_picture(
     data: bytes, where: str, formats: Sequence[str] = ("JPEG", "PNG")
 ) -> Image.Image:
-    """Opens and decodes a picture to its end.
+    """Open and decode a picture to its end.
 
     Args:
         data: the encoded bytes.
         where: the file, for messages.
-        formats: accepted ones, as Pillow names them.
+        formats: the accepted formats by Pillow's names.
 
     Raises:
         UserError: not a whole picture of one of the formats, more than one picture, or
-            more pixels than Pillow takes for an attack (89 million).
+            more than 89 million pixels, from which on Pillow warns of an attack.
     """
     accepted = f"{', '.join(formats[:-1])} or {formats[-1]}"
     if not data:
@@ -158,7 +159,7 @@ def open_picture(
         )
     try:
         with _filtered("error", Image.DecompressionBombWarning):
-            image = Image.open(io.BytesIO(data), formats=formats)
+            image = Image.open(io.BytesIO(data), formats=tuple(formats))
         # A JPEG may have other views appended, of which the first is the picture.
         frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
         if frames == 1:
@@ -166,9 +167,9 @@ def open_picture(
             image.load()
             _check_end(data, image.format)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        count = re.search(r"\d+", str(error))
+        count, *_ = re.findall(r"\d+", str(error))
         raise UserError(
-            f"{where}: received {int(count[0]):,} pixels, more than can be meant; at "
+            f"{where}: received {int(count):,} pixels, more than can be meant; at "
             f"most {Image.MAX_IMAGE_PIXELS:,} are accepted. Make it smaller."
         ) from error
     # A damaged file makes Pillow raise OSError, SyntaxError, ValueError and others.
@@ -194,35 +195,38 @@ def open_picture(
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """As a viewer shows it: turned as its Exif or XMP says; as it is without them."""
+    """Return the image as viewers show it, turned by its Exif or XMP tag if any."""
     return image.transpose(_TURNS[turn]) if (turn := _turn(image)) else image
 
 
 def upright_shape(data: bytes) -> tuple[int, int]:
-    """Height and width as a viewer shows it, of a picture that `open_picture` accepts.
+    """Return height and width as viewers show them; only the header is read.
 
-    Nothing is decoded for it.
+    Args:
+        data: a picture that `open_picture` accepts.
     """
     with Image.open(io.BytesIO(data)) as image:
         width, height = image.size
-        # These turn it by a quarter.
+        # These are quarter turns.
         return (width, height) if _turn(image) in (5, 6, 7, 8) else (height, width)
 
 
 def _turn(image: Image.Image) -> int | None:
-    """A key of `_TURNS`; `None` for an upright picture."""
+    """Return a key of `_TURNS`; `None` for an upright picture."""
     try:
-        # Pillow warns of what it skips.
+        # Pillow warns of tags that it skips.
         with _filtered("ignore", UserWarning):
             value = image.getexif().get(_ORIENTATION)
-    # Whatever is wrong with it, a viewer shows the picture as it is stored.
+    # With a damaged tag viewers show the picture as it is stored.
     except Exception:
         return None
     return value if value in _TURNS else None
 
 
 @contextlib.contextmanager
-def _filtered(action: str, category: type[Warning]) -> Iterator[None]:
+def _filtered(
+    action: Literal["error", "ignore"], category: type[Warning]
+) -> Iterator[None]:
     with _WARNINGS, warnings.catch_warnings():
         warnings.simplefilter(action, category)
         yield
@@ -233,7 +237,7 @@ def _begins(data: bytes, name: str) -> bool:
 
 
 def _kind(data: bytes) -> str:
-    """What an unaccepted file is: often a picture with the suffix of another format."""
+    """Name the kind of a refused file: often a picture with another format's suffix."""
     if data[4:8] == b"ftyp":
         return "a picture or film of another format, such as HEIC"
     try:
@@ -244,9 +248,9 @@ def _kind(data: bytes) -> str:
 
 
 def _check_end(data: bytes, image_format: str | None) -> None:
-    """Raises `OSError` for what Pillow lets pass and TensorFlow does not decode."""
+    """Raise `OSError` for pictures that Pillow accepts and TensorFlow does not decode."""
     if image_format == "PNG":
-        # Every chunk's sum except the last one's, which is always the same.
+        # Checks the sum of every chunk but the last, whose bytes are always the same.
         Image.open(io.BytesIO(data), formats=("PNG",)).verify()
         if b"IEND\xaeB`\x82" not in data:
             raise OSError("no end chunk")
@@ -259,6 +263,6 @@ def _check_end(data: bytes, image_format: str | None) -> None:
 
 
 def refused(where: str, image: Image.Image, rest: str) -> UserError:
-    """The error about a picture of the wrong mode; `rest` says what is accepted."""
+    """Return the error about a picture of the wrong mode; `rest` names the accepted."""
     mode = _MODES.get(image.mode, f"mode {image.mode}")
     return UserError(f"{where}: received {mode}; {rest}")

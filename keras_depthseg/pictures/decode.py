@@ -1,12 +1,11 @@
 """Encoded images to arrays at one resolution.
 
-OpenCV and not TensorFlow's operations: on the same JPEGs the whole pipeline takes half
-the processor time, and OpenCV lets go of the interpreter lock while it works.
+With OpenCV instead of TensorFlow's operations: on the same JPEGs the whole pipeline takes
+half the processor time, and OpenCV releases the interpreter lock while it works.
 """
 
 from __future__ import annotations
 
-import functools
 import threading
 
 import cv2
@@ -31,8 +30,9 @@ class Decoder:
     """Decodes images of one kind to one resolution.
 
     A JPEG of at least twice the resolution is halved, up to three times, while it is
-    decoded: that is faster and averages where interpolation would skip pixels. What is
-    left is half-pixel bilinear interpolation. A larger PNG is reduced by area.
+    decoded: that is faster and averages where interpolation would skip pixels. The rest
+    is half-pixel bilinear interpolation. A PNG of at least twice the resolution is
+    averaged by area.
 
     Args:
         channels: 3 for RGB, 1 for masks and depth.
@@ -45,12 +45,12 @@ class Decoder:
     def __init__(self, channels: int, resolution: int):
         self.channels = channels
         self.resolution = resolution
-        # The size of a JPEG is known only once it is decoded, but the images of a data
-        # set have mostly one size: begin with what was right the last time.
+        # The size of a JPEG is known only after decoding, but most images of a data set
+        # have one size: begin with the factor of the last image.
         self._last_factor = 1
 
     def __call__(self, encoded: bytes) -> np.ndarray:
-        """(resolution, resolution, channels), uint8, or uint16 from a 16-bit PNG."""
+        """Return (resolution, resolution, channels) uint8, or uint16 of a 16-bit PNG."""
         buffer = np.frombuffer(encoded, np.uint8)
         if encoded[:2] == _JPEG_MAGIC:
             image = self._decode_jpeg(buffer)
@@ -73,7 +73,7 @@ class Decoder:
             factor //= 2
             image = self._decode(buffer, factor)
         # Halving rounds up. With the same condition in both directions the result does
-        # not depend on what was decoded before.
+        # not depend on earlier images.
         while factor < 8 and (min(image.shape[:2]) + 1) // 2 >= self.resolution:
             factor *= 2
             image = self._decode(buffer, factor)
@@ -90,39 +90,61 @@ class Decoder:
 
 
 class BackgroundCache:
-    """Decoded backgrounds at one resolution, each decoded once while memory allows.
+    """Decoded backgrounds, each decoded once while memory allows.
 
-    Many samples share a background: the original has 4,000 of each. Backgrounds are told
-    apart by their encoded bytes. Safe to call from several threads at once.
+    Many samples share a background: the original has 4,000 of each. Backgrounds are
+    identified by their encoded bytes. Where room is short, images of other resolutions
+    are dropped: a training at growing resolutions does not return to them. Safe to call
+    from several threads at once.
 
     Args:
-        resolution: side of the images, in pixels.
-        capacity_bytes: no more are kept once this is used up.
+        capacity_bytes: limit of all decoded images and their keys together.
     """
 
-    def __init__(self, resolution: int, capacity_bytes: int = 256 * 2**20):
-        self._decode = Decoder(3, resolution)
-        self._capacity = capacity_bytes // (3 * resolution**2)
-        self._decoded: dict[bytes, np.ndarray] = {}
+    def __init__(self, capacity_bytes: int):
+        self._capacity = capacity_bytes
+        self._used = 0
+        self._decoded: dict[int, dict[bytes, np.ndarray]] = {}
         self._lock = threading.Lock()
 
-    def __call__(self, encoded: bytes) -> np.ndarray:
-        """(resolution, resolution, 3) uint8; shared, and read-only."""
-        image = self._decoded.get(encoded)
+    def __call__(self, encoded: bytes, decode: Decoder) -> np.ndarray:
+        """Decode an image, or return the decoded image of an earlier call.
+
+        Args:
+            encoded: the bytes of an image.
+            decode: a decoder with 3 channels.
+
+        Returns:
+            (resolution, resolution, 3) uint8; shared, and read-only.
+        """
+        image = self._decoded.get(decode.resolution, {}).get(encoded)
         if image is None:
-            image = self._decode(encoded)
+            image = decode(encoded)
             image.setflags(write=False)
             with self._lock:
-                if len(self._decoded) < self._capacity:
-                    self._decoded[encoded] = image
+                self._keep(encoded, image)
         return image
 
+    def clear(self) -> None:
+        """Drop all images."""
+        with self._lock:
+            self._decoded = {}
+            self._used = 0
 
-@functools.cache
-def background_cache(resolution: int) -> BackgroundCache:
-    """The one cache of this process for a resolution.
+    def _keep(self, encoded: bytes, image: np.ndarray) -> None:
+        resolution = len(image)
+        size = image.nbytes + len(encoded)
+        kept = self._decoded.get(resolution, {})
+        if encoded in kept:
+            return
+        if self._used + size > self._capacity and len(self._decoded) > bool(kept):
+            self._decoded = {resolution: kept}
+            self._used = sum(len(k) + v.nbytes for k, v in kept.items())
+        if self._used + size <= self._capacity:
+            self._decoded.setdefault(resolution, kept)[encoded] = image
+            self._used += size
 
-    One for all pipelines: TensorFlow keeps every Python function of a pipeline, and what
-    it holds on to, until the process ends.
-    """
-    return BackgroundCache(resolution)
+
+# One for all pipelines of the process: TensorFlow keeps every Python function of a
+# pipeline, and all objects it refers to, until the process ends.
+background_cache = BackgroundCache(256 * 2**20)

@@ -1,4 +1,4 @@
-"""Arrays to the encoded pictures of a record."""
+"""Encoding arrays as the pictures of a record."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _FLAT_PNG = (
 def encode_colour(
     image: np.ndarray, lossless: bool = False, restart_interval: int = 0
 ) -> bytes:
-    """(H, W, 3) uint8 RGB to a JPEG of quality 95, or to a PNG.
+    """Encode (H, W, 3) uint8 RGB as JPEG of quality 95, or as PNG.
 
     Args:
-        image: the picture.
-        lossless: PNG.
+        image: the image.
+        lossless: as PNG.
         restart_interval: blocks of a JPEG between two restart markers; 0 for none.
     """
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
@@ -38,12 +38,12 @@ def encode_colour(
 
 
 def encode_mask(mask: np.ndarray, lossless: bool = True) -> bytes:
-    """(H, W) uint8 to a PNG, or to a JPEG of quality 95."""
+    """Encode (H, W) uint8 as PNG, or as JPEG of quality 95."""
     return _encode(".png", mask, _FLAT_PNG) if lossless else _encode(".jpg", mask, _JPEG)
 
 
 def encode_depth(depth: np.ndarray) -> bytes:
-    """(H, W) float in 0..1 to a PNG of 16 bit, 65,535 at 1."""
+    """Encode (H, W) float in 0..1 as PNG of 16 bit, 65,535 at 1."""
     levels = np.round(np.clip(depth, 0, 1) * 65535).astype(np.uint16)
     return _encode(".png", levels, _PNG)
 

@@ -50,7 +50,7 @@ class PictureFile:
 
     @property
     def where(self) -> str:
-        """For messages."""
+        """The path for messages."""
         return _where(self.root, self.name)
 
     @property
@@ -60,7 +60,7 @@ class PictureFile:
         return "" if parent == "." else parent
 
     def read(self) -> bytes:
-        """Its encoded bytes.
+        """Return the encoded bytes.
 
         Raises:
             UserError: it cannot be read, or is larger than `LARGEST_FILE`.
@@ -80,7 +80,7 @@ class PictureFile:
             ) from error
 
     def digest(self) -> str:
-        """SHA-256 of its bytes, in hexadecimal."""
+        """Return the SHA-256 of the bytes, in hexadecimal."""
         return hashlib.sha256(self.read()).hexdigest()
 
     def _read_file(self) -> bytes:
@@ -97,7 +97,7 @@ class PictureFile:
             raise zipfile.BadZipFile("it is no longer there") from None
         self._check_size(member.file_size)
         with archive.open(member) as content:
-            # At most what it claims: it may hold a thousand times as much.
+            # At most the claimed size: a zip may unpack to a thousand times as much.
             return content.read(max(1, member.file_size))
 
     def _check_size(self, size: int) -> None:
@@ -110,19 +110,19 @@ class PictureFile:
 
 @functools.lru_cache(maxsize=8)
 def _archive(path: Path, modified: int, size: int) -> zipfile.ZipFile:
-    """A zip, kept open: to read the list of 5,000 members takes 20 ms."""
-    del modified, size  # of a zip that was written anew, another list is read
+    """Open a zip and keep it open: reading its list of 5,000 members takes 20 ms."""
+    del modified, size  # arguments, so that a zip written again is opened again
     return zipfile.ZipFile(path)
 
 
 def list_pictures(root: Path, refuse: Callable[[str], None]) -> list[PictureFile]:
-    """The pictures of a folder, sub-folders included, or of a zip, in order of names.
+    """Return the pictures of a folder with sub-folders, or of a zip, ordered by name.
 
-    Hidden files are passed over, and so are files that are no pictures.
+    Hidden files, and files that are no pictures, are skipped silently.
 
     Args:
         root: the folder or the zip.
-        refuse: told, in a line each, what is left out and why.
+        refuse: called with a line for each file left out: its path and the reason.
 
     Raises:
         UserError: there is no such folder or zip, or no picture in it.
@@ -203,7 +203,7 @@ def _in_zip(root: Path, refuse: Callable[[str], None]) -> list[PictureFile]:
 
 
 def _wanted(names: Iterable[str], root: Path, refuse: Callable[[str], None]) -> list[str]:
-    """The names of accepted pictures, in order."""
+    """Return the names of accepted pictures, in order."""
     wanted = []
     for name in sorted(names):
         path = PurePosixPath(name)
@@ -245,7 +245,7 @@ class Companions:
     `000_rgb.jpg` belongs `000_depth.png`. Lower and upper case are the same.
     """
 
-    # What cameras and tools append to the names of the pictures, and of the others.
+    # Endings that cameras and tools give to the names of the pictures.
     _SUFFIXES = ("_rgb", "_color", "_colour", "_image")
 
     def __init__(self, root: Path, files: Iterable[PictureFile], *suffixes: str):
@@ -253,7 +253,7 @@ class Companions:
         Args:
             root: where they are, for messages.
             files: the masks or depth maps.
-            *suffixes: what their names may have appended, such as `"_mask"`.
+            *suffixes: endings that their names may have, such as `"_mask"`.
         """
         self._root = root
         self._suffixes = suffixes
@@ -262,7 +262,7 @@ class Companions:
             self._files.setdefault(_stem(file, suffixes), []).append(file)
 
     def __getitem__(self, file: PictureFile) -> PictureFile:
-        """The one that belongs to `file`.
+        """Return the one that belongs to `file`.
 
         Raises:
             UserError: there is none, or more than one.
@@ -285,7 +285,7 @@ class Companions:
 
 
 def is_companion(file: PictureFile, *suffixes: str) -> bool:
-    """Whether its name says that it is a mask or a depth map of another picture."""
+    """Return whether the name is that of a mask or depth map of another picture."""
     return PurePosixPath(file.name).stem.lower().endswith(suffixes)
 
 

@@ -1,8 +1,8 @@
-"""Pictures that are the same, or nearly: recompressed, resized, brightened or mirrored.
+"""Finding pictures that are nearly the same: recompressed, resized, brightened, mirrored.
 
 A perceptual hash (ImageHash's `phash`: the signs of the 16 x 16 lowest frequencies about
-their median) of the picture and of its mirror image, and beside it what a hash does not
-tell: the mean colour and the contrast.
+their median) of the picture and of its mirror image, with the mean colour and the
+contrast, of which a hash knows nothing.
 
 Measured on 382 photographs and cutouts of 160 to 512 px: the distance to a copy is at
 most 26 of 256 bits after JPEG of quality 60 or halving, 54 after cropping 3 %, 62 after
@@ -12,7 +12,7 @@ Of 1.5 million pairs of different pictures the nearest have 72.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import cv2
 import imagehash
@@ -22,14 +22,14 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 MAX_DISTANCE = 64
-"""Of the 256 bits, how many may differ."""
+"""The number of the 256 bits that may differ."""
 
-# Grey levels between two mean colours: a tenth of 255, and room for a crop. Tells a
-# green bicycle from a purple one, which the grey picture does not.
+# Grey levels between two mean colours: a tenth of 255, and room for a crop. A green and
+# a purple bicycle differ here and not in their hashes, which are of grey pictures.
 _MAX_COLOUR = 40
 
 # Below this standard deviation, in grey levels, the bits are noise: flat pictures are
-# told apart by colour and contrast alone.
+# compared by colour and contrast alone.
 _FLAT = 4
 _MAX_FLAT_COLOUR = 4
 _MAX_FLAT_CONTRAST = 2
@@ -42,7 +42,7 @@ _BLOCK = 512
 
 
 def picture_hash(image: np.ndarray) -> np.ndarray:
-    """What is needed to recognise a picture.
+    """Return the hash, the mean colour and the contrast of a picture.
 
     Args:
         image: (H, W, 3) uint8, RGB.
@@ -69,7 +69,7 @@ def picture_hash(image: np.ndarray) -> np.ndarray:
 
 
 def near_duplicates(hashes: Mapping[str, np.ndarray]) -> list[tuple[str, str, int]]:
-    """Pairs of pictures that are the same or nearly so, or mirror images.
+    """Return the pairs of pictures that are nearly the same, or mirror images.
 
     Args:
         hashes: `picture_hash` of each picture, by its id.
@@ -87,32 +87,43 @@ def near_duplicates(hashes: Mapping[str, np.ndarray]) -> list[tuple[str, str, in
 
 
 def groups(hashes: Mapping[str, np.ndarray]) -> dict[str, str]:
-    """The smallest id of each picture's group; a group is joined by near duplicates.
+    """Return the smallest id of each picture's group, joined by near-duplicates.
 
     Args:
         hashes: as for `near_duplicates`.
 
     Returns:
-        For every id, in order, the smallest id of its group, its own if it is alone.
+        For every id, in order, the smallest id of its group: its own if it is alone.
     """
-    ids = sorted(hashes)
-    pairs = [pair[:2] for pair in _pairs([hashes[name] for name in ids])]
-    if not pairs:
-        return {name: name for name in ids}
-    rows, columns = (np.concatenate(side) for side in zip(*pairs, strict=True))
-    links = coo_array((np.ones(len(rows), bool), (rows, columns)), [len(ids)] * 2)
-    _, labels = connected_components(links, directed=False)
-    # The ids are sorted: the first of a label is the smallest.
+    links = [pair[:2] for pair in near_duplicates(hashes)]
+    return smallest_linked([*links, *((name, name) for name in hashes)])
+
+
+def smallest_linked(links: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return for every name, in order, the smallest name it is linked to by any path.
+
+    Args:
+        links: pairs of names; a name linked to itself is alone.
+    """
+    pairs = list(links)
+    names = sorted({name for pair in pairs for name in pair})
+    if not names:
+        return {}
+    index = {name: number for number, name in enumerate(names)}
+    rows, columns = ([index[name] for name in side] for side in zip(*pairs, strict=True))
+    graph = coo_array((np.ones(len(pairs), bool), (rows, columns)), [len(names)] * 2)
+    _, labels = connected_components(graph, directed=False)
+    # The names are sorted: the first of a label is the smallest.
     _, first = np.unique(labels, return_index=True)
-    return {name: ids[first[label]] for name, label in zip(ids, labels, strict=True)}
+    return {name: names[first[label]] for name, label in zip(names, labels, strict=True)}
 
 
 def _pairs(hashes: list[np.ndarray]) -> Iterator[tuple[np.ndarray, ...]]:
-    """Rows, columns (row < column) and distances of near duplicates, by blocks."""
+    """Yield rows, columns (row < column) and distances of near-duplicates, by blocks."""
     if not hashes:
         return
     table = np.stack(hashes)
-    # The product of two rows of +-1 is the bits that agree less those that do not.
+    # The product of two rows of +-1 is the number of equal bits less that of others.
     signs, mirrored = (
         np.unpackbits(table[:, start : start + _BYTES], axis=1) * np.float32(2) - 1
         for start in (0, _BYTES)

@@ -1,13 +1,15 @@
-"""JPEGs of which some rows are encoded anew and the others are taken as they are.
+"""JPEGs in which only the rows that change are encoded again.
 
-A JPEG may have restart markers (ITU-T T.81, B.2.1), at which decoding starts afresh. With
-one after every row of 8 x 8 blocks, rows can be exchanged between pictures of one size
-and quality. A composite differs from its background where the cutout is, about half of
-the rows: encoding takes half the time, and all others decode to exactly the background.
+A JPEG may have restart markers (ITU-T T.81, B.2.1), at which the decoder starts again.
+With one after every row of 8 x 8 blocks, rows can be exchanged between pictures of one
+size and quality. A composite differs from its background in about half of the rows, those
+of the cutout: encoding takes half the time, and all other rows decode to exactly the
+background.
 """
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -17,12 +19,12 @@ from keras_depthseg.pictures import encode
 _BLOCK = 8
 _START_OF_SCAN = 0xDA
 _END = b"\xff\xd9"
-# In between no other 0xFF is followed by such a byte: encoders put 0 after each.
+# Unambiguous: encoders write 0 after every other 0xFF of the scan.
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 
 
 class RowJpeg:
-    """A JPEG of quality 95, at full colour resolution: no row needs another's colours.
+    """A JPEG of quality 95 and full colour resolution: no row depends on another.
 
     Attributes:
         data: the file.
@@ -37,15 +39,15 @@ class RowJpeg:
         self._head, self._rows = _split(self.data)
 
     def with_rows(self, image: np.ndarray, top: int, bottom: int) -> bytes:
-        """The file with the rows of another picture where the two differ.
+        """Return the file with the rows of another image where the two differ.
 
         Args:
             image: of the same shape; equal outside `top` to `bottom`.
-            top, bottom: the first row that differs, and one after the last.
+            top, bottom: the first row that differs, and the one after the last.
         """
         if top >= bottom:
             return self.data
-        first, last = top // _BLOCK, -(-bottom // _BLOCK)
+        first, last = top // _BLOCK, math.ceil(bottom / _BLOCK)
         _, new = _split(_encode(image[first * _BLOCK : last * _BLOCK]))
         rows = [*self._rows[:first], *new, *self._rows[last:]]
         parts = [self._head, rows[0]]
@@ -56,12 +58,12 @@ class RowJpeg:
 
 
 def _encode(image: np.ndarray) -> bytes:
-    blocks = -(-image.shape[1] // _BLOCK)
+    blocks = math.ceil(image.shape[1] / _BLOCK)
     return encode.encode_colour(image, restart_interval=blocks)
 
 
 def _split(data: bytes) -> tuple[bytes, list[bytes]]:
-    """What comes before the pixels, and the rows of blocks."""
+    """Return the part before the pixels, and the rows of blocks."""
     position = 2
     while data[position + 1] != _START_OF_SCAN:
         position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")

@@ -18,11 +18,12 @@ import time
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import numpy as np
 
+from keras_depthseg.callbacks.resumable import Resumable
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import replacing
 from keras_depthseg.training.model_state import restore, snapshot
@@ -34,14 +35,6 @@ logger = logging.getLogger(__name__)
 # The best epoch has the highest; without validation it is the last epoch.
 BEST = "val_mask_hard_iou"
 _KEPT_STATES = 2
-
-
-class Stateful(Protocol):
-    """A callback whose state can be saved and restored."""
-
-    def state(self) -> dict[str, np.ndarray]: ...
-
-    def set_state(self, state: Mapping[str, np.ndarray]) -> None: ...
 
 
 class TrainingInterruptedError(Exception):
@@ -143,7 +136,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     Args:
         run_dir: the run folder.
-        stateful: the other callbacks that have a state, by the names that are stored.
+        resumable: the other callbacks that have a state, by the names that are stored.
         start: the position to resume from; `fit` must begin there.
         keep: epochs whose weights are kept, the last ones and the best; 0 keeps all.
         minutes: between two positions within an epoch; one follows each epoch.
@@ -161,7 +154,7 @@ class Checkpoints(keras.callbacks.Callback):
     def __init__(
         self,
         run_dir: str | os.PathLike,
-        stateful: Mapping[str, Stateful],
+        resumable: Mapping[str, Resumable],
         start: Position | None = None,
         *,
         keep: int = 0,
@@ -170,7 +163,7 @@ class Checkpoints(keras.callbacks.Callback):
     ):
         super().__init__()
         self._folder = RunFolder(run_dir)
-        self._stateful = dict(stateful)
+        self._resumable = dict(resumable)
         self._start = start
         self._keep = keep
         self._seconds = 60.0 * minutes
@@ -198,7 +191,7 @@ class Checkpoints(keras.callbacks.Callback):
         if self._start is None:
             return
         self._start.restore_model(self.model)
-        for name, callback in self._stateful.items():
+        for name, callback in self._resumable.items():
             prefix = f"callbacks/{name}/"
             callback.set_state(
                 {
@@ -239,7 +232,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _save(self, epoch: int, step: int) -> None:
         arrays = snapshot(self.model)
-        for name, callback in self._stateful.items():
+        for name, callback in self._resumable.items():
             for key, array in callback.state().items():
                 arrays[f"callbacks/{name}/{key}"] = array
         kept = _positions(self._folder)

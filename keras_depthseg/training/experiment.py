@@ -18,7 +18,7 @@ from keras_depthseg.metrics import training_metrics
 from keras_depthseg.model import ORIGINAL_STATISTICS, DSResNet
 from keras_depthseg.networks.initialisation import INITIALISATIONS
 from keras_depthseg.optimizers import OPTIMIZERS, cosine_decay
-from keras_depthseg.pipeline import make_pipeline, sample_batches
+from keras_depthseg.pipeline import make_pipeline
 from keras_depthseg.precision import check_xla, jit_compile, resolve_precision
 from keras_depthseg.schedule import Phase
 from keras_depthseg.training.config import RunConfig
@@ -126,9 +126,8 @@ class Experiment:
 
     def sample_ids(self, phase: Phase, epoch: int, step: int) -> list[str]:
         """Return the ids of the samples of one training batch."""
-        batches = sample_batches(
-            self.records, "train", **self._train_options(phase, epoch, step)
-        )
+        options = self._train_options(phase, epoch, step)
+        batches = make_pipeline(self.records, "train", whole_samples=True, **options)
         (batch,) = batches.take(1).as_numpy_iterator()
         return [name.decode() for name in batch["sample_id"]]
 

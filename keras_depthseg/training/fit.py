@@ -14,6 +14,7 @@ from keras_depthseg import figures
 from keras_depthseg.callbacks.non_finite import NonFiniteError, StopAtNonFinite
 from keras_depthseg.callbacks.plateau import ReduceLROnPlateau
 from keras_depthseg.callbacks.resolution import ResolutionScheduler
+from keras_depthseg.callbacks.resumable import Resumable
 from keras_depthseg.callbacks.watching import PredictionPictures, StepTimes
 from keras_depthseg.callbacks.weight_average import WeightAverage
 from keras_depthseg.errors import UserError
@@ -22,7 +23,6 @@ from keras_depthseg.model import DSResNet
 from keras_depthseg.training.checkpoints import (
     Checkpoints,
     Position,
-    Stateful,
     TrainingInterruptedError,
 )
 from keras_depthseg.training.experiment import Experiment
@@ -64,11 +64,11 @@ def fit(
         ),
         validation=experiment.validation_batches if experiment.validation else None,
     )
-    learning, stateful = _learning_callbacks(experiment)
+    learning, resumable = _learning_callbacks(experiment)
     with asked_to_stop() as should_stop:
         checkpoints = Checkpoints(
             folder,
-            stateful,
+            resumable,
             start,
             keep=experiment.config.keep,
             minutes=experiment.config.checkpoint_minutes,
@@ -106,14 +106,14 @@ def fit(
 
 def _learning_callbacks(
     experiment: Experiment,
-) -> tuple[list[keras.callbacks.Callback], dict[str, Stateful]]:
+) -> tuple[list[keras.callbacks.Callback], dict[str, Resumable]]:
     """Return the callbacks that change the result, in order, and those with a state.
 
     The names of the latter are stored in positions, so they never change.
     """
     recipe = experiment.config.recipe
     callbacks: list[keras.callbacks.Callback] = [StopAtNonFinite()]
-    stateful: dict[str, Stateful] = {}
+    resumable: dict[str, Resumable] = {}
     if recipe.divide_after_first_phase != 1.0:
 
         def divided(epoch, learning_rate):
@@ -130,12 +130,12 @@ def _learning_callbacks(
             min_lr=1e-6,
         )
         callbacks.append(plateau)
-        stateful["ReduceLROnPlateau"] = plateau
+        resumable["ReduceLROnPlateau"] = plateau
     if recipe.average:
         average = WeightAverage(recipe.average)
         callbacks.append(average)
-        stateful["WeightAverage"] = average
-    return callbacks, stateful
+        resumable["WeightAverage"] = average
+    return callbacks, resumable
 
 
 def _watching_callbacks(

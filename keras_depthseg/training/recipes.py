@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
+from keras_depthseg.augment.names import check_augmentation
 from keras_depthseg.choices import check_choices
 from keras_depthseg.errors import UserError
 
@@ -30,7 +31,8 @@ class Recipe:
             2 SSIM + Dice, rmse_bce 2 RMSE + BCE.
         augment: Random changes: original changes the colours of each picture by itself;
             shared those of bg and fg_bg alike, and mirrors; capture does so too and then
-            moves bg, changes its exposure and adds noise to both.
+            moves bg, changes its exposure and adds noise to both; none; or the path of a
+            pipeline saved by albumentations, a YAML or JSON file.
         optimizer: Optimizer; sgd has momentum 0.9.
         learning_rate: Learning rate at the start, or the highest of a cosine; above 0.
         width: Channels of the first block; 16 is the full network.
@@ -55,7 +57,7 @@ class Recipe:
     name: str
     schedule: str = dataclasses.field(metadata={"option": "--resolution-schedule"})
     loss: Literal["rmse_bce_dice", "ssim_dice", "rmse_bce"]
-    augment: Literal["none", "original", "shared", "capture"]
+    augment: str
     optimizer: Literal["sgd", "adam", "adamw"]
     learning_rate: float
     width: int
@@ -69,6 +71,7 @@ class Recipe:
 
     def __post_init__(self):
         check_choices(self)
+        check_augmentation(self.augment)
         infinity = float("inf")
         for field in ("learning_rate", "divide_after_first_phase"):
             if not 0 < getattr(self, field) < infinity:

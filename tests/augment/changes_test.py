@@ -1,19 +1,29 @@
 """Random changes; those of colour against albumentations itself."""
 
 import concurrent.futures
+import functools
 
 import albucore
+import albumentations
 import cv2
 import numpy as np
 import tensorflow as tf
 from albumentations.augmentations.pixel import functional
 
 from keras_depthseg.augment.capture import NOISE
-from keras_depthseg.augment.changes import AUGMENTATIONS, make_augmentation
+from keras_depthseg.augment.changes import (
+    AUGMENTATIONS,
+    LIMITS,
+    PROBABILITIES,
+    check_augmentation,
+    make_augmentation,
+)
 from keras_depthseg.augment.colours import contrast_tables, hsv_tables
 from keras_depthseg.errors import UserError
-from keras_depthseg.pipeline import sample_batches
+from keras_depthseg.pipeline import make_pipeline
 from tests.support.tiny_data import TinyDataTestCase, colour
+
+sample_batches = functools.partial(make_pipeline, whole_samples=True)
 
 
 def _batch(count, side=16):
@@ -33,7 +43,7 @@ def _arguments(images):
 
 def _changed(images, seed, augment="original"):
     pairs, labels, boxes = _arguments(images)
-    make_augmentation(augment)(pairs, labels, boxes, seed)
+    make_augmentation(augment, 16)(pairs, labels, boxes, seed)
     return pairs.reshape(images.shape)
 
 
@@ -55,7 +65,14 @@ class OriginalTest(tf.test.TestCase):
                 table[image], albucore.multiply_add(image, float(factor), 0.0)
             )
 
-    def test_draws_follow_albumentations_limits(self):
+    def test_limits_are_the_defaults_of_albumentations(self):
+        hsv = albumentations.HueSaturationValue()
+        contrast = albumentations.RandomBrightnessContrast(brightness_limit=0)
+        limits = (hsv.hue_shift_limit, hsv.sat_shift_limit, hsv.val_shift_limit)
+        self.assertEqual(LIMITS, (*limits, contrast.contrast_limit))
+        self.assertEqual(PROBABILITIES, (hsv.p, contrast.p))
+
+    def test_draws_stay_within_the_limits(self):
         # Of a grey, hue and saturation change nothing: what is left is value (128 + -20
         # to 20), then contrast (times 0.8 to 1.2).
         grey = np.full((4000, 1, 1, 3), 128, np.uint8)
@@ -82,7 +99,7 @@ class OriginalTest(tf.test.TestCase):
         batch = _batch(6)
         expected = {seed: _changed(batch, seed) for seed in range(8)}
         seeds = [*expected] * 8
-        changes = make_augmentation("original")
+        changes = make_augmentation("original", 16)
 
         def change(seed):
             pairs, labels, boxes = _arguments(batch)
@@ -98,17 +115,19 @@ class OriginalTest(tf.test.TestCase):
     def test_labels_stay(self):
         images, labels, boxes = _arguments(_batch(40))
         expected = labels.copy(), boxes.copy()
-        make_augmentation("original")(images, labels, boxes, 0)
+        make_augmentation("original", 16)(images, labels, boxes, 0)
         self.assertAllEqual(labels, expected[0])
         self.assertAllEqual(boxes, expected[1])
 
     def test_names(self):
         self.assertEqual(AUGMENTATIONS, ("none", "original", "shared", "capture"))
-        self.assertIsNone(make_augmentation("none"))
-        with self.assertRaisesRegex(
-            UserError, "received 'cutout'.*none, original, shared, capture"
-        ):
-            make_augmentation("cutout")
+        self.assertIsNone(make_augmentation("none", 16))
+        for refuse in (check_augmentation, lambda name: make_augmentation(name, 16)):
+            with self.assertRaisesRegex(
+                UserError, "received 'cutout'.*none, original, shared, capture, .*yaml"
+            ):
+                refuse("cutout")
+        check_augmentation("missing/file.YAML")
 
 
 class SharedTest(tf.test.TestCase):
@@ -129,7 +148,7 @@ class SharedTest(tf.test.TestCase):
         # in which value is shifted: columns are told apart all the same.
         grey[:, :, 4:] = 255
         images, labels, boxes = _arguments(grey)
-        make_augmentation("shared")(images, labels, boxes, 0)
+        make_augmentation("shared", 16)(images, labels, boxes, 0)
         means = images.astype(float).mean(axis=(0, 2, 4))
         mirrored = means[:, 0] > means[:, -1]
         self.assertBetween(mirrored.mean(), 0.4, 0.6)
@@ -149,7 +168,7 @@ class CaptureTest(tf.test.TestCase):
         results = {}
         for name in ("shared", "capture"):
             results[name] = _arguments(_batch(80))
-            make_augmentation(name)(*results[name], seed=3)
+            make_augmentation(name, 16)(*results[name], seed=3)
         (shared, *expected), (captured, *received) = results.values()
         for received_field, expected_field in zip(received, expected, strict=True):
             self.assertAllEqual(received_field, expected_field)

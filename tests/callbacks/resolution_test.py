@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from absl.testing import parameterized
 
 from keras_depthseg.callbacks.resolution import ResolutionScheduler
 from keras_depthseg.schedule import Phase, parse_schedule
@@ -62,19 +63,6 @@ class _Calls(keras.callbacks.Callback):
         self.logs.append(logs)
 
 
-class _Crash(keras.callbacks.Callback):
-    def __init__(self, epoch):
-        super().__init__()
-        self._epoch = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        if self._at == self._epoch and batch == 1:
-            raise InterruptedError("a crash")
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._at = epoch
-
-
 class OneFitTest(tf.test.TestCase):
     def test_each_hook_hears_one_run(self):
         scheduler = _scheduler("32:2,64:1,32:2", validation=_data)
@@ -86,8 +74,10 @@ class OneFitTest(tf.test.TestCase):
         self.assertEqual([logs["resolution"] for logs in calls.logs], resolutions)
         self.assertEqual(history.epoch, [0, 1, 2, 3, 4])
         self.assertEqual(
-            set(history.history), {"loss", "val_loss", "resolution", "learning_rate"}
+            set(history.history),
+            {"loss", "val_loss", "phase", "resolution", "learning_rate"},
         )
+        self.assertEqual(history.history["phase"], [0, 0, 1, 2, 2])
         self.assertEqual(history.history["resolution"], resolutions)
         for values in history.history.values():
             self.assertLen(values, 5)
@@ -118,6 +108,7 @@ class OneFitTest(tf.test.TestCase):
         history = scheduler.fit(_model(), [calls], verbose=0)
         self.assertEqual(calls.calls, ["train begin", "train end"])
         self.assertEqual(history.epoch, [0, 1])
+        self.assertEqual(history.history["phase"], [0, 1])
 
     def _asked(self, **start):
         asked = []
@@ -188,31 +179,29 @@ class OneFitTest(tf.test.TestCase):
         scheduler = _scheduler("32:1")
         with self.assertRaisesRegex(ValueError, r"Use scheduler.fit\(model\)"):
             _model().fit(_data(Phase(32, 1)), callbacks=[scheduler], shuffle=False)
+        backup = keras.callbacks.BackupAndRestore(self.get_temp_dir())
+        with self.assertRaisesRegex(ValueError, "must not hold BackupAndRestore"):
+            scheduler.fit(_model(), [backup])
 
 
-class KeptStateTest(tf.test.TestCase):
+class KeptStateTest(tf.test.TestCase, parameterized.TestCase):
     def test_plateau_patience_runs_across_phases(self):
         model = _model(_constant)
         plateau = keras.callbacks.ReduceLROnPlateau("loss", factor=0.1, patience=2)
         _scheduler("32:1,64:1,96:1").fit(model, [plateau], verbose=0)
         self.assertNear(float(model.optimizer.learning_rate), 0.05, 1e-6)
 
-    def test_early_stopping_stops_the_run(self):
-        scheduler = _scheduler("32:1,64:1,96:1,128:3")
+    @parameterized.parameters(
+        ("32:1,64:1,96:1,128:3", [32, 64, 96]), ("32:1,64:9", [32, 64, 64])
+    )
+    def test_early_stopping_stops_the_run(self, schedule, resolutions):
+        scheduler = _scheduler(schedule)
         calls = _Calls(scheduler)
         stopping = keras.callbacks.EarlyStopping("loss", patience=2)
         history = scheduler.fit(_model(_constant), [stopping, calls], verbose=0)
-        self.assertEqual(history.history["resolution"], [32, 64, 96])
+        self.assertEqual(history.history["resolution"], resolutions)
         self.assertEqual(calls.calls, ["train begin", "train end"])
         self.assertEqual(stopping.stopped_epoch, 2)
-
-    def test_early_stopping_in_the_last_phase(self):
-        scheduler = _scheduler("32:1,64:9")
-        calls = _Calls(scheduler)
-        stopping = keras.callbacks.EarlyStopping("loss", patience=2)
-        history = scheduler.fit(_model(_constant), [stopping, calls], verbose=0)
-        self.assertEqual(history.epoch, [0, 1, 2])
-        self.assertEqual(calls.calls, ["train begin", "train end"])
 
     def test_learning_rate_scheduler_sees_epochs_of_the_run(self):
         seen = []
@@ -240,69 +229,13 @@ class KeptStateTest(tf.test.TestCase):
         lines = (folder / "log.csv").read_text().splitlines()
         rows = [line.split(",") for line in lines]
         self.assertEqual(
-            rows[0], ["epoch", "learning_rate", "loss", "resolution", "val_loss"]
+            rows[0],
+            ["epoch", "learning_rate", "loss", "phase", "resolution", "val_loss"],
         )
         self.assertEqual([row[0] for row in rows[1:]], ["0", "1", "2"])
-        self.assertEqual([row[3] for row in rows[1:]], ["32", "64", "64"])
+        self.assertEqual([row[4] for row in rows[1:]], ["32", "64", "64"])
         for epoch in (1, 2, 3):
             self.assertTrue((folder / f"{epoch}.weights.h5").is_file())
-
-
-class BackupTest(tf.test.TestCase):
-    SCHEDULE = "32:2,64:3,96:2"
-
-    def setUp(self):
-        super().setUp()
-        folder = self.enter_context(tempfile.TemporaryDirectory())
-        self.folder = Path(folder) / "backup"
-
-    def _run(self, model, *callbacks, backup=True):
-        scheduler = _scheduler(self.SCHEDULE)
-        calls = _Calls(scheduler)
-        # A list of its own: a backup is per run, as after a crash of the process.
-        backups = [keras.callbacks.BackupAndRestore(str(self.folder))] if backup else []
-        history = scheduler.fit(model, [*backups, calls, *callbacks], verbose=0)
-        return calls, history
-
-    def _crash(self, epoch, model=None):
-        model = model or _model()
-        with self.assertRaises(InterruptedError):
-            self._run(model, _Crash(epoch))
-        return model
-
-    def test_goes_on_after_a_crash(self):
-        by_epoch = list(enumerate([32, 32, 64, 64, 64, 96, 96]))
-        for epoch in (1, 2, 3, 4, 5, 6):
-            with self.subTest(epoch=epoch):
-                self._crash(epoch)
-                self.assertTrue(self.folder.exists())
-                model = _model()
-                calls, history = self._run(model)
-                self.assertEqual(calls.epochs, by_epoch[epoch:])
-                self.assertEqual(calls.calls, ["train begin", "train end"])
-                self.assertLen(history.epoch, 7 - epoch)
-                # Three steps an epoch: those before the crash were restored.
-                self.assertEqual(int(model.optimizer.iterations), 3 * 7)
-                self.assertFalse(self.folder.exists())
-
-    def test_goes_on_after_two_crashes(self):
-        self._crash(3)
-        self._crash(5)
-        calls, _ = self._run(_model())
-        self.assertEqual(calls.epochs, [(5, 96), (6, 96)])
-
-    def test_goes_on_with_the_same_model(self):
-        model = self._crash(3)
-        calls, _ = self._run(model)
-        self.assertEqual(calls.epochs, [(3, 64), (4, 64), (5, 96), (6, 96)])
-
-    def test_without_a_backup_starts_at_the_beginning(self):
-        self._crash(3)
-        # This one goes on from the backup, which Keras notes in the model.
-        model = self._crash(4)
-        calls, history = self._run(model, backup=False)
-        self.assertLen(calls.epochs, 7)
-        self.assertEqual(history.epoch, list(range(7)))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ from unittest import mock
 
 import tensorflow as tf
 
-from keras_depthseg.datasets import locate, original_layout, pets_in_rooms, rooms
+from keras_depthseg.datasets import locate, original_layout
+from keras_depthseg.datasets.pets_in_rooms import pets_in_rooms_dataset_builder
+from keras_depthseg.datasets.rooms import rooms_dataset_builder
 from keras_depthseg.errors import UserError
 
 
@@ -32,26 +34,25 @@ class LocateTest(tf.test.TestCase):
     def test_only_the_original_layout_is_split_here(self):
         (self.folder / "file_map.txt").touch()
         with mock.patch.object(original_layout, "build") as build:
-            self.locate(self.folder, splitting="random")
+            self.locate(self.folder, split="random")
         self.assertEqual(build.call_args.kwargs["splitting"], "random")
         (self.folder / "dataset_info.json").touch()
         for data in (self.folder, "rooms"):
-            with self.assertRaisesRegex(UserError, "`splitting`: received random"):
-                self.locate(data, splitting="random")
+            with self.assertRaisesRegex(UserError, "`split`: received random"):
+                self.locate(data, split="random")
 
-    def test_rooms_and_their_number(self):
-        with mock.patch.object(rooms, "build") as build:
-            self.locate("rooms")
-            self.locate("rooms:77")
-        counts = [call.kwargs["num_samples"] for call in build.call_args_list]
-        self.assertEqual(counts, [rooms.DEFAULT_SAMPLES, 77])
-
-    def test_pets_in_rooms(self):
-        with mock.patch.object(pets_in_rooms, "build") as build:
-            self.locate("pets_in_rooms:500", size=96)
-        build.assert_called_once_with(
-            self.folder / "cache", num_samples=500, size=96, seed=0
-        )
+    def test_named_data_sets(self):
+        for module, name, count in (
+            (rooms_dataset_builder, "rooms", 1200),
+            (rooms_dataset_builder, "rooms:77", 77),
+            (pets_in_rooms_dataset_builder, "pets_in_rooms:500", 500),
+        ):
+            with mock.patch.object(module, "build") as build:
+                self.locate(name)
+            # One size, whatever the resolutions of the schedule are.
+            build.assert_called_once_with(
+                self.folder / "cache", num_samples=count, size=224, seed=0
+            )
 
     def test_too_few_rooms(self):
         with self.assertRaisesRegex(UserError, "received 3 samples"):
@@ -61,8 +62,9 @@ class LocateTest(tf.test.TestCase):
         with self.assertRaisesRegex(UserError, "neither records"):
             self.locate(self.folder)
         for data in (self.folder / "missing", "room", "rooms:many"):
-            with self.assertRaisesRegex(UserError, "no such folder"):
-                self.locate(data)
+            for call in (self.locate, lambda data: locate.check_data(str(data))):
+                with self.assertRaisesRegex(UserError, "no such folder"):
+                    call(data)
         self.assertFalse((self.folder / "cache").exists())
 
     def test_cache_folder(self):

@@ -3,7 +3,6 @@
 import json
 import shutil
 
-import tensorflow as tf
 from absl.testing import parameterized
 
 from keras_depthseg.datasets.opening import open_records
@@ -41,35 +40,22 @@ class OpeningTest(TinyDataTestCase, parameterized.TestCase):
         shutil.rmtree(self.copy)
         self._refused(self.copy, "no such folder")
 
-    def test_a_file(self):
+    def test_another_folder(self):
         self.assert_refused(
-            lambda: open_records(self.shard), self.shard, "no such folder"
+            lambda: open_records(self.folder), "not a data set", "dataset_info.json"
         )
 
-    def test_another_folder(self):
-        shutil.rmtree(self.copy)
-        self.copy.mkdir()
-        self._refused(self.copy, "not a data set", "dataset_info.json")
-
     @parameterized.product(
-        name=["dataset_info.json", "features.json"],
-        content=["", "{", "[]", "null", "\xff", None],
+        name=["dataset_info.json", "features.json", "metadata.json"],
+        content=["", "[1]", "null"],
     )
     def test_damaged_json(self, name, content):
-        path = self.copy / name
-        if content is None:
-            content = path.read_text()[: path.stat().st_size // 2]
-        path.write_text(content, encoding="latin-1")
+        (self.copy / name).write_text(content)
         self._refused(self.copy, name, "damaged", AGAIN)
 
     def test_missing_features(self):
         (self.copy / "features.json").unlink()
         self._refused(self.copy, "features.json", AGAIN)
-
-    @parameterized.parameters("", "{", "[1]", "null")
-    def test_damaged_metadata(self, content):
-        (self.copy / "metadata.json").write_text(content)
-        self._refused(self.copy, "metadata.json", AGAIN)
 
     def test_without_metadata(self):
         (self.copy / "metadata.json").unlink()
@@ -84,23 +70,21 @@ class OpeningTest(TinyDataTestCase, parameterized.TestCase):
         self.shard.unlink()
         self._refused(self.shard, "is missing", AGAIN)
 
-    @parameterized.parameters(0.5, 1, 4, 17, None)
+    @parameterized.parameters(1, 17, None)
     def test_cut_shard(self, cut):
         data = self.shard.read_bytes()
-        cut = {None: len(data), 0.5: len(data) // 2}.get(cut, cut)
-        self.shard.write_bytes(data[:-cut])
+        self.shard.write_bytes(data[: -cut if cut else 0])
         self._refused(self.shard, "damaged", "whole records of", AGAIN)
 
-    @parameterized.parameters(b"x", b"0123456789abcdef" * 4)
-    def test_longer_shard(self, more):
-        self.shard.write_bytes(self.shard.read_bytes() + more)
+    def test_longer_shard(self):
+        self.shard.write_bytes(self.shard.read_bytes() + b"x")
         self._refused(self.shard, "damaged", AGAIN)
 
-    def test_cut_between_records(self):
-        data = self.shard.read_bytes()
-        first = int.from_bytes(data[:8], "little") + 16
-        self.shard.write_bytes(data[:first])
-        self._refused(self.shard, "it holds 1 whole records of")
+    def test_shards_need_not_be_whole(self):
+        self.shard.unlink()
+        records = open_records(self.copy, check_shards=False)
+        self.assertEqual(sum(shard.examples for shard in records.shards()), 64)
+        self.assertIn(self.shard, [shard.path for shard in records.shards()])
 
     def test_empty_split(self):
         path = self.copy / "dataset_info.json"
@@ -117,7 +101,3 @@ class OpeningTest(TinyDataTestCase, parameterized.TestCase):
             lambda: make_pipeline(records, "val"),
             *(self.copy, "no samples in split 'val'", "it has train, unseen_bg"),
         )
-
-
-if __name__ == "__main__":
-    tf.test.main()

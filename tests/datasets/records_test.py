@@ -3,13 +3,14 @@ import tensorflow as tf
 
 from keras_depthseg.datasets import records
 from keras_depthseg.datasets.splits import assign_split, held_out
+from keras_depthseg.datasets.statistics import ImageStatistics
 
 
 class ImageStatisticsTest(tf.test.TestCase):
     def test_equals_numpy_over_all_pixels(self):
         rng = np.random.default_rng(0)
         images = [rng.integers(0, 256, (5, 7, 3), np.uint8) for _ in range(3)]
-        statistics = records.ImageStatistics()
+        statistics = ImageStatistics()
         for image in images:
             statistics.update(image)
         pixels = np.concatenate([image.reshape(-1, 3) for image in images]) / 255
@@ -17,7 +18,7 @@ class ImageStatisticsTest(tf.test.TestCase):
         self.assertAllClose(statistics.result()["std"], pixels.std(axis=0), atol=1e-9)
 
     def test_a_green_screen_has_a_usable_deviation(self):
-        statistics = records.ImageStatistics()
+        statistics = ImageStatistics()
         statistics.update(np.full((8, 8, 3), (12, 177, 64), np.uint8))
         self.assertAllClose(statistics.result()["std"], [1 / 255] * 3)
 

@@ -1,4 +1,4 @@
-"""What a network that begins with the difference gives before it is trained."""
+"""Outputs of an untrained network that begins with the difference."""
 
 import keras
 import numpy as np
@@ -23,14 +23,16 @@ def _pair(model, equal, names):
 
 
 class StartAsDifferenceTest(tf.test.TestCase):
-    def setUp(self):
-        super().setUp()
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
         keras.utils.set_random_seed(0)
         # Branches are normalised alike, so that equal pictures remain equal.
         alike = {branch: ORIGINAL_STATISTICS["bg"] for branch in INPUTS}
-        self.model = DSResNet(width=4, statistics=alike)
-        self.drawn = {v.path: v.numpy() for v in self.model.variables}
-        start_as_difference(self.model)
+        cls.model = DSResNet(width=4, statistics=alike)
+        cls.drawn = {v.path: v.numpy() for v in cls.model.variables}
+        start_as_difference(cls.model)
+        cls.started = {v.path: v.numpy() for v in cls.model.variables}
 
     def test_equal_pictures_give_nothing(self):
         outputs = _pair(self.model, True, ["merge", *SQUEEZES])
@@ -55,11 +57,8 @@ class StartAsDifferenceTest(tf.test.TestCase):
         self.assertGreater(np.std(squeezed), 1e-2)
 
     def test_other_weights_stay_as_drawn(self):
-        changed = {
-            v.path
-            for v in self.model.variables
-            if not np.array_equal(v.numpy(), self.drawn[v.path])
-        }
+        now = self.started
+        changed = {p for p in now if not np.array_equal(now[p], self.drawn[p])}
         of_picture = {
             v.path
             for layer in self.model.layers
@@ -68,7 +67,6 @@ class StartAsDifferenceTest(tf.test.TestCase):
         }
         joins = {f"{name}/kernel" for name in ("merge", *SQUEEZES)}
         self.assertEqual(changed, of_picture | joins)
-        now = {v.path: v.numpy() for v in self.model.variables}
         for path in joins:
             # The second half of the inputs, that of the picture, is as it was drawn.
             half = self.drawn[path].shape[2] // 2

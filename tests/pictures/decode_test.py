@@ -28,12 +28,13 @@ def _fresh(size):
 
 
 class DecoderTest(tf.test.TestCase, parameterized.TestCase):
-    @parameterized.parameters("jpeg", "png")
-    def test_same_size_is_left_alone(self, extension):
-        data = encoded(colour(0, (64, 64)), extension)
-        image = Decoder(3, 64)(data)
-        expected = np.asarray(Image.open(io.BytesIO(data)))
-        self.assertEqual((image.shape, image.dtype), ((64, 64, 3), np.uint8))
+    @parameterized.product(extension=["jpeg", "png"], channels=[1, 3])
+    def test_same_size_is_left_alone(self, extension, channels):
+        pixels = colour(0, (64, 64)) if channels == 3 else grey(3, size=(64, 64))
+        data = encoded(pixels, extension)
+        image = Decoder(channels, 64)(data)
+        expected = np.asarray(Image.open(io.BytesIO(data))).reshape(64, 64, channels)
+        self.assertEqual((image.shape, image.dtype), (expected.shape, np.uint8))
         # Two JPEG decoders may round differently.
         tolerance = 2 if extension == "jpeg" else 0
         self.assertAllClose(image.astype(int), expected.astype(int), atol=tolerance)
@@ -59,11 +60,6 @@ class DecoderTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(
             image[..., 0].astype(float), expected, rtol=0, atol=0.5 + 1e-3
         )
-
-    def test_single_channel_jpeg(self):
-        data = encoded(grey(3, size=(64, 64)))
-        expected = np.asarray(Image.open(io.BytesIO(data))).astype(int)
-        self.assertAllClose(Decoder(1, 64)(data)[..., 0].astype(int), expected, atol=2)
 
     def test_orientation_is_not_applied(self):
         buffer = io.BytesIO()
@@ -121,34 +117,57 @@ class ReducedTest(tf.test.TestCase, parameterized.TestCase):
 class BackgroundCacheTest(tf.test.TestCase):
     def setUp(self):
         super().setUp()
-        self.encoded = {b"%d" % i: encoded(colour(i, (64, 64))) for i in range(6)}
-        self.expected = {
-            name: Decoder(3, RESOLUTION)(data) for name, data in self.encoded.items()
-        }
+        self.encoded = [encoded(colour(i, (64, 64))) for i in range(6)]
+        self.decode = Decoder(3, RESOLUTION)
+        self.expected = [self.decode(data) for data in self.encoded]
+        # The largest number of bytes an image and its key take.
+        self.size = 3 * RESOLUTION**2 + max(map(len, self.encoded))
+
+    def _decoded(self, cache, decode, items):
+        """How many of the items are decoded, the others being kept."""
+        with mock.patch.object(cv2, "imdecode", side_effect=cv2.imdecode) as imdecode:
+            for data in items:
+                cache(data, decode)
+        return imdecode.call_count
 
     def test_decodes_once_while_capacity_lasts(self):
-        cache = BackgroundCache(RESOLUTION, capacity_bytes=4 * 3 * RESOLUTION**2 + 1)
-        for data in self.encoded.values():
-            cache(data)
-        with mock.patch.object(cv2, "imdecode", side_effect=cv2.imdecode) as imdecode:
-            for _ in range(3):
-                for name, data in self.encoded.items():
-                    self.assertAllEqual(cache(data), self.expected[name])
-        # Four of six were kept.
-        self.assertEqual(imdecode.call_count, 3 * 2)
+        cache = BackgroundCache(4 * self.size)
+        for data, expected in zip(2 * self.encoded, 2 * self.expected, strict=True):
+            self.assertAllEqual(cache(data, self.decode), expected)
+        self.assertEqual(self._decoded(cache, self.decode, 3 * self.encoded), 3 * 2)
+        cache.clear()
+        self.assertEqual(self._decoded(cache, self.decode, self.encoded), 6)
 
     def test_without_capacity_it_still_decodes(self):
-        cache = BackgroundCache(RESOLUTION, capacity_bytes=0)
-        for name, data in self.encoded.items():
-            self.assertAllEqual(cache(data), self.expected[name])
+        cache = BackgroundCache(0)
+        for data, expected in zip(self.encoded, self.expected, strict=True):
+            self.assertAllEqual(cache(data, self.decode), expected)
+
+    def test_another_resolution_takes_the_room(self):
+        cache = BackgroundCache(6 * self.size)
+        smaller = Decoder(3, RESOLUTION // 2)
+        for data in self.encoded[:3]:
+            self.assertEqual(cache(data, smaller).shape[0], RESOLUTION // 2)
+        for _ in range(2):
+            self._decoded(cache, self.decode, self.encoded[:3])
+        both = self._decoded(cache, smaller, self.encoded[:3])
+        self.assertEqual(both, 0, "there is room for both")
+        self._decoded(cache, self.decode, self.encoded)
+        self.assertEqual(self._decoded(cache, self.decode, self.encoded), 0)
+        self.assertEqual(self._decoded(cache, smaller, self.encoded[:1]), 1)
 
     def test_right_images_from_many_threads(self):
-        cache = BackgroundCache(RESOLUTION, capacity_bytes=3 * 3 * RESOLUTION**2)
-        names = np.random.default_rng(0).choice(list(self.encoded), 2000)
+        cache = BackgroundCache(4 * self.size)
+        decoders = {side: Decoder(3, side) for side in (RESOLUTION, RESOLUTION // 2)}
+        chosen = np.random.default_rng(0).choice([*decoders], 2000), [*range(6)] * 334
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
-            images = list(pool.map(lambda name: cache(self.encoded[name]), names))
-        for name, image in zip(names, images, strict=True):
-            self.assertTrue(np.array_equal(image, self.expected[name]))
+            images = pool.map(
+                lambda side, i: (side, i, cache(self.encoded[i], Decoder(3, int(side)))),
+                *(items[:2000] for items in chosen),
+            )
+        for side, i, image in images:
+            expected = decoders[side](self.encoded[i])
+            self.assertTrue(np.array_equal(image, expected))
 
 
 if __name__ == "__main__":

@@ -107,10 +107,6 @@ class NearDuplicatesTest(tf.test.TestCase, parameterized.TestCase):
         if change in (np.copy, mirrored):
             self.assertEqual({distance for *_, distance in pairs}, {0})
 
-    def test_upside_down_is_another_picture(self):
-        picture = self.pictures["p00"]
-        self.assertEmpty(found(a=picture, b=np.ascontiguousarray(picture[::-1])))
-
     def test_other_colours(self):
         picture = np.full((64, 64, 3), 128, np.uint8)
         green, purple = picture.copy(), picture.copy()
@@ -126,15 +122,6 @@ class NearDuplicatesTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(
             found(a=flat(10, 200, 30, noise=1), b=flat(10, 200, 30)), [("a", "b", 0)]
         )
-
-    def test_distance_is_that_of_the_bits(self):
-        bits = {name: np.unpackbits(x[:32]) for name, x in self.hashes.items()}
-        copies = {"copy": picture_hash(cropped(self.pictures["p03"]))}
-        [(*names, distance)] = near_duplicates({**copies, "p03": self.hashes["p03"]})
-        self.assertEqual(names, ["copy", "p03"])
-        expected = np.count_nonzero(np.unpackbits(copies["copy"][:32]) != bits["p03"])
-        self.assertEqual(distance, expected)
-        self.assertGreater(distance, 0)
 
     def test_at_most_64_bits(self):
         for changed, distances in ((64, [64]), (65, [])):
@@ -167,7 +154,3 @@ class NearDuplicatesTest(tf.test.TestCase, parameterized.TestCase):
         for wrong in (np.zeros((8, 8), np.uint8), np.zeros((8, 8, 3), np.float32)):
             with self.assertRaisesRegex(ValueError, "must be .H, W, 3. uint8"):
                 picture_hash(wrong)
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -55,7 +55,3 @@ class RowJpegTest(tf.test.TestCase):
         self.assertAllEqual(np.asarray(Image.open(io.BytesIO(data))), seen)
         options = {"dct_method": "INTEGER_ACCURATE"}
         self.assertAllEqual(tf.io.decode_jpeg(data, **options), seen)
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -83,7 +83,7 @@ def write_records(root, backgrounds=8, cutouts=8, shards=3, **source):
     source = write_source(
         root / "source", backgrounds, cutouts, **{"size": (SIDE, SIDE), **source}
     )
-    config = original_layout.ModestConfig(
+    config = original_layout.OriginalLayoutConfig(
         name="tiny", source=source, val_fraction=0.2, unseen_fraction=0.25
     )
     bits = 8 if list((source / "fg_bg_depth").glob("*.JPG")) else 16

@@ -1,37 +1,42 @@
-"""Runs jobs on threads."""
+"""Runs jobs and functions on threads."""
 
 from __future__ import annotations
 
 import collections
-import concurrent.futures
 import contextlib
 import ctypes
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 from tqdm.auto import tqdm
+
+_Result = TypeVar("_Result")
 
 
 class Job(Protocol):
     """A part of a data set that is written on its own."""
 
     def __len__(self) -> int:
-        """Number of samples."""
+        """Return the number of samples."""
+        ...
 
     def run(self, progress: tqdm, stop: threading.Event) -> None:
-        """Writes it, telling `progress` of every sample; gives up once `stop` is set."""
+        """Write the part and update `progress`; give up once `stop` is set."""
+        ...
 
 
 def run_in_threads(jobs: Sequence[Job], workers: int | None) -> None:
-    """Runs jobs in threads, one for each core if `workers` is `None`.
+    """Run jobs in threads, one for each core if `workers` is `None`.
 
-    Threads and not processes: OpenCV, NumPy and TensorFlow let go of the interpreter
+    After an error the other jobs stop soon; the error is raised.
+
+    Threads and not processes: OpenCV, NumPy and TensorFlow release the interpreter's lock
     for most of the work, a fork after TensorFlow has started its own threads can hang,
-    and a fresh process would import the caller's main module again. They share the
-    interpreter's lock, though: two compose 2,200 samples/s where two processes make
+    and a fresh process would import the caller's main module again. The lock costs
+    something, though: two threads compose 2,200 samples/s where two processes compose
     3,100, and one thread 1,700. Beam has processes.
     """
     _keep_freed_memory()
@@ -46,7 +51,7 @@ def run_in_threads(jobs: Sequence[Job], workers: int | None) -> None:
             stop.set()
             raise
 
-    # Only on a terminal.
+    # A bar only on a terminal.
     progress = tqdm(total=sum(map(len, jobs)), unit=" samples", disable=None)
     pool = futures.ThreadPoolExecutor(workers or os.cpu_count() or 1)
     try:
@@ -60,11 +65,11 @@ def run_in_threads(jobs: Sequence[Job], workers: int | None) -> None:
 
 
 def _keep_freed_memory() -> None:
-    """Has glibc keep what pictures free instead of giving it back to the system, which
-    it would ask for again at the next picture: a tenth of the time with two threads.
+    """Make glibc keep the memory of freed images instead of returning it to the system.
 
-    Elsewhere nothing happens. Memory does not grow by it: 690 MB at most for 2,000 and
-    for 20,000 composites.
+    The next image would ask for the memory again, which takes a tenth of the time with
+    two threads. Memory does not grow: 690 MB at most for 2,000 and for 20,000 composites.
+    Without glibc nothing happens.
     """
     trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
     with contextlib.suppress(AttributeError, OSError, TypeError):
@@ -73,14 +78,16 @@ def _keep_freed_memory() -> None:
         libc.mallopt(mmap_threshold, 2**25)
 
 
-def in_threads(function: Callable[..., Any], tasks: Iterable[tuple]) -> Iterator[Any]:
-    """`function(*task)` for every task on all cores, in order, only a few ahead.
+def in_threads(
+    function: Callable[..., _Result], tasks: Iterable[tuple]
+) -> Iterator[_Result]:
+    """Yield `function(*task)` for every task, in order, computed on all cores.
 
-    `tasks` is drawn by the calling thread.
+    Only a few results wait at a time. `tasks` is drawn by the calling thread.
     """
     workers = os.cpu_count() or 1
-    waiting: collections.deque[concurrent.futures.Future] = collections.deque()
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+    waiting: collections.deque[futures.Future[_Result]] = collections.deque()
+    with futures.ThreadPoolExecutor(workers) as pool:
         try:
             for task in tasks:
                 waiting.append(pool.submit(function, *task))

@@ -1,4 +1,4 @@
-"""Composites of cutouts on backgrounds, as a TensorFlow Datasets builder."""
+"""The TensorFlow Datasets builder of `composites`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from keras_depthseg.datasets import records
-from keras_depthseg.datasets.building.sharded import (
-    Shard,
-    ShardedBuilder,
-    parts,
-    shard_count,
-)
+from keras_depthseg.datasets.building.sharded import ShardedBuilder
+from keras_depthseg.datasets.building.shards import Shard, parts, shard_count
 from keras_depthseg.datasets.composites.maker import Maker
 from keras_depthseg.datasets.composites.settings import VERSION, CompositesConfig
 from keras_depthseg.datasets.statistics import ImageStatistics
@@ -22,7 +18,7 @@ from keras_depthseg.pictures import encode
 
 
 class Builder(ShardedBuilder):
-    """Builds the data set `composites`."""
+    """Builder of the data set `composites`."""
 
     VERSION = tfds.core.Version(VERSION)
     RELEASE_NOTES = {"1.0.0": "First version."}
@@ -36,11 +32,11 @@ class Builder(ShardedBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self._config
-        depth = config.recipe.depth_metadata
+        depth = config.settings.depth_metadata
         metadata = records.sample_metadata(depth)
-        metadata["composed"] = config.settings
+        metadata["composed"] = config.to_json()
         metadata["licences"] = dict(config.licences)
-        metadata["sources"] = config.sources
+        metadata["sources"] = config.sources()
         return self.dataset_info_from_configs(
             features=records.sample_features(np.uint16 if depth else None),
             metadata=metadata,
@@ -50,12 +46,12 @@ class Builder(ShardedBuilder):
     def _shards(
         self, dl_manager: tfds.download.DownloadManager
     ) -> Mapping[str, Sequence[Shard]]:
-        del dl_manager  # the pictures are here
+        del dl_manager  # nothing is downloaded
         return composites_shards(self._config)
 
 
 def composites_shards(config: CompositesConfig) -> dict[str, list[Shard]]:
-    """The shards of each split, for a builder of any sources.
+    """Return the shards of each split, for a builder of any sources.
 
     Raises:
         UserError: nothing is left for training.
@@ -72,7 +68,7 @@ def composites_shards(config: CompositesConfig) -> dict[str, list[Shard]]:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _CompositesShard(Shard):
-    """Entries of the plan, by their numbers, (N,) int64."""
+    """Planned composites by their numbers, (N,) int64."""
 
     maker: Maker
     numbers: np.ndarray
@@ -81,16 +77,16 @@ class _CompositesShard(Shard):
         return len(self.numbers)
 
     def examples(self) -> Iterator[records.Example]:
-        for entry, scene, composite in self.maker.composites(self.numbers):
+        for planned, scene, composite in self.maker.composites(self.numbers):
             height, width = composite.mask.shape
             top, left, bottom, right = composite.box
             features = {
                 "bg": scene.encoded,
                 "fg_bg": scene.encode(composite.fg_bg, *composite.changed),
                 "mask": encode.encode_mask(composite.mask),
-                "sample_id": entry.sample_id,
-                "bg_id": entry.bg_id,
-                "fg_id": entry.fg_id,
+                "sample_id": planned.sample_id,
+                "bg_id": planned.bg_id,
+                "fg_id": planned.fg_id,
                 "box": tfds.features.BBox(
                     top / height, left / width, bottom / height, right / width
                 ),

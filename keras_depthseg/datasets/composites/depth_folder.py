@@ -1,4 +1,4 @@
-"""A folder of depth maps, one for each background, and what their numbers mean."""
+"""A folder of depth maps, one for each background, and the meaning of their numbers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from keras_depthseg.errors import UserError
 from keras_depthseg.text import printable, split_option
 
 DEFAULT_SCALE = 10.0
-"""Metres at 1.0: as far as depth cameras measure."""
+"""Metres stored as 1: the range of depth cameras."""
 
 _KEYS = ("step", "scale", "larger")
 _METRES = (1e-6, 1e6)
-"""Accepted: whatever is stored as float32 is then far from its limits."""
+"""The accepted range: far from the limits of float32."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,8 +28,7 @@ class DepthFolder:
         path: the folder or zip.
         step: metres of one grey level, such as 0.001 for millimetres; `None` for
             relative depth, where full scale is 1.
-        scale: metres that are stored as 1; what is farther is stored as 1 too. `None`
-            for relative depth.
+        scale: metres stored as 1, like everything beyond. `None` for relative depth.
         larger: `"farther"` or, relative depth only, `"nearer"`.
     """
 
@@ -40,15 +39,15 @@ class DepthFolder:
 
     @property
     def metadata(self) -> DepthMetadata:
-        """What the stored depth means."""
+        """The meaning of the stored depth."""
         return DepthMetadata("relative" if self.step is None else "metre", self.scale)
 
     def normalise(self, levels: np.ndarray) -> np.ndarray:
-        """Grey levels, uint8 or uint16, to float32 in [0, 1], larger = farther.
+        """Convert grey levels, uint8 or uint16, to float32 in [0, 1], larger = farther.
 
-        0 stays 0, unknown; what is known is at least `records.NEAREST_DEPTH`.
+        0 stays 0, unknown; known depth is at least `records.NEAREST_DEPTH`.
         """
-        if self.step is not None:
+        if self.step is not None and self.scale is not None:
             depth = levels * np.float32(self.step / self.scale)
         else:
             depth = levels / np.float32(np.iinfo(levels.dtype).max)
@@ -59,14 +58,14 @@ class DepthFolder:
         return depth
 
     def check(self, levels: np.ndarray, where: str) -> None:
-        """Tells a wrong `step`: all that is known is then stored as 1.
+        """Refuse a wrong `step`, with which all known depth would be stored as 1.
 
         Args:
-            levels: as for `normalise`, something in it known.
+            levels: as for `normalise`, not all 0.
             where: the file, for messages.
 
         Raises:
-            UserError: everything is as far as `scale` or farther.
+            UserError: every depth is `scale` or more.
         """
         if self.step is None or self.normalise(levels)[levels > 0].min() < 1:
             return
@@ -79,17 +78,17 @@ class DepthFolder:
 
 
 def parse_depth_folder(text: str) -> DepthFolder:
-    """Reads `FOLDER,step=METRES[,scale=METRES]` or `FOLDER,larger=farther|nearer`.
+    """Parse `FOLDER,step=METRES[,scale=METRES]` or `FOLDER,larger=farther|nearer`.
 
     Raises:
         UserError: no folder, an unknown key, a bad value, or neither `step` nor
-            `larger`, so that it is not known what the numbers mean.
+            `larger`, so that the meaning of the numbers is unknown.
     """
     name, options = split_option(text)
     if not name:
         raise UserError(
-            f"--depth: received {text!r} without a folder; expected one before the first "
-            "comma, for instance --depth depth_maps,step=0.001"
+            f"`depth`: received {text!r} without a folder; expected one before the first "
+            "comma. For instance depth_maps,step=0.001"
         )
     values = {}
     for option in options:
@@ -129,7 +128,7 @@ def _metres(name: str, key: str, value: str) -> float:
 def _refused(name: str, received: str, accepted: str) -> UserError:
     return UserError(
         printable(
-            f"--depth {name}: received {received}; accepted: {accepted}. For instance "
-            f"--depth {name},step=0.001"
+            f"`depth` {name}: received {received}; accepted: {accepted}. For instance "
+            f"{name},step=0.001"
         )
     )

@@ -1,4 +1,4 @@
-"""From folders and options to checked backgrounds and cutouts."""
+"""Gathering the usable backgrounds and cutouts of a folder or zip."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-from keras_depthseg.datasets import rooms
 from keras_depthseg.datasets.composites import reading
 from keras_depthseg.datasets.composites.depth_folder import DepthFolder
-from keras_depthseg.datasets.composites.layer import Layer
-from keras_depthseg.datasets.rooms import scene as rooms_scene
+from keras_depthseg.datasets.composites.sources import FolderBackground, FolderCutout
 from keras_depthseg.errors import UserError
 from keras_depthseg.pictures import near_duplicates
 from keras_depthseg.pictures.folders import (
@@ -32,106 +30,24 @@ from keras_depthseg.text import printable
 MASK_SUFFIXES = ("_mask", "_alpha", "_matte")
 DEPTH_SUFFIXES = ("_depth", "_depth_map")
 
-# What a picture is hashed at; its hash works on 64 pixels.
+# Pictures are hashed at this size; the hash itself takes 64 pixels.
 _HASHED_SIZE = 128
 
 Refuse = Callable[[str], None]
-_Source = TypeVar("_Source", "FolderBackground", "FolderCutout")
+_Source = TypeVar("_Source", FolderBackground, FolderCutout)
 _Result = TypeVar("_Result", bound=tuple)
-
-
-@dataclasses.dataclass(frozen=True)
-class FolderBackground:
-    """A picture as a background.
-
-    Attributes:
-        name: its file.
-        digest: SHA-256 of its file and of its depth map.
-        group: what has one group stays in one split: the pictures of a sub-folder,
-            near-duplicates.
-        file, depth: picture and depth map.
-        maps: what the numbers of the depth map mean.
-    """
-
-    name: str
-    digest: str
-    group: str
-    file: PictureFile
-    depth: PictureFile | None = None
-    maps: DepthFolder | None = None
-
-    def read(self, size: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """The middle square: (size, size, 3) uint8 RGB, and (size, size) float32 depth
-        in [0, 1], larger = farther, 0 where unknown; `None` without depth.
-
-        Raises:
-            UserError: the picture or its depth map cannot be used.
-        """
-        bg = reading.read_background(self.file, size)
-        if self.depth is None:
-            return bg, None
-        shape = reading.background_shape(self.file)
-        return bg, self.maps.normalise(reading.read_depth(self.depth, shape, size))
-
-
-@dataclasses.dataclass(frozen=True)
-class RenderedRoom:
-    """A room rendered by this package as a background, with true depth.
-
-    Attributes:
-        seed, index: of the room.
-    """
-
-    seed: int
-    index: int
-
-    @property
-    def name(self) -> str:
-        return f"room {self.index}"
-
-    @property
-    def digest(self) -> str:
-        return f"rooms {rooms.Builder.VERSION} {self.seed} {self.index}"
-
-    @property
-    def group(self) -> str:
-        return self.name
-
-    def read(self, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """As of `Background`; depth is in parts of `rooms.SCALE` metres."""
-        room = rooms_scene.make_room(self.seed, self.index, size)
-        return room.bg, (room.depth / rooms.SCALE).astype(np.float32)
-
-
-@dataclasses.dataclass(frozen=True)
-class FolderCutout:
-    """A picture as a cutout; fields as of `Background`.
-
-    Attributes:
-        mask: a picture of its opacity; `None` takes the file's alpha channel.
-    """
-
-    name: str
-    digest: str
-    group: str
-    file: PictureFile
-    mask: PictureFile | None = None
-
-    def read(self, height: int, largest: int) -> Layer:
-        """See `pictures.read_cutout`."""
-        return reading.read_cutout(self.file, self.mask, height, largest)
 
 
 def gather_backgrounds(
     root: Path, depth: DepthFolder | None, refuse: Refuse, size: int = _HASHED_SIZE
 ) -> tuple[FolderBackground, ...]:
-    """The usable backgrounds of a folder or zip, in order of their names.
+    """Return the usable backgrounds of a folder or zip, in order of their names.
 
     Args:
         root: the folder or zip.
-        depth: maps of them, by their names, or with `_depth` appended; may be in `root`
-            itself. A background without one is left out.
-        refuse: told, in a line each, what is left out and why.
+        depth: their depth maps, of the same names or with `_depth` appended; may lie in
+            `root` itself. A background without one is left out.
+        refuse: called with a line for each picture left out: its file and the reason.
         size: at which the maps will be used, in pixels.
 
     Raises:
@@ -143,7 +59,7 @@ def gather_backgrounds(
     def check(file: PictureFile) -> tuple[FolderBackground, np.ndarray, int]:
         picture = reading.read_background(file, _HASHED_SIZE)
         digest, beside, bits = file.digest(), None, 0
-        if maps is not None:
+        if depth is not None and maps is not None:
             beside = maps[file]
             shape = reading.background_shape(file)
             levels = reading.read_depth(beside, shape, size)
@@ -155,8 +71,8 @@ def gather_backgrounds(
 
     usable = _checked(files, check, refuse, root)
     bits = collections.Counter(result[2] for result in usable)
-    # Full scale is 1 in relative maps, whatever they have.
-    if len(bits) > 1 and depth.step is not None:
+    # In relative maps full scale is 1 for any number of bits.
+    if len(bits) > 1 and depth is not None and depth.step is not None:
         raise UserError(
             f"{depth.path}: received depth maps of 8 bit ({bits[8]}) and of 16 bit "
             f"({bits[16]}); expected one kind, as one step cannot hold for both. Convert "
@@ -172,14 +88,14 @@ def gather_cutouts(
     height: int = _HASHED_SIZE,
     largest: int = _HASHED_SIZE,
 ) -> tuple[FolderCutout, ...]:
-    """The usable cutouts of a folder or zip, in order of their names.
+    """Return the usable cutouts of a folder or zip, in order of their names.
 
     Args:
         root: pictures with an alpha channel, or any pictures if there are masks.
-        masks: a folder or zip of masks, by the names of the pictures, or with `_mask`
-            appended; may be `root` itself.
-        refuse: told, in a line each, what is left out and why.
-        height, largest: at which they will be used, see `pictures.read_cutout`.
+        masks: a folder or zip of masks, of the same names or with `_mask` appended; may
+            be `root` itself.
+        refuse: called with a line for each picture left out: its file and the reason.
+        height, largest: at which they will be used, see `reading.read_cutout`.
 
     Raises:
         UserError: there is none.
@@ -191,7 +107,7 @@ def gather_cutouts(
         whole = reading.read_whole_cutout(file, mask)
         reading.fit_cutout(whole, height, largest, (mask or file).where)
         layer = whole.fitted(_HASHED_SIZE, _HASHED_SIZE)
-        # On grey, as a hash takes no transparency.
+        # On grey: the hash has no transparency.
         grey = (255 - layer.alpha[..., None]) // 2
         picture = cv2.add(layer.colour, cv2.merge([grey] * 3))
         digest = file.digest() + (mask.digest() if mask else "")
@@ -204,7 +120,7 @@ def gather_cutouts(
 def _with_companions(
     root: Path, beside: Path | None, suffixes: Sequence[str], refuse: Refuse
 ) -> tuple[list[PictureFile], Companions | None]:
-    """The pictures of `root`, and their masks or depth maps in `beside`."""
+    """Return the pictures of `root`, and their masks or depth maps in `beside`."""
     files = list_pictures(root, refuse)
     if beside is None:
         return files, None
@@ -222,7 +138,7 @@ def _checked(
     refuse: Refuse,
     root: Path,
 ) -> list[_Result]:
-    """What `check` gives for the files it accepts; each name once."""
+    """Return the results of `check` for the files it accepts; each name once."""
 
     def attempt(file: PictureFile) -> _Result | str:
         try:
@@ -235,7 +151,7 @@ def _checked(
         for file, result in zip(files, pool.map(attempt, files), strict=True):
             if isinstance(result, str):
                 refuse(result)
-            # A mask would belong to both.
+            # A mask of this name would belong to both.
             elif name_of.setdefault(_stem(file), file.name) != file.name:
                 refuse(
                     f"{file.where}: received a second picture named like "
@@ -253,28 +169,20 @@ def _checked(
 
 
 def _grouped(usable: Sequence[tuple[_Source, np.ndarray]]) -> tuple[_Source, ...]:
-    """Joins folders' groups that share near-duplicates."""
-    names = near_duplicates.groups({found.name: hashed for found, hashed in usable})
+    """Join the groups of folders that share near-duplicates."""
+    copies = near_duplicates.groups({found.name: hashed for found, hashed in usable})
     # Pictures at the top are groups of their own, also where all lie one folder deeper,
     # as in most zips.
     top = posixpath.commonpath([found.group for found, _ in usable])
-    links = [
-        (names[found.name], found.name if found.group == top else f"{found.group}/")
+    folders = {
+        found.name: found.name if found.group == top else f"{found.group}/"
         for found, _ in usable
-    ]
-    parents: dict[str, str] = {}
-
-    def root(name: str) -> str:
-        while parents.setdefault(name, name) != name:
-            name = parents[name]
-        return name
-
-    for one, other in links:
-        first, second = sorted((root(one), root(other)))
-        parents[second] = first
+    }
+    group = near_duplicates.smallest_linked(
+        (copies[name], folder) for name, folder in folders.items()
+    )
     return tuple(
-        dataclasses.replace(found, group=root(one))
-        for (found, _), (one, _) in zip(usable, links, strict=True)
+        dataclasses.replace(found, group=group[copies[found.name]]) for found, _ in usable
     )
 
 

@@ -1,4 +1,4 @@
-"""The ground in a depth map: where things can stand."""
+"""Finding the ground in a depth map, where cutouts can stand."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ import cv2
 import numpy as np
 
 FIELD_OF_VIEW = math.radians(50)
-"""Of the middle square of a picture: between a phone's (53) and a depth camera's (45)."""
+"""Of a photograph's middle square: between a phone's (53) and a depth camera's (45)."""
 
 _STEEPEST = math.radians(40)
-"""Between the camera's upward direction and the ground's: nobody holds it more askew."""
+"""Between the camera's upward direction and the ground's normal: few photographs are
+tilted more."""
 
 _TRIES = 200
 _CANDIDATES = 20
 _FITS = 4
 _NEAR = 0.02
-"""Distance from the ground that counts as on it, as a part of the distance from the
+"""A point belongs to the ground up to this distance, as a part of its distance from the
 camera: twice the noise of a good depth camera."""
 _SMALLEST = 0.03
-"""Part of the picture that the ground must fill."""
+"""The ground must fill this part of the image."""
 
 
 def find_ground(depth: np.ndarray, seed: int = 0) -> np.ndarray:
-    """The largest level surface with hardly anything below it.
+    """Return the largest level surface with hardly anything below it.
 
     Planes through three random points of the lower half are tried (RANSAC, Fischler and
     Bolles 1981), and the best are fitted to all points near them. Depth is taken as
@@ -40,7 +41,7 @@ def find_ground(depth: np.ndarray, seed: int = 0) -> np.ndarray:
     known = depth > 0
     points = _points(depth)
     height = depth.shape[0]
-    # A grid is enough to find the plane, and much faster.
+    # A grid of 64 x 64 points is enough to find the plane, and much faster.
     step = max(1, height // 64)
     grid = np.zeros_like(known)
     grid[::step, ::step] = known[::step, ::step]
@@ -51,7 +52,7 @@ def find_ground(depth: np.ndarray, seed: int = 0) -> np.ndarray:
     normal, offset = plane
     # Where nothing is known both sides are 0.
     near = np.abs(points @ normal - offset) < _NEAR * points[..., 2]
-    # Single pixels of other surfaces that the plane cuts.
+    # Removes single pixels of other surfaces that the plane cuts.
     kernel = np.ones((3, 3), np.uint8)
     return cv2.morphologyEx((known & near).astype(np.uint8), cv2.MORPH_OPEN, kernel) > 0
 
@@ -63,7 +64,7 @@ _Plane = tuple[np.ndarray, float]
 def _find_plane(
     points: np.ndarray, lower: np.ndarray, rng: np.random.Generator
 ) -> _Plane | None:
-    """The ground's, of (N, 3) points; those in the picture's lower half are `lower`."""
+    """Return the plane of the ground; `points` (N, 3), `lower` of the lower half."""
     if len(lower) < 16:
         return None
     triples = lower[rng.integers(len(lower), size=(_TRIES, 3))]
@@ -87,10 +88,11 @@ def _find_plane(
 
 
 def _grown(points: np.ndarray, near: np.ndarray) -> _Plane | None:
-    """The plane of all points near one, found step by step; `None` if it is no ground.
+    """Fit the plane to all points near it, in steps; `None` if it is no ground.
 
-    Three noisy points of a wall may look level; all that lie in its plane do not.
+    Three noisy points of a wall may look level; all points of the wall do not.
     """
+    normal, offset, above = np.zeros(3), 0.0, np.zeros(len(points))
     for _ in range(_FITS):
         normal, offset = _fit(points[near])
         above = (points @ normal - offset) / points[:, 2]
@@ -102,13 +104,13 @@ def _grown(points: np.ndarray, near: np.ndarray) -> _Plane | None:
 
 
 def _is_lowest(above: np.ndarray) -> np.ndarray:
-    """Whether hardly any points, the first axis, lie below."""
-    # It may be noise, mirrors or a step, but not much of the picture.
+    """Return whether hardly any points, the first axis, lie below."""
+    # Noise, mirrors or a step may, but not much of the image.
     return np.mean(above < -2 * _NEAR, axis=0) < 0.05
 
 
 def _fit(points: np.ndarray) -> _Plane:
-    """By least squares through (N, 3) points, errors in parts of the distance."""
+    """Fit a plane to (N, 3) points by least squares, errors in parts of the distance."""
     nearness = 1 / points[:, 2:]
     middle = np.sum(points * nearness**2, axis=0) / np.sum(nearness**2)
     scaled = (points - middle) * nearness
@@ -118,7 +120,7 @@ def _fit(points: np.ndarray) -> _Plane:
 
 
 def _points(depth: np.ndarray) -> np.ndarray:
-    """(H, W, 3) float64 coordinates: to the right, down, away."""
+    """Return (H, W, 3) float64 coordinates: to the right, down, away."""
     height, width = depth.shape
     focal = width / 2 / math.tan(FIELD_OF_VIEW / 2)
     x = (np.arange(width) + 0.5 - width / 2) / focal

@@ -1,4 +1,4 @@
-"""A cutout's picture, ready to be composed."""
+"""The image of a cutout: colours and opacity, ready to be pasted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Layer:
-    """Colours and opacity, apart, as OpenCV works on them.
+    """Colours and opacity of a cutout, in two arrays as OpenCV needs them.
 
     Attributes:
         colour: (h, w, 3) uint8 RGB, multiplied by opacity.
@@ -22,7 +22,7 @@ class Layer:
 
     @classmethod
     def of(cls, rgba: np.ndarray) -> Layer:
-        """Of (h, w, 4) uint8, colours not multiplied by opacity."""
+        """Return the layer of (h, w, 4) uint8 RGBA, colours not multiplied by opacity."""
         opacity = rgba[..., 3:] / np.float32(255)
         colour = np.round(rgba[..., :3] * opacity).astype(np.uint8)
         return cls(colour, np.ascontiguousarray(rgba[..., 3]))
@@ -36,12 +36,15 @@ class Layer:
         return self.alpha.shape[1]
 
     def flipped(self) -> Layer:
-        """Mirrored, left to right."""
+        """Return it mirrored, left to right."""
         return Layer(cv2.flip(self.colour, 1), cv2.flip(self.alpha, 1))
 
     def resized(self, height: int, width: int) -> Layer:
-        """At another size. Colours are multiplied already, as they must be for this:
-        transparent pixels have colours of their own, often white."""
+        """Return it at another size.
+
+        Colours are multiplied by opacity before: transparent pixels often have a loud
+        colour, which would bleed over the edge.
+        """
         if (height, width) == self.alpha.shape:
             return self
         shrinks = height < self.height
@@ -53,7 +56,7 @@ class Layer:
         return Layer(colour, alpha)
 
     def fitted(self, height: int, width: int) -> Layer:
-        """As high as `height`, or less where it would be wider than `width`."""
+        """Return it `height` pixels high, or less where it were wider than `width`."""
         scale = min(height / self.height, width / self.width)
         return self.resized(
             max(1, round(self.height * scale)), max(1, round(self.width * scale))

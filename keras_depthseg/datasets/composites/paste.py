@@ -1,4 +1,4 @@
-"""Putting a cutout into a scene: opacity, what hides it, its shadow."""
+"""Pasting a cutout into a scene: opacity, nearer surfaces, its shadow."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from keras_depthseg.datasets.composites.layer import Layer
 from keras_depthseg.datasets.composites.scene import Scene
 
 TOLERANCE = 0.02
-"""Part of its depth that a cutout may lie behind a surface and still hide it: what it
+"""A cutout hides surfaces up to this part of its depth nearer than itself: the ground it
 stands on, and the noise of a depth camera."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Where a cutout goes.
+    """The place of a cutout in a scene.
 
     Attributes:
-        top, left: of the cutout in the picture, in pixels; may lie outside.
+        top, left: of the cutout in the image, in pixels; may lie outside.
         depth: of the whole cutout, an upright plane, in (0, 1]; `None` without depth.
     """
 
@@ -35,11 +35,12 @@ class Composite:
 
     Attributes:
         fg_bg: (H, W, 3) uint8 RGB.
-        mask: (H, W) uint8, 255 times the opacity of what is seen of the cutout.
+        mask: (H, W) uint8, 255 times the visible opacity of the cutout.
         depth: (H, W) float32, the cutout's where mask >= 128; `None` without depth.
         box: ymin, xmin, ymax, xmax of mask > 0 in pixels, the last two exclusive; all
-            0 if nothing is seen.
-        changed: rows, the last exclusive, outside of which `fg_bg` is the background.
+            0 if nothing is visible.
+        changed: the first row and the one after the last where `fg_bg` may differ from
+            the background.
         seen: the part of the cutout's opacity that is in the mask, 0..1.
     """
 
@@ -54,18 +55,18 @@ class Composite:
 def paste(
     scene: Scene, cutout: Layer, place: Place, shadow: np.ndarray | None = None
 ) -> Composite:
-    """Composes `cutout` over `scene`.
+    """Compose `cutout` over `scene`.
 
-    `fg_bg = colour + bg (1 - alpha)` with colours that are multiplied by alpha (Porter
-    and Duff 1984, "over"). Where a surface of the scene is nearer than the cutout, alpha
-    is 0: in picture, mask and depth alike.
+    `fg_bg = colour + bg (1 - alpha)` with colours multiplied by alpha (Porter and Duff
+    1984, "over"). Where a surface of the scene is nearer than the cutout, alpha is 0: in
+    image, mask and depth alike.
 
     Args:
         scene: the background.
-        cutout: what goes there.
-        place: where it goes.
+        cutout: the image to paste.
+        place: its place.
         shadow: (H, W) float32, the part of its light that a pixel loses, from
-            `cast_shadow`; `None` casts none.
+            `cast_shadow`; `None` for no shadow.
     """
     height, width = scene.bg.shape[:2]
     top, left = max(place.top, 0), max(place.left, 0)
@@ -100,13 +101,13 @@ def paste(
         depth,
         (top, left, top + tall, left + wide) if wide else (0, 0, 0, 0),
         _rows(mask, shadow),
-        # Shrunk, a cutout of single pixels may be nothing.
+        # A cutout of single pixels may vanish when it shrinks.
         cv2.sumElems(alpha)[0] / max(1.0, cv2.sumElems(cutout.alpha)[0]),
     )
 
 
 def _rows(mask: np.ndarray, shadow: np.ndarray | None) -> tuple[int, int]:
-    """The first row with mask or shadow, and one after the last."""
+    """Return the first row with mask or shadow, and the one after the last."""
     _, top, _, tall = cv2.boundingRect(
         mask if shadow is None else ((mask > 0) | (shadow > 0)).astype(np.uint8)
     )
@@ -116,11 +117,11 @@ def _rows(mask: np.ndarray, shadow: np.ndarray | None) -> tuple[int, int]:
 def cast_shadow(
     scene: Scene, cutout: Layer, place: Place, rng: np.random.Generator
 ) -> np.ndarray:
-    """The shadow of a standing cutout on the ground.
+    """Return the shadow of a standing cutout on the ground.
 
-    Its outline, flattened and sheared away from a lamp about its lowest row, and blurred;
-    on pixels of about the cutout's depth only, where depth is known, so that a wall
-    behind stays lit.
+    The outline is flattened and sheared away from a lamp about its lowest row, then
+    blurred. With depth, only pixels of about the cutout's depth are darkened, so that a
+    wall behind stays lit.
 
     Returns:
         (H, W) float32, the part of its light that a pixel loses, 0 to 0.6.
@@ -131,7 +132,7 @@ def cast_shadow(
     length = rng.uniform(0.15, 0.5)
     shear = rng.uniform(-0.8, 0.8)
     strength = rng.uniform(0.25, 0.6)
-    # From the cutout to the picture: rows are flattened towards the foot and shifted.
+    # From the cutout to the image: rows are flattened towards the foot and shifted.
     forward = np.array(
         [
             [1, -shear, place.left + shear * tall],

@@ -1,4 +1,4 @@
-"""Random places for cutouts: anywhere in the picture, or standing on the ground."""
+"""Random places for cutouts: anywhere in the image, or standing on the ground."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keras_depthseg.datasets.records import NEAREST_DEPTH
 PLACEMENTS = ("anywhere", "standing")
 
 LEAST_SEEN = 0.25
-"""A place where less of the cutout is seen is given up for another."""
+"""A place where a smaller part of the cutout is visible is rejected."""
 
 _TRIES = 20
 
@@ -25,18 +25,18 @@ def make_composite(
     shadow: float,
     rng: np.random.Generator,
 ) -> Composite:
-    """The cutout at a random place where enough of it is seen.
+    """Paste the cutout at a random place where enough of it is visible.
 
     Args:
         scene: the background.
-        cutout: what is placed; a standing one best larger than `height`.
+        cutout: the image to place; a standing one is best larger than `height`.
         height: of the cutout, in pixels; of a standing one at the usual distance.
-        placement: `"anywhere"`, wholly inside the picture, as the original does; where
-            depth is known, at some distance before what is usual there. `"standing"`,
-            with its lower edge on the ground, sized by its distance; anywhere where
-            there is no ground.
-        shadow: how likely it casts one, 0..1.
-        rng: what places are drawn from.
+        placement: `"anywhere"`: wholly inside the image, as in the original; with
+            depth, nearer than the median depth of the covered pixels. `"standing"`:
+            with its lower edge on the ground, sized by its distance; a scene without
+            ground is treated as `"anywhere"`.
+        shadow: probability of a cast shadow, 0..1.
+        rng: random numbers for place and shadow.
     """
     casts = rng.random() < shadow
     stands = placement == "standing" and len(scene.ground) > 0
@@ -50,7 +50,7 @@ def make_composite(
         composite = paste(scene, picture, place, taken)
         if composite.seen >= LEAST_SEEN:
             return composite
-    # Before everything else.
+    # In front of everything: nothing hides it.
     nearest = float(scene.surfaces.min()) if scene.depth is not None else None
     place = _anywhere(scene, fitted, rng)
     return paste(scene, fitted, Place(place.top, place.left, nearest))
@@ -72,13 +72,13 @@ def _standing(
     scene: Scene, cutout: Layer, height: int, rng: np.random.Generator
 ) -> tuple[Layer, Place]:
     side = scene.bg.shape[0]
-    some = scene.ground[rng.integers(len(scene.ground), size=16)]
-    depths = scene.depth[some[:, 0], some[:, 1]]
-    # Pixels crowd where the ground is near; drawing the depth first spreads them.
+    chosen = rng.integers(len(scene.ground), size=16)
+    some, depths = scene.ground[chosen], scene.ground_depth[chosen]
+    # Near ground has most of the pixels; drawing the depth first spreads the places.
     best = int(np.argmin(np.abs(depths - rng.uniform(depths.min(), depths.max()))))
     (row, column), depth = some[best], float(depths[best])
     scale = scene.usual_depth / depth
-    # The higher and the wider side must fit.
+    # The longer side must fit into the image.
     largest = 0.95 * side * min(1, cutout.height / cutout.width)
     tall = max(1, round(float(np.clip(height * scale, 0.1 * side, largest))))
     wide = max(1, round(cutout.width * tall / cutout.height))

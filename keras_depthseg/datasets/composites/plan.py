@@ -1,4 +1,4 @@
-"""Which background, cutout and place each composite shows, its name and its split."""
+"""The background, cutout and place of every composite, its name and its split."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 from keras_depthseg.datasets.splits import SPLITS
 
 _DRAW, _ORDER, _SPLIT = 1, 2, 4
-"""Keep apart the random streams of the choice of samples, their order and their splits;
-3 is that of the samples themselves."""
+"""Keep apart the random streams of the choice of composites, their order and their
+splits; `maker` has 3 for the composites themselves."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
-    """One composite.
+class PlannedComposite:
+    """A composite to be made.
 
     Attributes:
-        number: among all combinations of the plan; gives it its own random stream.
+        number: among all combinations of the plan; gives it a random stream of its own.
         bg, fg: index of the background and of the cutout.
-        flip: the cutout is mirrored.
+        flip: whether the cutout is mirrored.
         sample_id, bg_id, fg_id: as in the original, such as `bg001_fg001_01`.
     """
 
@@ -38,15 +38,15 @@ class Entry:
 class Plan:
     """Every background with every cutout at several random places.
 
-    With `flip` every second place has the cutout mirrored, and there are twice as many,
-    as in the original: 100 backgrounds x 100 cutouts x 20 places x 2 = 400,000. Entries
-    are worked out when asked for: a plan takes a few bytes a sample.
+    With `flip` there are twice as many places, and every second one has the cutout
+    mirrored, as in the original: 100 backgrounds x 100 cutouts x 20 places x 2 =
+    400,000. A plan takes 8 bytes a composite: only numbers are stored.
 
     Attributes:
-        backgrounds, cutouts: how many there are.
+        backgrounds, cutouts: the number of each.
         placements: of each cutout on each background.
         flip: see above.
-        count: draws so many of all combinations at random; `None` takes all.
+        count: combinations drawn at random; `None` takes all.
         seed: of the draw, the order and the splits.
     """
 
@@ -59,27 +59,29 @@ class Plan:
 
     @property
     def places(self) -> int:
-        """Samples of one cutout on one background, if all are taken."""
+        """The number of places of one cutout on one background."""
         return self.placements * (2 if self.flip else 1)
 
     @property
     def total(self) -> int:
-        """Number of combinations."""
+        """The number of combinations."""
         return self.backgrounds * self.cutouts * self.places
 
     def bg_id(self, index: int) -> str:
+        """Return the name of a background, such as `bg001` for 0."""
         return f"bg{index + 1:0{max(3, len(str(self.backgrounds)))}d}"
 
     def fg_id(self, index: int) -> str:
+        """Return the name of a cutout, such as `fg001` for 0."""
         return f"fg{index + 1:0{max(3, len(str(self.cutouts)))}d}"
 
-    def entry(self, number: int) -> Entry:
-        """The `number`-th of all combinations."""
+    def planned(self, number: int) -> PlannedComposite:
+        """Return the `number`-th of all combinations."""
         pair, place = divmod(int(number), self.places)
         bg, fg = divmod(pair, self.cutouts)
         digits = max(2, len(str(self.places)))
         bg_id, fg_id = self.bg_id(bg), self.fg_id(fg)
-        return Entry(
+        return PlannedComposite(
             number=int(number),
             bg=bg,
             fg=fg,
@@ -90,7 +92,7 @@ class Plan:
         )
 
     def numbers(self) -> np.ndarray:
-        """The chosen combinations, in order, (N,) int64."""
+        """Return the numbers of the chosen combinations, ascending, (N,) int64."""
         if self.count is None:
             return np.arange(self.total)
         rng = np.random.default_rng([self.seed, _DRAW])
@@ -106,20 +108,20 @@ class Plan:
         unseen_fraction: float,
         by_identity: bool = True,
     ) -> dict[str, np.ndarray]:
-        """The chosen combinations of each split, shuffled; empty splits are left out.
+        """Return the numbers of each split, shuffled; empty splits are left out.
 
-        No split takes more than its fraction, unless that were nothing: of two things
-        or more at least one is held out, and at least one is left.
+        No split takes more than its fraction, but of two groups or more at least one is
+        held out, and at least one is left for training.
 
         Args:
-            bg_groups, fg_groups: a name for each background and each cutout; what has
-                one name stays on one side: the same place, near-duplicates.
-            val_fraction: of the samples with seen backgrounds and cutouts, those in
-                `val`, all samples of a background's and a cutout's group together;
-                without `by_identity` of all samples.
-            unseen_fraction: of the backgrounds, and of the cutouts, those kept out of
+            bg_groups, fg_groups: the group of each background and each cutout. One
+                group stays in one split: pictures of one place, near-duplicates.
+            val_fraction: part of the composites of seen backgrounds and cutouts that is
+                in `val`, a pair of groups always as a whole. Without `by_identity`,
+                part of all composites.
+            unseen_fraction: part of the backgrounds, and of the cutouts, kept out of
                 `train` and `val`.
-            by_identity: `False` splits samples at random into `train` and `val`, as
+            by_identity: `False` splits composites at random into `train` and `val`, as
                 the original did: every background and cutout is then in both.
         """
         numbers = self.numbers()
@@ -154,21 +156,21 @@ class Plan:
 def _grouped(
     names: Sequence[str], fraction: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The index of each one's group, and for each group whether it is held out."""
+    """Return the index of each one's group, and for each group whether it is held out."""
     index_of = {name: index for index, name in enumerate(sorted(set(names)))}
     group = np.array([index_of[name] for name in names], int)
     return group, _held_out(np.bincount(group), fraction, rng)
 
 
 def _held_out(sizes: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
-    """Chooses groups at random that are `fraction` of all members together, or less.
+    """Choose groups at random that have `fraction` of all members together, or less.
 
-    Where each group is more than that, the smallest is chosen. One group alone never is.
+    Where every group has more, the smallest is chosen. A single group never is.
 
     Args:
         sizes: members of each group, (N,) int.
         fraction: 0 or more, less than 1.
-        rng: what the choice is drawn from.
+        rng: random numbers for the choice.
 
     Returns:
         (N,) bool.

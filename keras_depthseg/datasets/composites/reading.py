@@ -1,4 +1,4 @@
-"""Reading backgrounds, cutouts and depth maps, checked, oriented and at one size."""
+"""Reading backgrounds, cutouts and depth maps: checked, upright and at one size."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from keras_depthseg.pictures.folders import PictureFile
 FORMATS = ("JPEG", "PNG", "WEBP")
 
 SMALLEST_SIDE = 16
-"""In pixels; a smaller picture is a thumbnail or a mistake."""
+"""In pixels; a smaller picture is an icon or a mistake."""
 
 _OPAQUE = 128
-"""A cutout has at least this opacity somewhere; less is a mistake, or too thin to see."""
+"""A cutout has at least this opacity somewhere; less is a mistake or invisible."""
 
 _GREY = 8
-"""Grey levels by which the channels of a mask may differ: WebP may keep them so."""
+"""Grey levels by which the channels of a mask may differ: those of WebP do."""
 
 
 def read_background(file: PictureFile, size: int) -> np.ndarray:
-    """A background: its middle square.
+    """Read the middle square of a background.
 
     Args:
         file: RGB or greyscale, opaque, at least `SMALLEST_SIDE` high and wide. A
@@ -35,7 +35,7 @@ def read_background(file: PictureFile, size: int) -> np.ndarray:
         (size, size, 3) uint8 RGB.
 
     Raises:
-        UserError: it cannot be used.
+        UserError: the file cannot be used.
     """
     image = _decoded(file)
     pixels = np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
@@ -49,31 +49,31 @@ def read_background(file: PictureFile, size: int) -> np.ndarray:
 def read_cutout(
     file: PictureFile, mask: PictureFile | None, height: int, largest: int
 ) -> Layer:
-    """A cutout: the part of a picture where it is not transparent, at one height.
+    """Read a cutout, the part of a picture that is not transparent, at one height.
 
     Args:
         file, mask: see `read_whole_cutout`.
-        height: of the result, in pixels.
-        largest: at most as wide as this, in pixels; else less high.
+        height: of the result, in pixels; less where it were wider than `largest`.
+        largest: width of the result at most, in pixels.
 
     Raises:
-        UserError: it cannot be used.
+        UserError: a file cannot be used.
     """
     whole = read_whole_cutout(file, mask)
     return fit_cutout(whole, height, largest, (mask or file).where)
 
 
 def read_whole_cutout(file: PictureFile, mask: PictureFile | None) -> Layer:
-    """A cutout: the part of a picture where it is not transparent, as large as it is.
+    """Read a cutout, the part of a picture that is not transparent, at its own size.
 
     Args:
         file: with an alpha channel, or any RGB or greyscale one if there is a mask. A
             camera's orientation tag is applied, also to the mask.
-        mask: greyscale, of the same size, white where opaque; `None` takes `file`'s
-            alpha channel.
+        mask: greyscale, of the same size, white where opaque; `None` takes the alpha
+            channel of `file`.
 
     Raises:
-        UserError: it cannot be used.
+        UserError: a file cannot be used.
     """
     image = _decoded(file)
     rgba = np.asarray(image.convert("RGBA"))
@@ -83,7 +83,7 @@ def read_whole_cutout(file: PictureFile, mask: PictureFile | None) -> Layer:
                 file.where,
                 image,
                 "expected an alpha channel. Save it as PNG or WebP with transparency, "
-                "or give a folder of masks by --fg-mask.",
+                "or give a folder of masks by `fg_mask`.",
             )
         alpha = rgba[..., 3]
     else:
@@ -98,7 +98,7 @@ def read_whole_cutout(file: PictureFile, mask: PictureFile | None) -> Layer:
 
 
 def trimmed(rgb: np.ndarray, alpha: np.ndarray, where: str) -> Layer:
-    """The part of a picture that is not transparent everywhere.
+    """Return the part of an image that is not transparent, as a layer.
 
     Args:
         rgb: (H, W, 3) uint8.
@@ -117,7 +117,7 @@ def trimmed(rgb: np.ndarray, alpha: np.ndarray, where: str) -> Layer:
     if alpha.min() == 255:
         raise UserError(
             f"{where}: received a cutout that is opaque everywhere; expected 0 around "
-            "it. Cut it out, or give masks by --fg-mask."
+            "it. Cut it out, or give masks by `fg_mask`."
         )
     rows = np.flatnonzero(alpha.any(axis=1))
     columns = np.flatnonzero(alpha.any(axis=0))
@@ -126,23 +126,23 @@ def trimmed(rgb: np.ndarray, alpha: np.ndarray, where: str) -> Layer:
 
 
 def fit_cutout(cutout: Layer, height: int, largest: int, where: str) -> Layer:
-    """At one height, see `read_cutout`.
+    """Return a cutout at one height, see `read_cutout`.
 
     Raises:
-        UserError: hardly anything of it is left to be seen.
+        UserError: hardly anything of it stays visible.
     """
     fitted = cutout.fitted(height, largest)
     if fitted.alpha.max() < _OPAQUE:
         raise UserError(
             f"{where}: received a cutout of {_shown(cutout.alpha.shape)}, too thin to be "
             f"seen at {_shown(fitted.alpha.shape)}; expected a more compact one. Give "
-            "another, or a larger --size or --fg-height."
+            "another, or a larger `size` or `fg_height`."
         )
     return fitted
 
 
 def read_depth(file: PictureFile, shape: tuple[int, int], size: int) -> np.ndarray:
-    """The depth map of a background: the same middle square.
+    """Read the depth map of a background: the same middle square.
 
     Args:
         file: greyscale, 8 or 16 bit, 0 where nothing was measured. An orientation tag
@@ -177,12 +177,12 @@ def read_depth(file: PictureFile, shape: tuple[int, int], size: int) -> np.ndarr
 
 
 def background_shape(file: PictureFile) -> tuple[int, int]:
-    """Height and width, as a viewer shows it, of what `read_background` has read."""
+    """Return height and width of a background as a viewer shows it."""
     return checks.upright_shape(file.read())
 
 
 def _decoded(file: PictureFile) -> Image.Image:
-    """An upright picture of 8 bit a channel, not CMYK."""
+    """Decode a picture of 8 bit a channel, not CMYK, and turn it upright."""
     data = file.read()
     image = checks.open_picture(data, file.where, FORMATS)
     if checks.bits_per_channel(data) == 16:
@@ -203,7 +203,7 @@ def _decoded(file: PictureFile) -> Image.Image:
 
 
 def _mask(file: PictureFile) -> np.ndarray:
-    """Opacity as (H, W) uint8."""
+    """Read opacity as (H, W) uint8."""
     image = _decoded(file)
     expected = "expected a greyscale mask. Save it as greyscale, white where opaque."
     if image.has_transparency_data:
@@ -216,7 +216,7 @@ def _mask(file: PictureFile) -> np.ndarray:
 
 
 def resized_square(pixels: np.ndarray, size: int) -> np.ndarray:
-    """The middle square of (H, W, 3) uint8, (size, size, 3)."""
+    """Return the middle square of (H, W, 3) uint8 as (size, size, 3)."""
     square = _middle_square(pixels)
     shrinks = size < square.shape[0]
     kind = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
@@ -224,8 +224,10 @@ def resized_square(pixels: np.ndarray, size: int) -> np.ndarray:
 
 
 def nearest_square(depth: np.ndarray, size: int) -> np.ndarray:
-    """The middle square of (H, W), (size, size), each pixel one of the old ones: a mean
-    of two surfaces lies on neither."""
+    """Return the middle square of (H, W) as (size, size).
+
+    Each pixel is one of the old ones: a mean of two surfaces lies on neither.
+    """
     return cv2.resize(
         _middle_square(depth), (size, size), interpolation=cv2.INTER_NEAREST
     )

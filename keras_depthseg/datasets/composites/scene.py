@@ -1,9 +1,10 @@
-"""A background with its depth: what a cutout is put into."""
+"""A background with its depth, which cutouts are pasted into."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import cast
 
 import cv2
 import numpy as np
@@ -20,10 +21,10 @@ class Scene:
 
     Attributes:
         bg: (H, W, 3) uint8 RGB, H = W.
-        encoded: `bg` as it goes into every record.
-        jpeg: the same, if it is a JPEG; `None` if it is a PNG.
-        depth: (H, W) float32 in [0, 1], larger = farther, 0 where nothing is known;
-            `None` without depth.
+        encoded: `bg` as every record stores it.
+        jpeg: the same as `encoded` if that is a JPEG; `None` for a PNG.
+        depth: (H, W) float32 in [0, 1], larger = farther, 0 where unknown; `None`
+            without depth.
     """
 
     bg: np.ndarray
@@ -33,15 +34,16 @@ class Scene:
 
     @classmethod
     def of(cls, bg: np.ndarray, depth: np.ndarray | None, lossless: bool) -> Scene:
-        """A scene of a picture; what is stored of it is a JPEG, or `lossless` a PNG."""
+        """Return the scene of an image; it is stored as JPEG, or `lossless` as PNG."""
         jpeg = None if lossless else RowJpeg(bg)
         encoded = encode.encode_colour(bg, lossless) if jpeg is None else jpeg.data
-        # As every reader will see it, so that nothing differs outside the foreground.
+        # As every reader decodes it: outside the foreground nothing may differ.
         stored = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
-        return cls(stored, encoded, depth, jpeg)
+        # Never `None`, which OpenCV returns for damaged files.
+        return cls(cast(np.ndarray, stored), encoded, depth, jpeg)
 
     def encode(self, fg_bg: np.ndarray, top: int, bottom: int) -> bytes:
-        """A composite as it goes into its record, encoded like `bg`.
+        """Return a composite as its record stores it, encoded like `bg`.
 
         Args:
             fg_bg: (H, W, 3) uint8 RGB, equal to `bg` outside rows `top` to `bottom`.
@@ -52,15 +54,21 @@ class Scene:
 
     @functools.cached_property
     def statistics(self) -> ImageStatistics:
+        """Mean and standard deviation of `bg`."""
         return ImageStatistics.of(self.bg)
 
     @functools.cached_property
     def surfaces(self) -> np.ndarray:
-        """`depth` with its holes filled, (H, W) float32: what may hide a cutout.
+        """`depth` with its holes filled, (H, W) float32: the surfaces that hide cutouts.
 
-        A hole takes the depth of the nearest known pixel: sensors lose the edges of
-        things and what shines, and both are mostly as far as what is beside them.
+        A hole takes the depth of the nearest known pixel: depth cameras lose edges and
+        shining things, and both are mostly as far as their surroundings.
+
+        Raises:
+            ValueError: the scene has no depth.
         """
+        if self.depth is None:
+            raise ValueError("a scene without depth has no surfaces.")
         known = self.depth > 0
         if known.all():
             return self.depth
@@ -70,17 +78,27 @@ class Scene:
             cv2.DIST_MASK_5,
             labelType=cv2.DIST_LABEL_PIXEL,
         )
+        labels = labels.astype(np.intp)
         of_label = np.zeros(labels.max() + 1, np.float32)
         of_label[labels[known]] = self.depth[known]
         return of_label[labels]
 
     @functools.cached_property
     def ground(self) -> np.ndarray:
-        """Pixels to stand on, (N, 2) rows and columns."""
+        """Pixels to stand on, (N, 2) int16 rows and columns; none without depth."""
+        if self.depth is None:
+            return np.zeros((0, 2), np.int16)
         return np.argwhere(ground.find_ground(self.depth)).astype(np.int16)
 
     @functools.cached_property
-    def usual_depth(self) -> float:
-        """Of the ground, the median: where a cutout has its usual height."""
+    def ground_depth(self) -> np.ndarray:
+        """Depth of the pixels of `ground`, (N,) float32."""
+        if self.depth is None:
+            return np.zeros(0, np.float32)
         rows, columns = self.ground.T
-        return float(np.median(self.depth[rows, columns]))
+        return self.depth[rows, columns]
+
+    @functools.cached_property
+    def usual_depth(self) -> float:
+        """The median depth of the ground, at which a cutout has its usual height."""
+        return float(np.median(self.ground_depth))

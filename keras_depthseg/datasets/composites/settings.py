@@ -11,44 +11,64 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow_datasets as tfds
 
-from keras_depthseg.datasets import records, rooms
+from keras_depthseg.datasets import records
 from keras_depthseg.datasets.composites.depth_folder import DepthFolder
 from keras_depthseg.datasets.composites.layer import Layer
 from keras_depthseg.datasets.composites.plan import Plan
+from keras_depthseg.datasets.rooms import rooms_dataset_builder
 from keras_depthseg.datasets.teacher.teacher import TeacherSettings
 from keras_depthseg.errors import UserError
 
-# Of the builder; part of the fingerprint, so that a new version composes anew.
+# Of the builder. Part of the fingerprint: another version composes again.
 VERSION = "1.0.0"
 
 
 class BackgroundSource(Protocol):
-    """A background to compose on, such as `gather.Background`; can be pickled.
+    """A background to compose on, such as `gather.FolderBackground`; can be pickled."""
 
-    Attributes:
-        name: for the metadata.
-        digest: changes when the picture or its depth does.
-        group: what has one group stays in one split.
-    """
+    @property
+    def name(self) -> str:
+        """For the metadata."""
+        ...
 
-    name: str
-    digest: str
-    group: str
+    @property
+    def digest(self) -> str:
+        """Changes whenever the image or its depth does."""
+        ...
+
+    @property
+    def group(self) -> str:
+        """All backgrounds of one group stay in one split."""
+        ...
 
     def read(self, size: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """(size, size, 3) uint8 RGB, and (size, size) float32 depth in [0, 1], larger =
-        farther, 0 where unknown; `None` without depth."""
+        """Return the image and its depth.
+
+        Returns:
+            (size, size, 3) uint8 RGB, and (size, size) float32 in [0, 1], larger =
+            farther, 0 where unknown; `None` without depth.
+        """
+        ...
 
 
 class CutoutSource(Protocol):
-    """A cutout to compose, such as `gather.Cutout`; attributes as of `Background`."""
+    """A cutout to compose, such as `gather.FolderCutout`; can be pickled.
 
-    name: str
-    digest: str
-    group: str
+    `name`, `digest` and `group` are those of a `BackgroundSource`.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def group(self) -> str: ...
 
     def read(self, height: int, largest: int) -> Layer:
-        """As high as `height` pixels, or less where it would be wider than `largest`."""
+        """Return it `height` pixels high, or less where it were wider than `largest`."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,13 +76,13 @@ class CompositeSettings:
     """How composites are made of backgrounds and cutouts.
 
     Attributes:
-        size: height and width of the pictures, in pixels.
+        size: height and width of the images, in pixels.
         fg_height: of the cutouts, in pixels; of a standing one at the usual distance.
         placement: one of `placing.PLACEMENTS`.
         shadow: part of the composites with a cast shadow, 0..1.
         lossless: `bg` and `fg_bg` as PNG instead of JPEG of quality 95.
-        depth: what gives depth: a folder of maps, a network, `"rooms"` or `"sensor"`,
-            which the backgrounds have, or nothing.
+        depth: the source of depth: a folder of maps, a network, `"rooms"` or `"sensor"`
+            for backgrounds that bring their own, or `None`.
         seed: of the places.
     """
 
@@ -76,35 +96,35 @@ class CompositeSettings:
 
     @property
     def depth_metadata(self) -> records.DepthMetadata | None:
-        """What the stored depth means; `None` without depth."""
+        """The meaning of the stored depth; `None` without depth."""
         if isinstance(self.depth, DepthFolder | TeacherSettings):
             return self.depth.metadata
         if self.depth == "rooms":
-            return records.DepthMetadata("metre", rooms.SCALE)
+            return records.DepthMetadata("metre", rooms_dataset_builder.SCALE)
         return None
 
 
 @dataclasses.dataclass(eq=False)
 class CompositesConfig(tfds.core.BuilderConfig):
-    """What is composed, how, and how it is split.
+    """The sources of a data set of composites, its settings and its splits.
 
     Attributes:
-        backgrounds, cutouts: what is composed.
-        recipe: how composites are made.
+        backgrounds, cutouts: the sources.
+        settings: how composites are made of them.
         placements: places of each cutout on each background.
         flip: as many again with the cutout mirrored.
-        count: draws so many of all combinations; `None` takes all.
-        splitting: `"identity"` keeps backgrounds and cutouts out of `train`;
+        count: composites drawn from all combinations; `None` takes all.
+        splitting: `"identity"` keeps some backgrounds and cutouts out of `train`;
             `"random"` splits composites at random, as the original did.
         val_fraction, unseen_fraction: see `Plan.splits`.
         licences: by `bg` and `fg`, as the user gave them.
         workers: threads that compose; `None` takes one for each core. The records do
-            not depend on it.
+            not depend on the number.
     """
 
     backgrounds: Sequence[BackgroundSource] = ()
     cutouts: Sequence[CutoutSource] = ()
-    recipe: CompositeSettings = CompositeSettings()
+    settings: CompositeSettings = CompositeSettings()
     placements: int = 20
     flip: bool = True
     count: int | None = None
@@ -116,31 +136,32 @@ class CompositesConfig(tfds.core.BuilderConfig):
 
     @property
     def plan(self) -> Plan:
+        """The combinations of backgrounds, cutouts and places."""
         return Plan(
             backgrounds=len(self.backgrounds),
             cutouts=len(self.cutouts),
             placements=self.placements,
             flip=self.flip,
             count=self.count,
-            seed=self.recipe.seed,
+            seed=self.settings.seed,
         )
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Everything but the pictures, as JSON can hold it."""
-        recipe = dataclasses.asdict(self.recipe)
-        if isinstance(self.recipe.depth, DepthFolder):
-            # Where it lies does not count; each map's digest does.
-            recipe["depth"]["path"] = self.recipe.depth.path.name
-        elif isinstance(self.recipe.depth, TeacherSettings):
-            recipe["depth"] = {
-                **recipe["depth"],
-                "network": self.recipe.depth.network.rpartition("/")[2],
-                "fingerprint": self.recipe.depth.fingerprint(),
-                "range": self.recipe.depth.range,
+    def to_json(self) -> dict[str, Any]:
+        """Return everything but the sources, as JSON can hold it."""
+        settings = dataclasses.asdict(self.settings)
+        depth = self.settings.depth
+        if isinstance(depth, DepthFolder):
+            # The folder's place does not count; the digest of each map does.
+            settings["depth"]["path"] = depth.path.name
+        elif isinstance(depth, TeacherSettings):
+            settings["depth"] = {
+                **settings["depth"],
+                "network": depth.network.rpartition("/")[2],
+                "fingerprint": depth.fingerprint(),
+                "range": depth.range,
             }
         return {
-            **recipe,
+            **settings,
             "placements": self.placements,
             "flip": self.flip,
             "count": self.count,
@@ -149,9 +170,8 @@ class CompositesConfig(tfds.core.BuilderConfig):
             "unseen_fraction": self.unseen_fraction,
         }
 
-    @property
     def sources(self) -> dict[str, dict[str, str]]:
-        """What each background and cutout is, by its id, for the metadata."""
+        """Return file and digest of each source by its id, for the metadata."""
         return {
             name(index): {"file": source.name, "sha256": source.digest}
             for name, found in (
@@ -162,19 +182,19 @@ class CompositesConfig(tfds.core.BuilderConfig):
         }
 
     def fingerprint(self) -> str:
-        """64 hexadecimal digits that change whenever the records do."""
+        """Return 64 hexadecimal digits that change whenever the records do."""
         sources = [
             (source.name, source.digest, source.group)
             for source in (*self.backgrounds, *self.cutouts)
         ]
         text = json.dumps(
-            [VERSION, self.settings, dict(self.licences), sources],
+            [VERSION, self.to_json(), dict(self.licences), sources],
             sort_keys=True,
         )
         return hashlib.sha256(text.encode()).hexdigest()
 
     def splits(self) -> dict[str, np.ndarray]:
-        """The numbers of the plan's entries, by split.
+        """Return the numbers of the planned composites by split.
 
         Raises:
             UserError: nothing is left for training.

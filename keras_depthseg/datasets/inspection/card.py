@@ -1,4 +1,4 @@
-"""A data set on one HTML page: numbers, pictures, duplicates, sources, checksums."""
+"""Writes a data card: an HTML page that describes a data set."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from keras_depthseg.datasets.inspection.card_statistics import (
     small_jpeg,
 )
 from keras_depthseg.datasets.inspection.sample_checks import cutout, decode
-from keras_depthseg.datasets.inspection.stored_records import Sample, StoredDataSet
+from keras_depthseg.datasets.inspection.stored_records import Sample
+from keras_depthseg.datasets.opening import Records, open_records
 from keras_depthseg.datasets.splits import SPLITS
 from keras_depthseg.errors import UserError
 from keras_depthseg.html_page import write_page
@@ -40,36 +41,36 @@ _TITLES = {
 
 
 def write_card(data_dir: str | Path, path: str | Path, seed: int = 0) -> None:
-    """Writes a page that describes a data set: one HTML file, nothing beside it.
+    """Write a page that describes a data set: one HTML file that needs no others.
 
     Every record is read once. The same data, seed and versions give the same bytes. The
-    page is written beside its place and moved there when it is complete.
+    page is written beside its place and renamed when it is complete.
 
     Args:
         data_dir: a folder of records.
         path: of the page; its folder must exist.
-        seed: of the samples that are shown.
+        seed: of the draw of the samples that are shown.
 
     Raises:
-        UserError: if the folder is no data set of this package, a record of it is
+        UserError: the folder is no data set of this package, one of its records is
             damaged, or the page cannot be written.
     """
-    data_set = StoredDataSet(data_dir)
+    data_set = open_records(data_dir, check_shards=False)
     path = Path(path)
     if not path.parent.is_dir():
         raise UserError(
-            f"{path}: there is no folder {path.parent} to write the page into; make it, "
-            "or give another path."
+            f"{path}: there is no folder {path.parent} to write the page into; create "
+            "it, or give another path."
         )
     write_page(path, _TEMPLATE, _values(data_set, collect(data_set, seed), seed))
 
 
-def _values(data_set: StoredDataSet, collected: Collected, seed: int) -> dict[str, Any]:
+def _values(data_set: Records, collected: Collected, seed: int) -> dict[str, Any]:
     pictures = _Pictures(data_set)
     metadata = data_set.metadata
     licences = {"bg": "backgrounds", "fg": "cutouts"}
     return dict(
-        name=data_set.name,
+        name=data_set.builder.info.full_name,
         version=__version__,
         seed=seed,
         splits=_splits(data_set, collected),
@@ -101,8 +102,8 @@ def _values(data_set: StoredDataSet, collected: Collected, seed: int) -> dict[st
     )
 
 
-def _splits(data_set: StoredDataSet, collected: Collected) -> list[dict]:
-    """A line of the table of splits each, in the usual order, others after them."""
+def _splits(data_set: Records, collected: Collected) -> list[dict]:
+    """Return a row of the table for each split, in the usual order, others last."""
     usual = [name for name in SPLITS if name in data_set.splits]
     names = usual + sorted(set(data_set.splits) - set(usual))
     return [
@@ -116,14 +117,14 @@ def _splits(data_set: StoredDataSet, collected: Collected) -> list[dict]:
     ]
 
 
-def _metric(data_set: StoredDataSet) -> bool:
-    return (data_set.metadata.get("depth") or {}).get("unit") == "metre"
+def _metric(data_set: Records) -> bool:
+    return data_set.depth.get("unit") == "metre"
 
 
-def _depth_in_words(data_set: StoredDataSet, collected: Collected) -> str:
+def _depth_in_words(data_set: Records, collected: Collected) -> str:
     if data_set.depth_dtype is None:
         return "none: a data set of masks only"
-    depth = data_set.metadata.get("depth") or {}
+    depth = data_set.depth
     levels = np.iinfo(data_set.depth_dtype).max
     stored = f"stored as {np.dtype(data_set.depth_dtype)}, 0 to {levels:,} for 0 to 1"
     direction = depth.get("direction", "direction unknown")
@@ -136,15 +137,15 @@ def _depth_in_words(data_set: StoredDataSet, collected: Collected) -> str:
     )
 
 
-def _plots(data_set: StoredDataSet, collected: Collected) -> list[tuple[str, str]]:
-    """Descriptions and data URIs."""
+def _plots(data_set: Records, collected: Collected) -> list[tuple[str, str]]:
+    """Return descriptions and data URIs."""
     plots = []
     for field, levels in collected.levels.items():
         title = f"{_TITLES[field]}: values"
-        metres = ()
+        scale, label = 1.0, ""
         if field == "depth" and _metric(data_set):
-            metres = (float(data_set.metadata["depth"]["scale"]), "metres")
-        plots.append((title, card_pictures.histogram(title, levels, *metres)))
+            scale, label = float(data_set.depth["scale"]), "metres"
+        plots.append((title, card_pictures.histogram(title, levels, scale, label)))
     plots += [
         ("Mean mask", card_pictures.heat_map(collected.heat)),
         ("Samples by mask area", card_pictures.area_histogram(collected.areas)),
@@ -157,7 +158,7 @@ def _plots(data_set: StoredDataSet, collected: Collected) -> list[tuple[str, str
 class _Pictures:
     """Drawn samples as small pictures: captions and data URIs."""
 
-    def __init__(self, data_set: StoredDataSet):
+    def __init__(self, data_set: Records):
         self._data_set = data_set
         self._metric = _metric(data_set)
         self._fields = {
@@ -167,7 +168,7 @@ class _Pictures:
         }
 
     def grids(self, collected: Collected) -> list[tuple[str, list[tuple[str, str]]]]:
-        """Titles, and captions with pictures: a grid for each kind."""
+        """Return a title, and captions with pictures, for each grid."""
         samples = collected.drawn_samples
         grids = [
             ("Backgrounds", self._grid(collected.drawn_backgrounds, self._fields["bg"])),
@@ -181,7 +182,7 @@ class _Pictures:
         return [(title, pictures) for title, pictures in grids if pictures]
 
     def rows(self, collected: Collected) -> list[tuple[str, list[tuple[str, list[str]]]]]:
-        """Splits, and for each sample its name and pictures side by side."""
+        """Return for each split the names of samples, each with its pictures."""
         names = [name for name in SPLITS if name in collected.drawn_by_split]
         return [
             (
@@ -241,8 +242,8 @@ def _duplicates(
     }
 
 
-def _files(data_set: StoredDataSet) -> Iterable[Path]:
-    shards = {shard.path.name: shard.path for shard in data_set.shards}
+def _files(data_set: Records) -> Iterable[Path]:
+    shards = {shard.path.name: shard.path for shard in data_set.shards()}
     descriptions = {path.name: path for path in data_set.path.glob("*.json")}
     return [path for _, path in sorted({**shards, **descriptions}.items())]
 

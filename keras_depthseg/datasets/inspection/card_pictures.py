@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from keras_depthseg.datasets.inspection.card_statistics import AREA_BINS, BOX_BINS, Levels
+from keras_depthseg.datasets.inspection.card_statistics import AREA_BINS, BOX_BINS
+from keras_depthseg.datasets.inspection.levels import Levels
 from keras_depthseg.figures import colour_depth
 
 _CHANNELS = {1: {"values": "0.25"}, 3: {"red": "C3", "green": "C2", "blue": "C0"}}
@@ -17,11 +18,11 @@ _UNMEASURED = 160
 
 
 def depth_picture(depth: np.ndarray, metric: bool) -> np.ndarray:
-    """Depth in colours over its own range, near bright.
+    """Return depth in colours over its own range, near bright.
 
     Args:
         depth: (H, W) uint8 or uint16.
-        metric: whether 0 is no measurement, which is then grey.
+        metric: whether 0 means not measured, which is then grey.
 
     Returns:
         (H, W, 3) uint8, RGB.
@@ -35,12 +36,12 @@ def depth_picture(depth: np.ndarray, metric: bool) -> np.ndarray:
 
 
 def histogram(title: str, levels: Levels, scale: float = 1.0, label: str = "") -> bytes:
-    """Shares of the pixels by value, a line a channel, as a PNG.
+    """Plot shares of the pixels by value, a line for each channel, as a PNG.
 
     Args:
         title: above the plot.
         levels: the values.
-        scale: what full scale is on the axis.
+        scale: full scale on the axis.
         label: of the axis.
     """
     shares = levels.shares()
@@ -54,7 +55,7 @@ def histogram(title: str, levels: Levels, scale: float = 1.0, label: str = "") -
         axes.legend(fontsize=8)
     axes.set_xlabel(label or "value, 0 to 1")
     axes.set_ylabel("% of the pixels")
-    # Most of a mask is 0: its other values would not be seen beside that.
+    # Most of a mask is 0: on a linear axis its other values would vanish.
     if shares.max() > 0.3:
         axes.set_yscale("log")
         axes.set_ylim(bottom=1e-3)
@@ -63,7 +64,7 @@ def histogram(title: str, levels: Levels, scale: float = 1.0, label: str = "") -
 
 
 def heat_map(heat: np.ndarray) -> bytes:
-    """Where the foreground is: a mean mask, (H, W) in 0..1, as a PNG."""
+    """Plot a mean mask, (H, W) in 0..1, as a PNG."""
     figure, axes = _figure("mean mask: where the foreground is")
     shown = axes.imshow(heat, extent=(0, 1, 1, 0), vmin=0, cmap="viridis")
     figure.colorbar(shown, ax=axes)
@@ -73,7 +74,7 @@ def heat_map(heat: np.ndarray) -> bytes:
 
 
 def area_histogram(areas: np.ndarray) -> bytes:
-    """Samples by the share of the picture that the foreground covers, as a PNG."""
+    """Plot samples by the share of the picture that the foreground covers, as a PNG."""
     figure, axes = _figure("mask area")
     axes.stairs(areas, np.linspace(0, 1, AREA_BINS + 1), fill=True, color="C0")
     last = np.flatnonzero(areas).max(initial=0)
@@ -84,7 +85,7 @@ def area_histogram(areas: np.ndarray) -> bytes:
 
 
 def box_histogram(boxes: np.ndarray) -> bytes:
-    """Samples by height (rows) and width (columns) of the box, as a PNG."""
+    """Plot samples by height (rows) and width (columns) of the box, as a PNG."""
     figure, axes = _figure(f"box sizes, {BOX_BINS} x {BOX_BINS} bins")
     shown = axes.imshow(
         np.where(boxes, boxes, np.nan), extent=(0, 1, 0, 1), origin="lower", vmin=0
@@ -105,6 +106,6 @@ def _figure(title: str):
 
 def _png(figure: Figure) -> bytes:
     data = io.BytesIO()
-    # Without the name of the program that wrote it: same data, same bytes.
+    # Without the name and version of Matplotlib: same data, same bytes.
     FigureCanvasAgg(figure).print_png(data, metadata={"Software": None})
     return data.getvalue()

@@ -1,4 +1,4 @@
-"""What a data card tells of a data set, collected in one pass over its records."""
+"""The numbers and pictures of a data card, collected in one pass over the records."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_depthseg.datasets.building.jobs import in_threads
+from keras_depthseg.datasets.inspection.levels import Levels
 from keras_depthseg.datasets.inspection.sample_checks import cutout, decode
-from keras_depthseg.datasets.inspection.stored_records import (
-    Sample,
-    StoredDataSet,
-    read_shard,
-)
+from keras_depthseg.datasets.inspection.stored_records import Sample, parse, read_shard
+from keras_depthseg.datasets.opening import Records
 from keras_depthseg.datasets.records import IMAGE_FIELDS
 from keras_depthseg.errors import UserError
 from keras_depthseg.pictures.near_duplicates import picture_hash
@@ -32,48 +30,10 @@ _GRID = 12
 _ROWS_A_SPLIT = 3
 
 
-class Levels:
-    """How often each value occurs in each channel; mean and deviation follow exactly.
-
-    Args:
-        channels: 3 for pictures, 1 for masks and depth.
-        dtype: `np.uint8` or `np.uint16`.
-    """
-
-    def __init__(self, channels: int, dtype: type = np.uint8):
-        self.counts = np.zeros((channels, np.iinfo(dtype).max + 1), np.int64)
-
-    def update(self, image: np.ndarray) -> None:
-        """Adds one image, (H, W, channels) or (H, W)."""
-        levels = self.counts.shape[1]
-        for counts, plane in zip(self.counts, np.atleast_3d(image).T, strict=True):
-            counts += np.bincount(plane.ravel(), minlength=levels)
-
-    def mean(self) -> np.ndarray:
-        """(channels,) in units of 0..1; NaN of nothing."""
-        return self._average(np.linspace(0, 1, self.counts.shape[1]))
-
-    def std(self) -> np.ndarray:
-        """(channels,) in units of 0..1; NaN of nothing."""
-        values = np.linspace(0, 1, self.counts.shape[1])
-        variance = self._average(np.square(values)) - np.square(self.mean())
-        return np.sqrt(np.maximum(variance, 0))
-
-    def shares(self, bins: int = 64) -> np.ndarray:
-        """(channels, bins): shares of the pixels, over equal parts of 0..1."""
-        parts = self.counts.reshape(len(self.counts), bins, -1).sum(axis=-1)
-        return parts / np.maximum(parts.sum(axis=-1, keepdims=True), 1)
-
-    def _average(self, values: np.ndarray) -> np.ndarray:
-        total = self.counts.sum(axis=1)
-        return np.where(total, self.counts @ values, np.nan) / np.maximum(total, 1)
-
-
 class Draw:
-    """A few of many things, drawn by seed and name: the order in which they come is
-    without effect.
+    """A few names of many, drawn by seed and name, each with one of its samples.
 
-    Each name is kept with one sample of those that have it.
+    The order in which samples are offered has no effect.
     """
 
     def __init__(self, count: int, seed: int):
@@ -82,6 +42,7 @@ class Draw:
         self._kept: dict[tuple[str, str], tuple[str, Sample]] = {}
 
     def offer(self, name: str, sample: Sample) -> None:
+        """Draw the name and the sample, or leave them out."""
         key = self._rank(name), name
         rank = self._rank(name, sample.sample_id)
         if key not in self._kept or rank < self._kept[key][0]:
@@ -90,7 +51,7 @@ class Draw:
                 del self._kept[max(self._kept)]
 
     def drawn(self) -> list[tuple[str, Sample]]:
-        """Names and samples, by name."""
+        """Return names and samples, by name."""
         pairs = ((name, sample) for (_, name), (_, sample) in self._kept.items())
         return sorted(pairs, key=lambda pair: pair[0])
 
@@ -100,7 +61,7 @@ class Draw:
 
 
 class Portrait(NamedTuple):
-    """What a background or a cutout looks like: its hash, and a small JPEG."""
+    """The hash and a small JPEG of a background or a cutout."""
 
     hash: np.ndarray
     jpeg: bytes
@@ -108,11 +69,10 @@ class Portrait(NamedTuple):
 
 @dataclasses.dataclass
 class Collected:
-    """What `collect` found.
+    """The contents of a data card.
 
     Attributes:
-        levels: by image kind; `bg` over distinct backgrounds, `depth` without what is
-            not measured.
+        levels: by field; `bg` over distinct backgrounds, `depth` over measured pixels.
         unmeasured: share of the pixels of metric depth that are 0, no measurement.
         sizes: samples by (width, height) in pixels.
         bg_ids, fg_ids: identities by split.
@@ -141,21 +101,21 @@ class Collected:
     drawn_by_split: dict[str, Draw]
 
 
-def collect(data_set: StoredDataSet, seed: int) -> Collected:
-    """Reads every record once, a few in memory at a time, decoding on all cores.
+def collect(data_set: Records, seed: int) -> Collected:
+    """Read every record once, a few in memory at a time, decoding on all cores.
 
     Args:
         data_set: an opened data set.
         seed: of the drawn samples.
 
     Raises:
-        UserError: if a shard or a record is damaged.
+        UserError: a shard or a record is damaged.
     """
     return _Collection(data_set, seed).run()
 
 
 class _Look(NamedTuple):
-    """What a worker thread saw of a sample."""
+    """The contribution of one sample."""
 
     split: str
     sample: Sample
@@ -168,9 +128,9 @@ class _Look(NamedTuple):
 
 
 class _Collection:
-    def __init__(self, data_set: StoredDataSet, seed: int):
+    def __init__(self, data_set: Records, seed: int):
         self.data_set = data_set
-        self.metric = (data_set.metadata.get("depth") or {}).get("unit") == "metre"
+        self.metric = data_set.depth.get("unit") == "metre"
         self.digests: set[bytes] = set()
         self.result = Collected(
             levels={field: self._levels(field) for field in self._fields()},
@@ -208,16 +168,16 @@ class _Collection:
         return [field for field in IMAGE_FIELDS if field in self.data_set.features]
 
     def _levels(self, field: str) -> Levels:
-        if field == "depth":
+        if field == "depth" and self.data_set.depth_dtype is not None:
             return Levels(1, self.data_set.depth_dtype)
         return Levels(1 if field == "mask" else 3)
 
     def _tasks(self) -> Iterator[tuple]:
-        for shard in self.data_set.shards:
+        for shard in self.data_set.shards():
             number = -1
             try:
                 for number, record in enumerate(read_shard(shard.path)):
-                    sample = self.data_set.parse(record)
+                    sample = parse(record, self.data_set.features)
                     digest = hashlib.sha256(sample.bg).digest()
                     new = digest not in self.digests
                     self.digests.add(digest)
@@ -229,7 +189,7 @@ class _Collection:
                 ) from error
 
     def _look(self, split: str, sample: Sample, where: str, new: bool) -> _Look:
-        """Runs in a worker thread."""
+        """Decode one sample. Runs in a worker thread."""
 
         def picture(field: str) -> np.ndarray:
             return decode(sample, field, where, self.data_set.depth_dtype)
@@ -239,7 +199,7 @@ class _Collection:
         show_fg = sample.fg_id is not None and sample.fg_id not in known.cutouts
         pictures = {field: picture(field) for field in self._fields() if field != "bg"}
         bg = picture("bg") if new or show_bg else None
-        if new:
+        if bg is not None and new:
             pictures["bg"] = bg
         levels = {field: self._levels(field) for field in pictures}
         for field, counts in levels.items():
@@ -255,7 +215,7 @@ class _Collection:
             size=(width, height),
             mask=cv2.resize(mask, (HEAT_SIDE, HEAT_SIDE), interpolation=cv2.INTER_AREA),
             area=float(mask.mean() / 255),
-            bg=_portrait(bg) if show_bg else None,
+            bg=_portrait(bg) if bg is not None and show_bg else None,
             fg=_portrait(crop) if crop is not None and crop.size else None,
         )
 
@@ -276,8 +236,8 @@ class _Collection:
         if sample.fg_id is not None:
             result.fg_ids[look.split].add(sample.fg_id)
             result.drawn_cutouts.offer(sample.fg_id, sample)
-        if look.fg is not None:
-            result.cutouts.setdefault(sample.fg_id, look.fg)
+            if look.fg is not None:
+                result.cutouts.setdefault(sample.fg_id, look.fg)
         result.drawn_samples.offer(sample.sample_id, sample)
         result.drawn_by_split[look.split].offer(sample.sample_id, sample)
 
@@ -287,7 +247,12 @@ def _portrait(image: np.ndarray) -> Portrait:
 
 
 def small_jpeg(image: np.ndarray, side: int) -> bytes:
-    """(H, W, 3) or (H, W) uint8 as a JPEG whose longer side is at most `side` pixels."""
+    """Return an image as a JPEG whose longer side is at most `side` pixels.
+
+    Args:
+        image: (H, W, 3) RGB or (H, W), uint8.
+        side: in pixels.
+    """
     height, width = image.shape[:2]
     scale = side / max(height, width)
     if scale < 1:

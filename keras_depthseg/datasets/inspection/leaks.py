@@ -1,4 +1,4 @@
-"""Whether what a split calls unseen was seen: identities and pictures over the splits."""
+"""Finds leaks: unseen backgrounds or cutouts that are also in `train` or `val`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KINDS = {
 
 
 class Identities:
-    """Which backgrounds or cutouts are in which splits, and what they look like.
+    """Backgrounds or cutouts, with their splits and the hashes of their pictures.
 
     Args:
         kind: `"background"` or `"cutout"`.
@@ -38,7 +38,7 @@ class Identities:
         picture_hash: np.ndarray | None,
         digest: bytes | None = None,
     ) -> None:
-        """Adds what a sample shows; of several hashes of one id the first counts."""
+        """Add the background or cutout of a sample; the first hash of an id counts."""
         self.splits[name].add(split)
         if picture_hash is not None:
             self.hashes.setdefault(name, picture_hash)
@@ -46,15 +46,15 @@ class Identities:
             self._same[digest].add(name)
 
     def leaks(self) -> list[str]:
-        """One line for each identity of an unseen split that training may have seen."""
+        """Return a line for each unseen identity that training may have seen."""
         lines = []
-        told = set()
+        reported = set()
         for name in sorted(self.splits):
             if self._unseen(name) and self._seen(name):
-                told.add(name)
+                reported.add(name)
                 lines.append(
-                    f"leak: {self.kind} {self._shown(name)}: {self._held_out()} must "
-                    f"not be in {' or '.join(SEEN)}"
+                    f"leak: {self.kind} {self._shown(name)}: a {self.kind} of "
+                    f"{' or '.join(_KINDS[self.kind])} must not be in {' or '.join(SEEN)}"
                 )
         same = sorted(sorted(names) for names in self._same.values() if len(names) > 1)
         alike = collections.defaultdict(list)
@@ -64,16 +64,16 @@ class Identities:
             *((names, "the same picture") for names in same),
             *((names, "the same or nearly the same picture") for names in alike.values()),
         ):
-            lines += self._across(members, how, told)
+            lines += self._across(members, how, reported)
         return lines
 
-    def _across(self, members: Iterable[str], how: str, told: set[str]) -> list[str]:
-        """Those of `members` that are unseen while another one is seen."""
+    def _across(self, members: Iterable[str], how: str, reported: set[str]) -> list[str]:
+        """Report the unseen `members` if another member is seen."""
         seen = next((name for name in members if self._seen(name)), None)
-        unseen = [name for name in members if self._unseen(name) and name not in told]
+        unseen = [name for name in members if self._unseen(name) and name not in reported]
         if seen is None:
             return []
-        told.update(unseen)
+        reported.update(unseen)
         return [
             f"leak: {self.kind}s {self._shown(name)} and {self._shown(seen)}: {how}"
             for name in unseen
@@ -84,9 +84,6 @@ class Identities:
 
     def _unseen(self, name: str) -> bool:
         return not self.splits[name].isdisjoint(_KINDS[self.kind])
-
-    def _held_out(self) -> str:
-        return f"what is in {' or '.join(_KINDS[self.kind])}"
 
     def _shown(self, name: str) -> str:
         return f"{name!r} ({', '.join(sorted(self.splits[name]))})"

@@ -1,4 +1,4 @@
-"""What can be wrong with one sample, looked at by itself."""
+"""Checks of one sample by itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from keras_depthseg.pictures import checks
 from keras_depthseg.pictures.near_duplicates import picture_hash
 
 OPAQUE = 127
-"""Above it a mask is more foreground than not; JPEG leaves noise below."""
+"""Mask values above it are foreground; JPEG leaves noise below."""
 
 # A picture whose background is not its `bg`, or whose mask is inverted, differs from
 # `bg` outside the mask about as much as inside. Shadows of 1,200 rooms: outside 11.6
@@ -24,13 +24,13 @@ OPAQUE = 127
 _OUTSIDE = 12.0
 _OUTSIDE_TO_INSIDE = 0.75
 
-# Smaller cutouts, in pixels, have too little to be recognised by.
+# In pixels; smaller cutouts cannot be recognised.
 _SMALLEST_CUTOUT = 16
 
 
 @dataclasses.dataclass
 class Checked:
-    """What a sample was found to be.
+    """The findings about one sample.
 
     Attributes:
         errors, warnings: one line each.
@@ -51,25 +51,25 @@ class Checked:
 def decode(
     sample: Sample, field: str, where: str, depth_dtype: type | None
 ) -> np.ndarray:
-    """One picture of a sample, whole and of the right kind.
+    """Return one picture of a sample, complete and of the right kind.
 
     Args:
-        sample: where its encoded bytes are.
+        sample: holds the encoded bytes.
         field: `"bg"`, `"fg_bg"`, `"mask"` or `"depth"`.
         where: the record, for messages.
-        depth_dtype: what `depth` must be.
+        depth_dtype: expected of `depth`.
 
     Returns:
         (H, W, 3) uint8 for `bg` and `fg_bg`, else (H, W) uint8 or `depth_dtype`.
 
     Raises:
-        UserError: if it cannot be decoded to its end, or is of another kind.
+        UserError: the picture cannot be decoded to its end, or is of another kind.
     """
     data = getattr(sample, field)
     place = f"{where} {field}"
     if field in ("bg", "fg_bg"):
         return checks.decode_colour(data, place)
-    dtype = depth_dtype if field == "depth" else np.uint8
+    dtype = depth_dtype if field == "depth" and depth_dtype else np.uint8
     pixels, stored = checks.decode_single(data, place, dtype)
     if stored is not data:
         raise UserError(
@@ -86,7 +86,7 @@ def check_sample(
     hash_bg: bool = False,
     hash_fg: bool = False,
 ) -> Checked:
-    """Decodes and compares everything in a sample; never raises for what it holds.
+    """Decode and compare everything in a sample; damage is returned, not raised.
 
     Args:
         sample: a parsed record.
@@ -126,7 +126,7 @@ def check_sample(
 
 
 def cutout(fg_bg: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The foreground of a picture, cropped to what is opaque, on grey.
+    """Return the foreground of a composite on grey, cropped to its opaque pixels.
 
     Args:
         fg_bg: (H, W, 3) uint8.
@@ -150,7 +150,7 @@ def _three(pictures: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def _box_errors(sample: Sample, mask: np.ndarray | None) -> list[str]:
     if mask is not None:
-        # A PNG has no noise: what is faint in it, such as glass, is meant.
+        # A PNG has no noise: faint pixels, such as those of glass, are meant.
         faintest = 0 if sample.mask.startswith(b"\x89PNG") else OPAQUE
         if not (mask > faintest).any():
             return ["mask is empty"]
@@ -164,7 +164,7 @@ def _box_errors(sample: Sample, mask: np.ndarray | None) -> list[str]:
     if not (top < bottom and left < right):
         return [f"{shown}: not ymin < ymax and xmin < xmax"]
     extent = None if mask is None else _extent(mask > OPAQUE)
-    if extent is None:
+    if mask is None or extent is None:
         return []
     height, width = mask.shape
     beyond = max(
@@ -177,7 +177,7 @@ def _box_errors(sample: Sample, mask: np.ndarray | None) -> list[str]:
 
 
 def _extent(opaque: np.ndarray) -> tuple[int, int, int, int] | None:
-    """First row and column, and those after the last; `None` if there is nothing."""
+    """Return first row and column, and those after the last; `None` without any."""
     rows = np.flatnonzero(opaque.any(axis=1))
     columns = np.flatnonzero(opaque.any(axis=0))
     if not len(rows):

@@ -1,4 +1,4 @@
-"""Is a data set good: every record of every split is read, decoded and compared."""
+"""Validates a data set: reads, decodes and compares every record of every split."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import collections
 import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,13 +14,13 @@ import tensorflow as tf
 from keras_depthseg.datasets.building.jobs import in_threads
 from keras_depthseg.datasets.inspection.leaks import SEEN, Identities
 from keras_depthseg.datasets.inspection.sample_checks import Checked, check_sample
-from keras_depthseg.datasets.inspection.stored_records import (
-    Sample,
-    StoredDataSet,
+from keras_depthseg.datasets.inspection.stored_records import Sample, parse, read_shard
+from keras_depthseg.datasets.opening import (
+    FRAME_BYTES,
+    Records,
     StoredShard,
-    read_shard,
+    open_records,
 )
-from keras_depthseg.datasets.opening import FRAME_BYTES
 from keras_depthseg.datasets.statistics import ImageStatistics
 
 # Two decoders of JPEG differ by less.
@@ -28,13 +29,13 @@ _STATISTICS_TOLERANCE = 1e-3
 
 @dataclasses.dataclass
 class Report:
-    """What `validate` found.
+    """The findings of `validate`.
 
     Attributes:
         splits: samples that could be read, by split.
-        errors: one line each: what makes the data set unusable or its scores wrong.
-        warnings: one line each: what is suspicious.
-        notes: one line each: what is good to know.
+        errors: make the data set unusable or its scores wrong; one line each.
+        warnings: suspicious, or not checked; one line each.
+        notes: good to know; one line each.
     """
 
     splits: dict[str, int] = dataclasses.field(default_factory=dict)
@@ -44,11 +45,11 @@ class Report:
 
     @property
     def samples(self) -> int:
-        """Samples that could be read, in all splits."""
+        """The number of samples that could be read, in all splits."""
         return sum(self.splits.values())
 
     def lines(self) -> list[str]:
-        """The report as text, the summary last."""
+        """Return the report as text, the summary last."""
         kinds = {"error": self.errors, "warning": self.warnings, "note": self.notes}
         counts = ", ".join(
             f"{len(lines) or 'no'} {kind}{'' if len(lines) == 1 else 's'}"
@@ -65,33 +66,33 @@ class Report:
 def validate(
     data_dir: str | Path, progress: Callable[[int, int], None] | None = None
 ) -> Report:
-    """Checks every record of every split, on all cores, a few in memory at a time.
+    """Check every record of every split, on all cores, a few in memory at a time.
 
-    Errors: shards missing, cut short or with a wrong checksum (the next shard is read
-    on); records that cannot be parsed; pictures that cannot be decoded to their end, are
-    of the wrong kind or of different sizes; empty masks; boxes outside 0 to 1, not
-    ordered, or without the mask (values above 127, one pixel tolerance); depth of 0
+    Errors: shards missing, cut short or with a wrong checksum (reading resumes with the
+    next shard); records that cannot be parsed; pictures that cannot be decoded to their
+    end, are of the wrong kind or of different sizes; empty masks; boxes outside 0 to 1,
+    not ordered, or without the mask (values above 127, one pixel tolerance); depth of 0
     everywhere; a `sample_id` twice; counts and statistics other than the JSON files say;
     and leaks: a background or a cutout of an unseen split that is in `train` or `val`,
     under its own id or, nearly the same picture, under another one.
 
-    Warnings: `fg_bg` differs from `bg` outside the mask; what cannot be checked.
+    Warnings: `fg_bg` differs from `bg` outside the mask; a field is missing, so that
+    some checks are left out.
 
     Args:
         data_dir: a folder of records.
         progress: called with the number of records done and of all.
 
     Raises:
-        UserError: if the folder is not there, is not a data set of this package, or its
+        UserError: the folder does not exist, is not a data set of this package, or its
             JSON is damaged.
     """
-    return _Validation(
-        StoredDataSet(data_dir), progress or (lambda done, total: None)
-    ).run()
+    data_set = open_records(data_dir, check_shards=False)
+    return _Validation(data_set, progress or (lambda done, total: None)).run()
 
 
 class _Validation:
-    def __init__(self, data_set: StoredDataSet, progress: Callable[[int, int], None]):
+    def __init__(self, data_set: Records, progress: Callable[[int, int], None]):
         self.data_set = data_set
         self.progress = progress
         self.report = Report(splits=dict.fromkeys(data_set.splits, 0))
@@ -110,7 +111,7 @@ class _Validation:
             self._add(split, sample, where, checked)
             self.progress(min(done, total), total)
         self._compare_statistics()
-        self._look_for_leaks()
+        self._check_leaks()
         return self.report
 
     def _check_metadata(self) -> None:
@@ -131,15 +132,15 @@ class _Validation:
             self.report.warnings.append("metadata.json: no statistics of bg and fg_bg")
         for field in sorted({"fg_id", "box"} - features):
             self.report.warnings.append(
-                f"features.json: no {field}, what depends on it is not checked"
+                f"features.json: no {field}; checks that need it are left out"
             )
 
     def _tasks(self) -> Iterator[tuple]:
-        for shard in self.data_set.shards:
+        for shard in self.data_set.shards():
             for number, record in self._records(shard):
                 where = f"{shard.name} record {number}"
                 try:
-                    sample = self.data_set.parse(record)
+                    sample = parse(record, self.data_set.features)
                 except ValueError as error:
                     self.report.errors.append(f"{where}: {error}")
                     continue
@@ -147,7 +148,7 @@ class _Validation:
                 yield shard.split, sample, where
 
     def _records(self, shard: StoredShard) -> Iterator[tuple[int, bytes]]:
-        """Records with their numbers, from 0; reports what is wrong with the shard."""
+        """Yield records and their numbers, from 0; report damage of the shard."""
         count = size = 0
         try:
             for record in read_shard(shard.path):
@@ -164,14 +165,16 @@ class _Validation:
             )
         except tf.errors.OpError as error:
             reason = " ".join(error.message.split())
-            self.report.errors.append(f"{shard.name}: it cannot be read ({reason})")
+            self.report.errors.append(
+                f"{shard.name}: the shard cannot be read ({reason})"
+            )
         else:
             if count != shard.examples:
                 self.report.errors.append(
                     f"{shard.name}: it holds {count} records; dataset_info.json says "
                     f"{shard.examples}"
                 )
-            elif more:  # The reader passes over a few bytes at the end.
+            elif more:  # The reader ignores a few bytes at the end.
                 self.report.errors.append(
                     f"{shard.name}: damaged: {more} bytes after the last record"
                 )
@@ -179,7 +182,7 @@ class _Validation:
     def _check(
         self, split: str, sample: Sample, where: str
     ) -> tuple[str, Sample, str, Checked]:
-        """Runs in a worker thread."""
+        """Check one sample. Runs in a worker thread."""
         checked = check_sample(
             sample,
             where,
@@ -205,36 +208,36 @@ class _Validation:
                 self.statistics[field] += statistics
 
     def _compare_statistics(self) -> None:
-        """Only if all of train could be read: what is missing would be told again."""
+        """Compare only if all of train was read; missing samples are reported already."""
         stored = self.data_set.metadata.get("statistics") or {}
         if self.trained_on != self.data_set.splits.get("train"):
             return
         for field, statistics in self.statistics.items():
             for name, found in statistics.result().items():
-                said = stored.get(field, {}).get(name)
-                if said is None:
+                expected = stored.get(field, {}).get(name)
+                if expected is None:
                     continue
                 # Also true for NaN and for another number of channels.
-                if np.shape(said) != (3,) or not np.allclose(
-                    said, found, rtol=0, atol=_STATISTICS_TOLERANCE
+                if np.shape(expected) != (3,) or not np.allclose(
+                    expected, found, rtol=0, atol=_STATISTICS_TOLERANCE
                 ):
                     self.report.errors.append(
                         f"metadata.json: the {name} of {field} over train is "
-                        f"{_shown(found)}, not {_shown(said)}"
+                        f"{_shown(found)}, not {_shown(expected)}"
                     )
 
-    def _look_for_leaks(self) -> None:
+    def _check_leaks(self) -> None:
         if set(self.data_set.splits) <= set(SEEN):
             if len(self.data_set.splits) > 1:
                 self.report.notes.append(
                     "only train and val, which may share backgrounds and cutouts: "
-                    "scores on val say nothing of unseen ones"
+                    "scores on val say nothing about unseen ones"
                 )
             return
         self.report.errors += self.backgrounds.leaks() + self.cutouts.leaks()
 
 
-def _shown(values: object) -> str:
+def _shown(values: Any) -> str:
     numbers = np.ravel(values)
     if not np.issubdtype(numbers.dtype, np.number):
         return repr(values)

@@ -1,9 +1,25 @@
-"""The original assignment's folder layout, as a TensorFlow Datasets builder."""
+"""Reads and writes the folder layout of the original assignment."""
 
-from keras_depthseg.datasets.original_layout.original_layout_dataset_builder import (
-    Builder,
-    ModestConfig,
-    build,
-)
+from __future__ import annotations
 
-__all__ = ["Builder", "ModestConfig", "build"]
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras_depthseg.datasets.original_layout.original_layout_dataset_builder import (
+        Builder,
+        OriginalLayoutConfig,
+        build,
+    )
+
+__all__ = ["Builder", "OriginalLayoutConfig", "build"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: TensorFlow takes seconds.
+    if name in __all__:
+        from keras_depthseg.datasets.original_layout import (
+            original_layout_dataset_builder as builder,
+        )
+
+        return getattr(builder, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,16 +1,14 @@
-"""Samples of a layout as checked examples, decoded on all cores in a fixed order."""
+"""Checked examples of a layout, decoded on all cores in a fixed order."""
 
 from __future__ import annotations
 
-import collections
-import concurrent.futures
-import os
+import threading
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
 
+from keras_depthseg.datasets.building.jobs import in_threads
 from keras_depthseg.datasets.original_layout import tables
 from keras_depthseg.datasets.original_layout.reader import Layout
 from keras_depthseg.datasets.records import Example
@@ -19,78 +17,72 @@ from keras_depthseg.errors import UserError
 from keras_depthseg.pictures import checks
 
 
-class Plate(NamedTuple):
-    """What is kept of a decoded background: height and width, and its statistics."""
+class _Background:
+    """A background that is decoded once, however many samples use it."""
 
-    size: tuple[int, int]
-    statistics: ImageStatistics
+    def __init__(self, where: str, data: bytes):
+        self.where = where
+        self._data = data
+        self._lock = threading.Lock()
+        self._decoded: tuple[tuple[int, int], ImageStatistics] | None = None
+
+    def decode(self) -> tuple[tuple[int, int], ImageStatistics]:
+        """Return height and width, and the statistics."""
+        with self._lock:
+            if self._decoded is None:
+                image = checks.decode_colour(self._data, self.where)
+                self._decoded = image.shape[:2], ImageStatistics.of(image)
+                self._data = b""
+            return self._decoded
 
 
 class ExampleReader:
-    """Reads and checks samples; a background is decoded once, however often it is used.
+    """Reads and checks samples.
 
     Files are read by the calling thread and decoded by as many threads as there are
-    cores (Pillow and NumPy release the GIL), with a few samples in flight.
+    cores (Pillow and NumPy release the interpreter's lock), a few samples ahead.
     """
 
     def __init__(self, layout: Layout, depth_dtype: type):
         """
         Args:
             layout: the source.
-            depth_dtype: `np.uint8` or `np.uint16`, what every depth picture must be.
+            depth_dtype: `np.uint8` or `np.uint16`, the type of every depth picture.
         """
         self._layout = layout
         self._depth_dtype = depth_dtype
-        self._backgrounds: dict[str, concurrent.futures.Future[Plate]] = {}
+        self._backgrounds: dict[str, _Background] = {}
 
     def examples(self, samples: Iterable[tables.MapRow]) -> Iterator[Example]:
-        """Yields an example for each sample, in the order given.
+        """Yield an example for each sample, in the order given.
 
         Raises:
-            UserError: the first picture or box that cannot be used; see `images`.
+            UserError: the first picture or box that cannot be used; see
+                `pictures.checks`.
         """
-        workers = os.cpu_count() or 1
-        pending: collections.deque[concurrent.futures.Future[Example]] = (
-            collections.deque()
-        )
-        with (
-            self._layout,
-            concurrent.futures.ThreadPoolExecutor(workers) as pool,
-        ):
-            try:
-                for task in self._tasks(samples, pool):
-                    pending.append(pool.submit(self._example, *task))
-                    if len(pending) > 4 * workers:
-                        yield pending.popleft().result()
-                while pending:
-                    yield pending.popleft().result()
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+        with self._layout:
+            yield from in_threads(self._example, self._tasks(samples))
 
-    def _tasks(
-        self, samples: Iterable[tables.MapRow], pool: concurrent.futures.Executor
-    ) -> Iterator[tuple]:
+    def _tasks(self, samples: Iterable[tables.MapRow]) -> Iterator[tuple]:
         name, bg = None, ("", b"")
         for sample in samples:
             if sample.bg != name:
                 name, bg = sample.bg, self._layout.read("bg", sample)
-            if name not in self._backgrounds:
-                # Queued before the samples that wait for it, so they cannot block it.
-                self._backgrounds[name] = pool.submit(_background, *bg)
+            background = self._backgrounds.setdefault(sample.bg, _Background(*bg))
             pictures = {
                 field: self._layout.read(field, sample)
                 for field in ("fg_bg", "mask", "depth")
             }
-            yield sample, self._backgrounds[name], {"bg": bg, **pictures}
+            yield sample, background, {"bg": bg, **pictures}
 
     def _example(
         self,
         sample: tables.MapRow,
-        background: concurrent.futures.Future[Plate],
+        background: _Background,
         pictures: dict[str, tuple[str, bytes]],
     ) -> Example:
-        """Decodes and checks one sample; runs in a worker thread."""
-        bg = background.result()
+        """Decode and check one sample. Runs in a worker thread."""
+        bg_size, bg_statistics = background.decode()
         where = {field: place for field, (place, _) in pictures.items()}
         data = {field: content for field, (_, content) in pictures.items()}
         fg_bg = checks.decode_colour(data["fg_bg"], where["fg_bg"])
@@ -101,10 +93,10 @@ class ExampleReader:
         )
         sizes = {"fg_bg": fg_bg.shape[:2], "mask": mask.shape, "depth": depth.shape}
         for field, size in sizes.items():
-            if size != bg.size:
+            if size != bg_size:
                 raise UserError(
                     f"{where[field]}: received {_shown(size)}, but {where['bg']} is "
-                    f"{_shown(bg.size)}; the four pictures of a sample must have one "
+                    f"{_shown(bg_size)}; the four pictures of a sample must have one "
                     "size. Resize or replace one of them."
                 )
         features = {
@@ -114,7 +106,7 @@ class ExampleReader:
             "fg_id": sample.fg_id,
             "box": self._box(sample, mask),
         }
-        return Example(features, bg.statistics, ImageStatistics.of(fg_bg))
+        return Example(features, bg_statistics, ImageStatistics.of(fg_bg))
 
     def _check_depth_bits(self, data: bytes, where: str) -> None:
         received = checks.bits_per_channel(data)
@@ -123,15 +115,15 @@ class ExampleReader:
             raise UserError(
                 f"{where}: received depth of {received} bit, expected {expected} bit "
                 "like the rest of the data set. Convert the picture, or, if all have "
-                f"{received} bit, pass ModestConfig(depth_dtype='uint{received}')."
+                f"{received} bit, pass `depth_dtype`='uint{received}'."
             )
 
     def _box(self, sample: tables.MapRow, mask: np.ndarray) -> tfds.features.BBox:
-        """The foreground's box in fractions of the picture, from the label or mask."""
+        """Return the foreground's box in fractions of the picture, from label or mask."""
         height, width = mask.shape
         if self._layout.boxes is None:
-            # JPEG leaves faint noise around the foreground: only what is more opaque
-            # than not counts. An empty mask has an empty box.
+            # JPEG leaves faint noise around the foreground: only pixels more opaque
+            # than transparent count. An empty mask has an empty box.
             rows = np.flatnonzero((mask > 127).any(axis=1))
             columns = np.flatnonzero((mask > 127).any(axis=0))
             if not len(rows):
@@ -155,11 +147,6 @@ class ExampleReader:
             float(bottom / height),
             float(right / width),
         )
-
-
-def _background(where: str, data: bytes) -> Plate:
-    image = checks.decode_colour(data, where)
-    return Plate(image.shape[:2], ImageStatistics.of(image))
 
 
 def _shown(size: tuple[int, int]) -> str:

@@ -7,6 +7,7 @@ import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -31,16 +32,16 @@ from keras_depthseg.pictures import checks
 
 
 @dataclasses.dataclass(eq=False)
-class ModestConfig(tfds.core.BuilderConfig):
-    """Where the source is and how it is split.
+class OriginalLayoutConfig(tfds.core.BuilderConfig):
+    """The source of a data set, and how it is split.
 
     Attributes:
-        source: a folder as `layout` describes it; `None` takes the `manual_dir` of the
+        source: a folder as `reader` describes it; `None` takes the `manual_dir` of the
             download configuration.
-        val_fraction: of the samples with a seen background and a seen cutout, those
-            in `val`; 0 or more, less than 1.
-        unseen_fraction: of the backgrounds, and of the cutouts, those kept out of
-            `train` and `val`; 0 or more, less than 1.
+        val_fraction: part of the samples with a seen background and a seen cutout
+            that is in `val`; 0 or more, less than 1.
+        unseen_fraction: part of the backgrounds, and of the cutouts, that is kept out
+            of `train` and `val`; 0 or more, less than 1.
         splitting: one of `SPLITTINGS`; by `random`, `val_fraction` is of all
             samples.
         seed: of the splits.
@@ -59,37 +60,40 @@ class ModestConfig(tfds.core.BuilderConfig):
             value = getattr(self, name)
             if not 0 <= value < 1:
                 raise UserError(
-                    f"{name}: received {value!r}; expected a number of at least 0 and "
+                    f"`{name}`: received {value!r}; expected a number of at least 0 and "
                     "less than 1. Choose a smaller part, such as 0.1."
                 )
         if self.splitting not in SPLITTINGS:
             raise UserError(
-                f"splitting: received {self.splitting!r}; expected "
+                f"`splitting`: received {self.splitting!r}; expected "
                 f"{' or '.join(map(repr, SPLITTINGS))}. Choose one."
             )
         if self.depth_dtype not in ("uint8", "uint16"):
             raise UserError(
-                f"depth_dtype: received {self.depth_dtype!r}; expected 'uint8' or "
-                "'uint16'. Choose the one that the depth pictures have."
+                f"`depth_dtype`: received {self.depth_dtype!r}; expected 'uint8' or "
+                "'uint16'. Choose the type of the depth pictures."
             )
 
 
-class Builder(CleanBuilder, tfds.core.GeneratorBasedBuilder):
-    """Reads a source folder and writes its samples, split by identity.
+# TFDS wraps its own download_and_prepare for logging, which changes the type.
+class Builder(  # pyright: ignore[reportIncompatibleVariableOverride]
+    CleanBuilder, tfds.core.GeneratorBasedBuilder
+):
+    """Builds a data set from a source folder in the original layout.
 
-    Mistakes in the source raise `UserError`, and then nothing is left behind.
+    Mistakes in the source raise `UserError` and leave nothing behind.
     """
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Initial release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "Put file_map.txt, bg/, fg_bg/, fg_bg_mask/ and fg_bg_depth/ into manual_dir, "
-        "or pass config=ModestConfig(name=…, source=…)."
+        "or pass config=OriginalLayoutConfig(name=…, source=…)."
     )
 
     @property
-    def _config(self) -> ModestConfig:
-        return self.builder_config or ModestConfig(name="manual")
+    def _config(self) -> OriginalLayoutConfig:
+        return self.builder_config or OriginalLayoutConfig(name="manual")
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
@@ -125,8 +129,8 @@ class Builder(CleanBuilder, tfds.core.GeneratorBasedBuilder):
         if "train" not in splits:
             raise UserError(
                 f"{source.root / tables.FILE_MAP}: no sample is left for training; "
-                f"received {len(source.samples)} samples, val_fraction="
-                f"{config.val_fraction}, unseen_fraction={config.unseen_fraction}. Add "
+                f"received {len(source.samples)} samples, `val_fraction` "
+                f"{config.val_fraction}, `unseen_fraction` {config.unseen_fraction}. Add "
                 "samples or choose smaller fractions."
             )
         examples = ExampleReader(source, np.dtype(config.depth_dtype).type)
@@ -148,7 +152,8 @@ class Builder(CleanBuilder, tfds.core.GeneratorBasedBuilder):
                 statistics += getattr(example, field)
             yield example.features["sample_id"], example.features
         if is_train:
-            self.info.metadata["statistics"] = {
+            metadata: Any = self.info.metadata
+            metadata["statistics"] = {
                 field: statistics.result() for field, statistics in total.items()
             }
 
@@ -162,16 +167,16 @@ def build(
     splitting: str = "identity",
     seed: int = 0,
 ) -> Path:
-    """Builds a source's data set, or finds it when it is built already.
+    """Build the data set of a source, or find it when it has been built already.
 
     The folder's name holds a hash of the settings and of the source: its path, its
     tables, and its files' names, sizes and modification times. A changed source is
     therefore built anew, beside the old data set.
 
     Args:
-        source: a folder as `layout` describes it.
-        data_dir: where data sets go; made when missing.
-        val_fraction, unseen_fraction, splitting, seed: see `ModestConfig`.
+        source: a folder as `reader` describes it.
+        data_dir: where data sets are; created when missing.
+        val_fraction, unseen_fraction, splitting, seed: see `OriginalLayoutConfig`.
 
     Returns:
         The folder that `tfds.builder_from_directory` opens.
@@ -187,9 +192,9 @@ def build(
         "seed": seed,
     }
     digest = reader.fingerprint(source, *settings.items())[:16]
-    # TFDS makes the name a folder's.
+    # TFDS names a folder after the configuration.
     readable = re.sub(r"[^A-Za-z0-9-]+", "_", source.resolve().name)[:40]
-    config = ModestConfig(name=f"{readable}-{digest}", source=source, **settings)
+    config = OriginalLayoutConfig(name=f"{readable}-{digest}", source=source, **settings)
     path = data_set_path(Builder, config, data_dir)
     if not path.exists():
         config.depth_dtype = _depth_dtype(source)
@@ -198,7 +203,7 @@ def build(
 
 
 def _depth_dtype(source: Path) -> str:
-    """The dtype of the first depth picture; the others are held to it."""
+    """Return the dtype of the first depth picture; the others must have it too."""
     with reader.Layout(source) as pictures:
         _, data = pictures.read("depth", pictures.samples[0])
     return f"uint{checks.bits_per_channel(data)}"

@@ -1,4 +1,4 @@
-"""The original assignment's folder: where its pictures lie, as files or in zips.
+"""Reads a folder in the layout of the original assignment, with files or zips.
 
 file_map.txt        one sample a line: bg, fg_bg, mask and depth names
 labels.txt          optional: name, x, y, width, height of the foreground's box
@@ -31,10 +31,10 @@ SUFFIXES = (".jpeg", ".jpg", ".png")
 
 
 class Layout:
-    """A source folder, its tables read and every picture they name found.
+    """A source folder whose tables were read and whose pictures were found.
 
     Pictures are read on demand; at most one zip a sub-folder is open at a time. Not
-    for use by several threads at once.
+    to be used by several threads at once.
 
     Attributes:
         root: the source folder.
@@ -44,11 +44,11 @@ class Layout:
     """
 
     def __init__(self, root: Path | str):
-        """Reads the tables and lists the folders.
+        """Read the tables and list the folders.
 
         Raises:
             UserError: a folder or a table is missing, a table is malformed, a picture
-                or a box it should name is not there, or a zip is damaged.
+                or a box is missing, or a zip is damaged.
         """
         self.root = Path(root)
         check_folders(self.root)
@@ -66,22 +66,22 @@ class Layout:
             self._check_complete(samples)
 
     def read(self, field: str, sample: tables.MapRow) -> tuple[str, bytes]:
-        """One picture of a sample.
+        """Return one picture of a sample.
 
         Args:
             field: `"bg"`, `"fg_bg"`, `"mask"` or `"depth"`.
             sample: one of `samples`.
 
         Returns:
-            Where it lies, for messages, and its encoded bytes.
+            Its place, for messages, and its encoded bytes.
 
         Raises:
-            UserError: it cannot be read, or its zip is damaged.
+            UserError: the picture cannot be read, or its zip is damaged.
         """
         return self._folders[field].read(getattr(sample, field), sample.bg)
 
     def close(self) -> None:
-        """Closes the open zips; a later `read` opens them again."""
+        """Close the open zips; a later `read` opens them again."""
         for folder in self._folders.values():
             folder.close()
 
@@ -94,7 +94,7 @@ class Layout:
     def _check_complete(self, samples: Iterable[tables.MapRow]) -> None:
         # A background is missing once, however many samples name it.
         missing: dict[tuple[str, str], tables.MapRow] = {}
-        # In the order of backgrounds, for the zips' sake.
+        # In the order of backgrounds, to open each zip once.
         for sample in self.samples:
             for field in IMAGE_FIELDS:
                 name = getattr(sample, field)
@@ -120,7 +120,7 @@ class Layout:
 
 
 def check_folders(root: Path) -> None:
-    """Raises `UserError` unless the folder and what it must contain are there."""
+    """Raise `UserError` unless the folder, its tables and sub-folders exist."""
     expected = f"{tables.FILE_MAP}, {', '.join(f'{f}/' for f in FOLDERS.values())}"
     if not root.is_dir():
         what = "is not a folder" if root.exists() else "does not exist"
@@ -142,10 +142,10 @@ def check_folders(root: Path) -> None:
 
 
 def fingerprint(root: Path, *settings: object) -> str:
-    """A hash that changes when the source does, without reading its pictures.
+    """Return a hash that changes with the source, without reading its pictures.
 
-    It covers the folder's path, the tables, the names, sizes and modification times of
-    the pictures and zips, and the `repr` of `settings`.
+    The hash covers the folder's path, the tables, the names, sizes and modification
+    times of the pictures and zips, and the `repr` of `settings`.
 
     Raises:
         UserError: a folder or `file_map.txt` is missing.
@@ -182,7 +182,7 @@ class _PictureFolder:
         return name in self._files or (bg in self._zips and name in self._zip(bg).index)
 
     def wanted(self, name: str, bg: str) -> str:
-        """What `has` looked for, for messages."""
+        """Return the file that `has` looks for, for messages."""
         if bg in self._zips:
             return f"picture {name!r} in {self.path / self._zips[bg]}"
         return f"{self.path / name}{' / '.join(SUFFIXES)}"
@@ -239,7 +239,7 @@ class _Archive:
 
 
 class _Index:
-    """File names by the name of the picture, that is without folder and extension."""
+    """File names by the name of the picture, without folder and extension."""
 
     def __init__(self, paths: Iterable[str], where: Path):
         self._where = where
@@ -273,8 +273,8 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UserError(
-            f"{path}: it cannot be read ({error.strerror}); expected a readable file. "
-            "Check its permissions and the disk."
+            f"{path}: the file cannot be read ({error.strerror}); expected a readable "
+            "one. Check its permissions and the disk."
         ) from error
 
 

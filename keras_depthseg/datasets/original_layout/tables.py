@@ -1,4 +1,4 @@
-"""The two text files of the layout: which pictures belong together, and the boxes."""
+"""The two text files of the layout: the pictures of each sample, and the boxes."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class MapRow:
 
     @property
     def bg_id(self) -> str:
-        """Identity of the background: `bg001` for `bg001_fg001_01`."""
+        """The identity of the background: `bg001` for `bg001_fg001_01`."""
         match = _COMPOSITE_NAME.fullmatch(self.fg_bg)
         return match[1] if match else self.bg
 
     @property
     def fg_id(self) -> str:
-        """Identity of the cutout: `fg001` for `bg001_fg001_01`.
+        """The identity of the cutout: `fg001` for `bg001_fg001_01`.
 
         A name of another form is an identity of its own.
         """
@@ -63,11 +63,11 @@ class Box:
 
 
 def parse_file_map(content: bytes, path: Path | str = FILE_MAP) -> list[MapRow]:
-    """Reads the samples of a `file_map.txt`, in the order of its lines.
+    """Return the samples of a `file_map.txt`, in the order of its lines.
 
     Args:
         content: UTF-8 text, four tab-separated names a line; empty lines are skipped.
-        path: where it came from, for messages.
+        path: of the file, for messages.
 
     Raises:
         UserError: not UTF-8, no sample in it, a line without exactly four names, or a
@@ -92,12 +92,12 @@ def parse_file_map(content: bytes, path: Path | str = FILE_MAP) -> list[MapRow]:
 
 
 def parse_labels(content: bytes, path: Path | str = LABELS) -> dict[str, Box]:
-    """Reads the boxes of a `labels.txt`, by the name of the composite.
+    """Return the boxes of a `labels.txt`, by the name of the composite.
 
     Args:
         content: UTF-8 text, five tab-separated columns a line: name, x, y, width and
             height in pixels; empty lines are skipped.
-        path: where it came from, for messages.
+        path: of the file, for messages.
 
     Raises:
         UserError: not UTF-8, a line of another form, or a composite named twice.
@@ -127,7 +127,7 @@ def parse_labels(content: bytes, path: Path | str = LABELS) -> dict[str, Box]:
 
 
 def _rows(content: bytes, path: Path | str, kind: str) -> Iterator[tuple[int, list[str]]]:
-    """Line numbers and columns, every column filled and of the expected number."""
+    """Yield line numbers and columns; refuse a wrong number and empty columns."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -137,7 +137,7 @@ def _rows(content: bytes, path: Path | str, kind: str) -> Iterator[tuple[int, li
             f"({error.reason}); only UTF-8 is accepted. Save the file as UTF-8."
         ) from error
     names = _COLUMNS[kind]
-    # Not `splitlines`, which also breaks at characters that a file name may have.
+    # `splitlines` also breaks at characters that a file name may have.
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip(" \r"):
             continue

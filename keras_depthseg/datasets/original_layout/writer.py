@@ -1,10 +1,14 @@
-"""Writing composites in the original assignment's folder layout, see `modest.layout`."""
+"""Writes composites in the folder layout of the original assignment; see `reader`.
+
+Finished backgrounds are not made again: each leaves its lines of the two tables as a
+summary, see `building.partial`. The tables are written last; a folder with a file map is
+complete.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 import shutil
 import threading
@@ -16,6 +20,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from keras_depthseg.datasets.building.jobs import run_in_threads
+from keras_depthseg.datasets.building.partial import Summaries
 from keras_depthseg.datasets.composites.maker import Maker
 from keras_depthseg.datasets.composites.settings import CompositesConfig
 from keras_depthseg.datasets.original_layout.reader import FOLDERS
@@ -23,32 +28,33 @@ from keras_depthseg.datasets.original_layout.tables import FILE_MAP, LABELS
 from keras_depthseg.files import put_in_place
 from keras_depthseg.pictures import encode
 
-# Of a zip's members: their real times would make every build's bytes its own.
+# Of a zip's members: with their real times no two builds would have the same bytes.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
+# Where finished backgrounds leave their lines of the two tables.
 _ROWS = ".rows"
-"""Where finished backgrounds leave their lines of the two tables."""
 
 
 def write_original_layout(config: CompositesConfig, folder: Path, zipped: bool) -> None:
-    """Writes all pictures, `file_map.txt` and `labels.txt`.
+    """Write all pictures, `file_map.txt` and `labels.txt`.
 
-    What an earlier call has written, up to the last whole background, is not made again.
+    Backgrounds that an earlier call with the same arguments has finished are not made
+    again. The caller sees to it that no two processes write to the same folder.
 
     Args:
-        config: what is composed; its splits do not count.
-        folder: made when missing.
+        config: what is composed; its splits are not used.
+        folder: created when missing.
         zipped: one zip a background instead of files.
 
     Raises:
-        OSError: it cannot be written; call again to go on.
+        OSError: a file cannot be written; call again to resume.
     """
     if not (folder / FILE_MAP).exists():
         for name in (*FOLDERS.values(), _ROWS):
             (folder / name).mkdir(parents=True, exist_ok=True)
         jobs = _jobs(config, folder, zipped)
         run_in_threads(jobs, config.workers)
-        # The file map last: a folder with one is whole.
+        # The file map last: a folder with one is complete.
         for name in (LABELS, FILE_MAP):
             part = folder / f"{name}.part"
             with part.open("wb") as table:
@@ -56,7 +62,7 @@ def write_original_layout(config: CompositesConfig, folder: Path, zipped: bool) 
                     table.write(job.rows(name).encode())
             put_in_place(part, folder / name)
     shutil.rmtree(folder / _ROWS, ignore_errors=True)
-    if config.recipe.depth is None:
+    if config.settings.depth is None:
         with contextlib.suppress(FileNotFoundError):
             (folder / FOLDERS["depth"]).rmdir()
 
@@ -76,7 +82,12 @@ def _jobs(config: CompositesConfig, folder: Path, zipped: bool) -> list[_Job]:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Job:
-    """All composites of one background, by their numbers, (N,) int64."""
+    """All composites of one background.
+
+    Attributes:
+        bg: number of the background.
+        numbers: of the composites, (N,) int64.
+    """
 
     folder: Path
     maker: Maker
@@ -88,12 +99,12 @@ class _Job:
         return len(self.numbers)
 
     def run(self, progress: tqdm, stop: threading.Event) -> None:
-        """Writes the pictures; see `sharded.Job`."""
-        if self._rows_path.exists():
+        """Write the pictures; see `jobs.Job`."""
+        if self._name in self._finished:
             progress.update(len(self))
             return
         bg_id = self.maker.plan.bg_id(self.bg)
-        suffix = "png" if self.maker.recipe.lossless else "jpeg"
+        suffix = "png" if self.maker.settings.lossless else "jpeg"
         encoded = self.maker.scene(self.bg).encoded
         _write(self.folder / FOLDERS["bg"] / f"{bg_id}.{suffix}", encoded)
         rows = {FILE_MAP: [], LABELS: []}
@@ -107,20 +118,24 @@ class _Job:
                     rows[table].append("\t".join(map(str, columns)) + "\n")
                 progress.update()
             target.finish()
-        tables = {table: "".join(lines) for table, lines in rows.items()}
-        _write(self._rows_path, json.dumps(tables).encode())
+        self._finished[self._name] = {name: "".join(it) for name, it in rows.items()}
 
     def rows(self, table: str) -> str:
-        """Its lines of one of the two tables, one for every sample."""
-        return json.loads(self._rows_path.read_bytes())[table]
+        """Return the lines of one of the two tables, one for each sample."""
+        return self._finished[self._name][table]
 
     @property
-    def _rows_path(self) -> Path:
-        return self.folder / _ROWS / f"{self.bg}.json"
+    def _name(self) -> str:
+        return str(self.bg)
+
+    @property
+    def _finished(self) -> Summaries:
+        # Pictures do not wait for the disk, see `_write`.
+        return Summaries(self.folder / _ROWS, sync=False)
 
     def _samples(self) -> Iterator[tuple[dict[str, tuple], dict[str, tuple[str, bytes]]]]:
-        """Columns by table, and file names and bytes by field."""
-        lossless = self.maker.recipe.lossless
+        """Yield columns by table, and file names and bytes by field."""
+        lossless = self.maker.settings.lossless
         suffix = "png" if lossless else "jpeg"
         for entry, scene, composite in self.maker.composites(self.numbers):
             name = entry.sample_id
@@ -162,25 +177,29 @@ class _Target:
             part = self._folder / folder / f"{self._name}.part"
             self._zips[folder] = zipfile.ZipFile(part, "w", zipfile.ZIP_STORED)
         member = zipfile.ZipInfo(name, _DATE)
-        # As on Linux, everywhere; without a mode nobody may read what is unpacked.
+        # As on Linux, everywhere; without a mode nobody may read the unpacked files.
         member.create_system, member.external_attr = 3, 0o100644 << 16
         self._zips[folder].writestr(member, data)
 
     def finish(self) -> None:
-        """Puts the zips in place."""
+        """Rename the complete zips to their places."""
         for folder, archive in (self._zips or {}).items():
             archive.close()
-            put_in_place(Path(archive.filename), self._folder / folder / self._name)
+            put_in_place(_path(archive), self._folder / folder / self._name)
 
     def __exit__(self, *exception) -> None:
         for archive in (self._zips or {}).values():
             archive.close()
-            Path(archive.filename).unlink(missing_ok=True)
+            _path(archive).unlink(missing_ok=True)
+
+
+def _path(archive: zipfile.ZipFile) -> Path:
+    return Path(str(archive.filename))
 
 
 def _write(path: Path, data: bytes) -> None:
-    # Without waiting for the disk, as that takes longer than composing: of a process
-    # that is killed nothing is lost, of a machine without power the last seconds are.
+    # Without waiting for the disk, which takes longer than composing: a killed process
+    # loses nothing, a power cut the last seconds.
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(data)
     os.replace(part, path)

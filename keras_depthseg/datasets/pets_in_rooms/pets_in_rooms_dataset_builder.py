@@ -1,4 +1,4 @@
-"""TensorFlow Datasets builder of pets in rooms: two public data sets, no private data."""
+"""The TensorFlow Datasets builder of `pets_in_rooms`, made of two public data sets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from keras_depthseg.datasets import records
-from keras_depthseg.datasets.building.sharded import Shard, ShardedBuilder
+from keras_depthseg.datasets.building.clean_builder import prepare
+from keras_depthseg.datasets.building.sharded import ShardedBuilder
+from keras_depthseg.datasets.building.shards import Shard
 from keras_depthseg.datasets.composites.composites_dataset_builder import (
     composites_shards,
 )
@@ -21,21 +23,23 @@ from keras_depthseg.datasets.composites.settings import (
 from keras_depthseg.datasets.pets_in_rooms import sources
 from keras_depthseg.errors import UserError
 
+DEFAULT_SAMPLES = 40_000
+
 
 @dataclasses.dataclass(eq=False)
 class PetsInRoomsConfig(tfds.core.BuilderConfig):
-    """How many samples, how large, and from which random numbers.
+    """The configuration of a data set of pets in rooms.
 
     Attributes:
         num_samples: in all splits together.
-        size: height and width of the pictures in pixels.
+        size: height and width of the images, in pixels.
         seed: the same seed gives the same records.
-        frame_step: takes every so manieth frame of a recording of NYU Depth V2.
+        frame_step: of a recording of NYU Depth V2 every `frame_step`-th frame is used.
         workers: threads that compose; `None` takes one for each core. The records do
-            not depend on it.
+            not depend on the number.
     """
 
-    num_samples: int = 40_000
+    num_samples: int = DEFAULT_SAMPLES
     size: int = 224
     seed: int = 0
     frame_step: int = 20
@@ -55,24 +59,49 @@ class PetsInRoomsConfig(tfds.core.BuilderConfig):
                 )
 
 
-class Builder(ShardedBuilder):
-    """Composes `oxford_iiit_pet` cutouts on `nyu_depth_v2` rooms with sensor depth.
+def build(
+    data_dir: Path | str,
+    *,
+    num_samples: int = DEFAULT_SAMPLES,
+    size: int = 224,
+    seed: int = 0,
+) -> Path:
+    """Download the two public data sets (35 GB) and compose them, or find the result.
 
-    A pet stands on the ground, is sized by its distance and hidden by what is nearer;
-    two in three cast a shadow. 7,349 pets, 2,400 frames of 464 recordings.
+    Args:
+        data_dir: the folder of data sets and downloads; created if missing.
+        num_samples: in all splits together.
+        size: height and width of the images, in pixels.
+        seed: the same seed gives the same records.
+
+    Returns:
+        The folder that `tfds.builder_from_directory` opens.
+
+    Raises:
+        UserError: a download, an argument or the folder cannot be used.
+    """
+    config = PetsInRoomsConfig(
+        name=f"{num_samples}x{size}px_seed{seed}",
+        num_samples=num_samples,
+        size=size,
+        seed=seed,
+    )
+    return prepare(Builder, config, data_dir)
+
+
+class Builder(ShardedBuilder):
+    """Builder of `oxford_iiit_pet` cutouts on `nyu_depth_v2` rooms with sensor depth.
+
+    A pet stands on the ground, sized by its distance, and nearer surfaces hide it; two
+    in three cast a shadow. 7,349 pets, 2,400 frames of 464 recordings.
     """
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}
-    BUILDER_CONFIGS = [
-        PetsInRoomsConfig(
-            name="small",
-            description="2,000 samples of 128 px.",
-            num_samples=2000,
-            size=128,
-        ),
-        PetsInRoomsConfig(name="full", description="40,000 samples of 224 px."),
-    ]
+
+    @property
+    def _config(self) -> PetsInRoomsConfig:
+        return self.builder_config or PetsInRoomsConfig(name="full")
 
     def _info(self) -> tfds.core.DatasetInfo:
         metadata = records.sample_metadata(
@@ -92,7 +121,7 @@ class Builder(ShardedBuilder):
     def _shards(
         self, dl_manager: tfds.download.DownloadManager
     ) -> Mapping[str, Sequence[Shard]]:
-        config = self.builder_config
+        config = self._config
         folders = _download(dl_manager)
         backgrounds = sources.nyu_rooms(folders["rooms"], config.frame_step)
         cutouts = sources.pets(folders["photographs"], folders["annotations"])
@@ -103,7 +132,7 @@ class Builder(ShardedBuilder):
                     "of NYU Depth V2 and Oxford-IIIT Pet. Remove the downloads and "
                     "start again."
                 )
-        recipe = CompositeSettings(
+        settings = CompositeSettings(
             size=config.size,
             # A cat or a dog; a person is about 108 of 224.
             fg_height=max(1, round(config.size * 0.3)),
@@ -116,11 +145,12 @@ class Builder(ShardedBuilder):
             name=config.name,
             backgrounds=backgrounds,
             cutouts=cutouts,
-            recipe=recipe,
+            settings=settings,
             count=config.num_samples,
         )
-        self.info.metadata["composed"] = composites.settings
-        self.info.metadata["sources"] = composites.sources
+        # `_info` has set the metadata.
+        self.info.metadata["composed"] = composites.to_json()  # pyright: ignore[reportOptionalSubscript]
+        self.info.metadata["sources"] = composites.sources()  # pyright: ignore[reportOptionalSubscript]
         return composites_shards(composites)
 
 
@@ -132,7 +162,7 @@ def _download(dl_manager: tfds.download.DownloadManager) -> dict[str, Path]:
     }
     try:
         found = dl_manager.download_and_extract(urls)
-    # Whatever the network, the disk and the archives come to.
+    # The network, the disk and damaged archives raise errors of many kinds.
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
@@ -140,4 +170,5 @@ def _download(dl_manager: tfds.download.DownloadManager) -> dict[str, Path]:
             f"({type(error).__name__}: {reason}). Check the network and the disk; what "
             "is complete is not downloaded again."
         ) from error
-    return {name: Path(path) for name, path in found.items()}
+    # A path for each name: TFDS annotates its answer to a single URL.
+    return {name: Path(path) for name, path in found.items()}  # pyright: ignore[reportAttributeAccessIssue]

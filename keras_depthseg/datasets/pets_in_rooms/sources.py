@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import cast
 
 import cv2
 import h5py
@@ -26,7 +27,7 @@ NYU_URL = "http://datasets.lids.mit.edu/fastdepth/data/nyudepthv2.tar.gz"
 PETS_URL = "https://thor.robots.ox.ac.uk/~vgg/data/pets"
 
 NYU_SCALE = 10.0
-"""Metres at 1.0: as far as the sensor measures."""
+"""Metres stored as 1: the range of the sensor."""
 
 # The photographs have a white frame, and the sensor sees nothing at the edges.
 _NYU_MARGIN = 16
@@ -35,7 +36,7 @@ _PET, _BACKGROUND = 1, 2
 
 @dataclasses.dataclass(frozen=True)
 class NyuRoom:
-    """One frame as a background.
+    """One frame as a `settings.BackgroundSource`.
 
     Attributes:
         path: the HDF5 file.
@@ -52,7 +53,7 @@ class NyuRoom:
         return self.name
 
     def read(self, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """The middle square: (size, size, 3) uint8 RGB, and (size, size) float32 depth
+        """Read the middle square: (size, size, 3) uint8 RGB, (size, size) float32 depth
         in parts of `NYU_SCALE`, 0 where unknown.
 
         Raises:
@@ -60,8 +61,8 @@ class NyuRoom:
         """
         try:
             with h5py.File(self.path) as file:
-                bg = np.moveaxis(file["rgb"][:], 0, -1)
-                metres = file["depth"][:]
+                bg = np.moveaxis(cast(h5py.Dataset, file["rgb"])[:], 0, -1)
+                metres = cast(h5py.Dataset, file["depth"])[:]
         except (OSError, KeyError) as error:
             raise UserError(
                 f"{self.path}: received a damaged file ({error}); expected rgb and depth "
@@ -77,7 +78,7 @@ class NyuRoom:
 
 @dataclasses.dataclass(frozen=True)
 class Pet:
-    """One photograph as a cutout.
+    """One photograph as a `settings.CutoutSource`.
 
     Attributes:
         picture, trimap: the two files.
@@ -97,7 +98,7 @@ class Pet:
         return self.name
 
     def read(self, height: int, largest: int) -> Layer:
-        """The pet, see `pictures.read_cutout`; undecided pixels are partly opaque.
+        """Read the pet, see `reading.read_cutout`; undecided pixels are partly opaque.
 
         Raises:
             UserError: a file is damaged, or there is no pet in the trimap.
@@ -118,7 +119,7 @@ class Pet:
 
 
 def trimap_to_alpha(trimap: np.ndarray) -> np.ndarray:
-    """Opacity that falls evenly from the pet to the background across what is between.
+    """Return opacity that falls evenly from the pet across undecided pixels.
 
     Args:
         trimap: (H, W) uint8: 1 pet, 2 background, 3 not decided.
@@ -142,7 +143,7 @@ def trimap_to_alpha(trimap: np.ndarray) -> np.ndarray:
 
 
 def nyu_rooms(root: Path, frame_step: int) -> list[NyuRoom]:
-    """Every `frame_step`-th frame of each recording; frames follow each other closely.
+    """Return every `frame_step`-th frame of each recording; neighbours are alike.
 
     Args:
         root: the extracted archive, with `nyudepthv2/train` and `nyudepthv2/val`.
@@ -159,7 +160,7 @@ def nyu_rooms(root: Path, frame_step: int) -> list[NyuRoom]:
 
 
 def pets(photographs: Path, annotations: Path) -> list[Pet]:
-    """All photographs that have a trimap.
+    """Return all photographs that have a trimap.
 
     Args:
         photographs: the extracted archive, with `images/NAME.jpg`.

@@ -33,12 +33,12 @@ class Pose:
         return np.array([[cos, 0.0, sin], [0.0, 1.0, 0.0], [-sin, 0.0, cos]])
 
     def vector(self, x: float, y: float, z: float) -> np.ndarray:
-        """A direction of the piece's frame in world axes."""
+        """Return a direction of the piece's frame in world axes."""
         cos, sin = math.cos(self.yaw), math.sin(self.yaw)
         return np.array([cos * x + sin * z, y, -sin * x + cos * z])
 
     def point(self, x: float, y: float, z: float) -> np.ndarray:
-        """A point of the piece's frame in world coordinates."""
+        """Return a point of the piece's frame in world coordinates."""
         cos, sin = math.cos(self.yaw), math.sin(self.yaw)
         return np.array([self.x + cos * x + sin * z, y, self.z - sin * x + cos * z])
 
@@ -60,7 +60,7 @@ class Support:
 
 @dataclasses.dataclass
 class Furnishing:
-    """What has been put into a room so far."""
+    """The furnishing of a room, added piece by piece."""
 
     surfaces: list[Surface] = dataclasses.field(default_factory=list)
     solids: list[Solid] = dataclasses.field(default_factory=list)
@@ -90,7 +90,7 @@ class Furnishing:
         emission: float = 0.0,
         support: bool = False,
     ) -> None:
-        """Adds a box by its lowest corner and its width, height and depth in metres.
+        """Add a box by its lowest corner and its width, height and depth in metres.
 
         Args:
             picture: a material, repeated every `tile` metres.
@@ -142,7 +142,7 @@ class Furnishing:
         sides: int = 10,
         solid: bool = True,
     ) -> None:
-        """Adds a round upright body by its foot's centre, radius and height in metres.
+        """Add a round upright body by its foot's centre, radius and height in metres.
 
         Args:
             picture: a material, repeated every `tile` metres.

@@ -18,7 +18,7 @@ Points = Sequence[tuple[float, float]] | np.ndarray
 
 
 def smooth(points: Points, steps: int = 6, closed: bool = True) -> np.ndarray:
-    """A Catmull-Rom curve through points (N, 2): (N * steps, 2)."""
+    """Return a Catmull-Rom curve through points (N, 2): (N * steps, 2)."""
     points = np.asarray(points, np.float64)
     if not closed:
         points = np.concatenate([points[:1], points, points[-1:]])
@@ -39,9 +39,9 @@ def smooth(points: Points, steps: int = 6, closed: bool = True) -> np.ndarray:
 
 
 def oval(
-    centre: tuple[float, float], radii: tuple[float, float], turn: float = 0.0
+    centre: tuple[float, float], radii: Sequence[float], turn: float = 0.0
 ) -> np.ndarray:
-    """An ellipse as a polygon; `turn` in radians."""
+    """Return an ellipse as a polygon; `turn` in radians."""
     angle = np.linspace(0, 2 * math.pi, 28, endpoint=False)
     x, y = radii[0] * np.cos(angle), radii[1] * np.sin(angle)
     cos, sin = math.cos(turn), math.sin(turn)
@@ -49,9 +49,9 @@ def oval(
 
 
 def limb(
-    start: tuple[float, float], stop: tuple[float, float], radii: tuple[float, float]
+    start: tuple[float, float], stop: tuple[float, float], radii: Sequence[float]
 ) -> np.ndarray:
-    """A tapered stroke with round ends as a polygon."""
+    """Return a tapered stroke with round ends as a polygon."""
     (x0, y0), (x1, y1) = start, stop
     angle = math.atan2(y1 - y0, x1 - x0)
     turn = np.linspace(math.pi / 2, 3 * math.pi / 2, 9) + angle
@@ -61,8 +61,8 @@ def limb(
     return np.concatenate([back, front])
 
 
-def band(points: Points, radii: float | Sequence[float]) -> np.ndarray:
-    """A bent stroke along points (N, 2) as a polygon."""
+def band(points: Points, radii: float | Sequence[float] | np.ndarray) -> np.ndarray:
+    """Return a bent stroke along points (N, 2) as a polygon."""
     points = np.asarray(points, np.float64)
     along = np.gradient(points, axis=0)
     along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
@@ -72,7 +72,7 @@ def band(points: Points, radii: float | Sequence[float]) -> np.ndarray:
 
 
 class Canvas:
-    """Draws parts from the back to the front.
+    """A canvas on which parts are drawn from the back to the front.
 
     Args:
         width: metres.
@@ -97,7 +97,7 @@ class Canvas:
         self.alpha = np.zeros((rows, columns), np.uint8)
 
     def _outline(self, polygon: Points) -> tuple[np.ndarray, tuple[int, int, int, int]]:
-        """A polygon's mask within its window x0, y0, x1, y1 of the canvas."""
+        """Return a polygon's mask within its window x0, y0, x1, y1 of the canvas."""
         polygon = np.asarray(polygon, np.float64)
         x = self._left + polygon[:, 0] * self.scale - 0.5
         y = self._floor - polygon[:, 1] * self.scale - 0.5
@@ -119,7 +119,7 @@ class Canvas:
         tone: float = 1.0,
         contrast: float = 0.4,
     ) -> None:
-        """Lays a polygon over what is there.
+        """Draw a polygon over the earlier parts.
 
         Args:
             polygon: (N, 2) metres.
@@ -147,7 +147,7 @@ class Canvas:
         cv2.bitwise_or(self.alpha[y0:y1, x0:x1], mask, self.alpha[y0:y1, x0:x1])
 
     def _shade(self, mask: np.ndarray, roundness: float, contrast: float) -> np.ndarray:
-        """Light on a pillow with this outline, about 0.6..1.3, float32."""
+        """Return the light on a pillow with this outline, about 0.6..1.3, float32."""
         # The blurred outline is its height; its slope says where it faces.
         area, edge = float(np.count_nonzero(mask)), sum(mask.shape)
         reach = min(max(2 * roundness * area / edge, 1.5), 40.0)
@@ -166,13 +166,13 @@ class Canvas:
         return 1 - 0.5 * contrast + contrast * (0.55 * height + 1.1 * slope)
 
     def erase(self, polygon: Points) -> None:
-        """Cuts a hole."""
+        """Cut a hole."""
         mask, (x0, y0, x1, y1) = self._outline(polygon)
         if mask.size:
             self.alpha[y0:y1, x0:x1][mask > 0] = 0
 
     def finish(self) -> tuple[np.ndarray, float, float]:
-        """The finished picture, cropped to what is drawn.
+        """Return the finished image, cropped to the drawn parts.
 
         Returns:
             (h, w, 4) uint8 RGBA, colours not multiplied by alpha and continued under
@@ -182,11 +182,11 @@ class Canvas:
         # Whole finished pixels, one clear pixel on each side.
         x0, y0 = max(0, (x // _FINER - 1) * _FINER), max(0, (y // _FINER - 1) * _FINER)
         x1, y1 = x + w + _FINER, y + h
-        columns, rows = -(-(x1 - x0) // _FINER), -(-(y1 - y0) // _FINER)
+        columns, rows = math.ceil((x1 - x0) / _FINER), math.ceil((y1 - y0) / _FINER)
         alpha = np.zeros((rows * _FINER, columns * _FINER), np.float32)
         rgb = np.zeros((*alpha.shape, 3), np.float32)
         part = self.alpha[y0 : y0 + alpha.shape[0], x0 : x0 + alpha.shape[1]]
-        # The lowest drawn row is the last one: what stands touches the floor.
+        # The lowest drawn row is the last one: standing cutouts touch the floor.
         alpha[-part.shape[0] :, : part.shape[1]] = part
         alpha[: -part.shape[0]] = 0
         colours = self.rgb[y0 : y0 + alpha.shape[0], x0 : x0 + alpha.shape[1]]

@@ -1,4 +1,4 @@
-"""Cameras, flat surfaces and the rasteriser that gives each pixel its nearest one.
+"""Cameras, flat surfaces and the rasteriser that finds the nearest one of each pixel.
 
 World coordinates are in metres: x right, y up, z into the room. A surface is a
 parallelogram, so the map from a pixel to its place on it is one 3x3 matrix, and both
@@ -14,10 +14,10 @@ from collections.abc import Sequence
 import numpy as np
 
 NEAR = 0.05
-"""Nothing nearer to the camera's plane than this is drawn, in metres."""
+"""The nearest depth that is drawn, in metres."""
 
 FAR = 12.0
-"""Depth ends here, in metres; what is farther away is stored at this depth."""
+"""The largest depth, in metres; everything beyond is stored at this depth."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,14 +42,14 @@ class Camera:
     @classmethod
     def look(
         cls,
-        position: Sequence[float],
+        position: Sequence[float] | np.ndarray,
         yaw: float,
         pitch: float,
         field_of_view: float,
         size: int,
         roll: float = 0.0,
     ) -> Camera:
-        """A camera by its angles in degrees.
+        """Return a camera by its angles in degrees.
 
         Args:
             position: world coordinates, metres.
@@ -129,7 +129,7 @@ class Surface:
             half there is a hole.
         tile: width and height in metres of one repeat of the picture, or `None` to
             stretch it over the surface once.
-        facing: (3,) unit normal on the side that is lit and seen.
+        facing: (3,) unit normal on the side that is lit and seen; by default up x across.
         holes: rectangles (s0, t0, s1, t1) cut out of the surface.
         emission: brightness of its own, 0 for a surface that is only lit.
         detail: samples of light along the longer side.
@@ -143,7 +143,7 @@ class Surface:
     up: np.ndarray
     picture: np.ndarray
     tile: tuple[float, float] | None = None
-    facing: np.ndarray | None = None
+    facing: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0))
     holes: tuple[tuple[float, float, float, float], ...] = ()
     emission: float = 0.0
     detail: int = 6
@@ -154,7 +154,7 @@ class Surface:
         self.origin = np.asarray(self.origin, np.float64)
         self.across = np.asarray(self.across, np.float64)
         self.up = np.asarray(self.up, np.float64)
-        if self.facing is None:
+        if not self.facing.size:
             # Written out: `np.cross` takes ten times as long on three numbers.
             (a, b, c), (d, e, f) = self.across.tolist(), self.up.tolist()
             x, y, z = c * e - b * f, a * f - c * d, b * d - a * e
@@ -162,7 +162,7 @@ class Surface:
             self.facing = np.array([x / length, y / length, z / length])
 
     def extent(self) -> tuple[float, float]:
-        """Lengths of its two sides in metres."""
+        """Return the lengths of its two sides in metres."""
         return math.hypot(*self.across.tolist()), math.hypot(*self.up.tolist())
 
     def corners(self) -> np.ndarray:
@@ -183,7 +183,7 @@ def _linear(row: np.ndarray, xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
 
 
 class Projection:
-    """Surfaces as one camera sees them, all worked out at once.
+    """Surfaces as one camera sees them, all projected at once.
 
     Attributes:
         surfaces: as given.
@@ -212,7 +212,7 @@ class Projection:
         low, high = self._bounds(corners @ camera.axes.T)
         seen &= ((high > 0) & (low < camera.size) & (low < high)).all(axis=1)
         self._low, self._high = low, high
-        self.shown = np.flatnonzero(seen)
+        self.shown: list[int] = np.flatnonzero(seen).tolist()
 
     def _bounds(self, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Lowest and highest x, y in pixels, (N, 2), of quads (4, N, 3) cut at NEAR."""
@@ -229,7 +229,7 @@ class Projection:
         return low, np.where(valid, pixels, -np.inf).max(axis=0)
 
     def window(self, number: int, scale: int) -> tuple[int, int, int, int]:
-        """Samples y0, y1, x0, x1 that hold what is in view of a surface."""
+        """Return the samples y0, y1, x0, x1 around the visible part of a surface."""
         limit = self.camera.size * scale
         (x0, y0), (x1, y1) = self._low[number].tolist(), self._high[number].tolist()
         return (
@@ -240,7 +240,7 @@ class Projection:
         )
 
     def rasterise(self, scale: int = 1) -> tuple[np.ndarray, np.ndarray]:
-        """Finds the nearest surface of every sample.
+        """Find the nearest surface of every sample.
 
         Args:
             scale: samples along each side of a pixel; at 1 they lie at pixel centres.
@@ -275,7 +275,7 @@ def _covers(
     t_over_z: np.ndarray,
     inverse: np.ndarray,
 ) -> np.ndarray:
-    """Which samples the surface covers; all arguments on one grid."""
+    """Return the samples that the surface covers; all arguments on one grid."""
     inside = s_over_z >= 0
     inside &= s_over_z <= inverse
     inside &= t_over_z >= 0
@@ -296,5 +296,5 @@ def _covers(
 
 
 def depth_from_inverse(inverse: np.ndarray) -> np.ndarray:
-    """z depth in metres, float32, at most `FAR`; `FAR` where there is nothing."""
+    """Return z depth in metres, float32, at most `FAR`; `FAR` where there is nothing."""
     return 1.0 / np.maximum(inverse, np.float32(1 / FAR))

@@ -39,7 +39,7 @@ class RoomLayout:
 def make_layout(
     rng: np.random.Generator, eye: np.ndarray, bounds: np.ndarray
 ) -> RoomLayout:
-    """Fills a room.
+    """Furnish a room.
 
     Args:
         rng: the only source of chance.
@@ -61,7 +61,7 @@ def make_layout(
 
 
 def _shell(rng: np.random.Generator, layout: RoomLayout, walls: tuple[Wall, ...]) -> None:
-    """Floor, ceiling, walls with what is in and on them."""
+    """Add floor, ceiling and walls, with windows, doorways and pictures."""
     (x0, x1), (_, height), (z0, z1) = layout.bounds
     things = layout.things
     surfaces = things.surfaces
@@ -77,18 +77,23 @@ def _shell(rng: np.random.Generator, layout: RoomLayout, walls: tuple[Wall, ...]
     detail = int(np.clip(max(wide, deep) * 6, 12, 44))
     surfaces.append(
         Surface(
-            (x0, 0, z0), (wide, 0, 0), (0, 0, deep), floor, (tile, tile), detail=detail
+            np.array((x0, 0, z0)),
+            np.array((wide, 0, 0)),
+            np.array((0, 0, deep)),
+            floor,
+            (tile, tile),
+            detail=detail,
         )
     )
     surfaces.append(
         Surface(
-            (x0, height, z1),
-            (wide, 0, 0),
-            (0, 0, -deep),
+            np.array((x0, height, z1)),
+            np.array((wide, 0, 0)),
+            np.array((0, 0, -deep)),
             ceiling,
             (tile, tile),
             detail=detail // 2,
-        )  # fmt: skip
+        )
     )
     common = textures.pick(rng, textures.WALLS)
     tile = rng.uniform(0.7, 1.4)
@@ -187,7 +192,7 @@ def _lamps(rng: np.random.Generator, layout: RoomLayout) -> None:
 
 
 def _put(piece: Furnishing, place: Pose, into: Furnishing) -> None:
-    """Moves a piece built at the origin to `place` and adds it."""
+    """Move a piece built at the origin to `place` and add it."""
     base, turn = np.array([place.x, 0.0, place.z]), place.turn()
     for surface in piece.surfaces:
         surface.origin = turn @ surface.origin + base
@@ -214,7 +219,7 @@ def _footprint(piece: Furnishing) -> np.ndarray:
 
 
 def _turned(footprint: np.ndarray, place: Pose) -> np.ndarray:
-    """The upright rectangle around a footprint at `place`, (2, 2)."""
+    """Return the upright rectangle around a footprint at `place`, (2, 2)."""
     x, z = np.meshgrid(*footprint)
     cos, sin = math.cos(place.yaw), math.sin(place.yaw)
     there = np.stack([cos * x + sin * z, cos * z - sin * x]).reshape(2, 4)
@@ -225,7 +230,7 @@ def _turned(footprint: np.ndarray, place: Pose) -> np.ndarray:
 def _furnish(
     rng: np.random.Generator, layout: RoomLayout, walls, eye: np.ndarray
 ) -> None:
-    """Puts pieces along the walls and in the open where there is room."""
+    """Put pieces along the walls and into the open where they fit."""
     (x0, x1), _, (z0, z1) = layout.bounds
     taken: list[np.ndarray] = []
     area = (x1 - x0) * (z1 - z0)

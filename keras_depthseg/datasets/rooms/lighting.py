@@ -10,7 +10,7 @@ import numpy as np
 from keras_depthseg.datasets.rooms.geometry import Surface
 
 UNIT = 128
-"""The stored brightness that leaves a picture's colours as they are."""
+"""The stored brightness that leaves colours as they are."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Solid:
     yaw: float
 
     def to_local(self, vectors: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Turns (3, N) world vectors into the box's axes."""
+        """Turn (3, N) world vectors into the box's axes."""
         cos, sin = np.float32(np.cos(self.yaw)), np.float32(np.sin(self.yaw))
         x, y, z = vectors
         return cos * x - sin * z, y, sin * x + cos * z
@@ -51,7 +51,7 @@ class Lighting:
         lamps: point lights.
         ambient: (3,) linear RGB from everywhere.
         bounds: (3, 2) the room's lowest and highest coordinates; corners darken.
-        exposure: what the light is multiplied by before it is seen.
+        exposure: factor on the light before it is encoded.
     """
 
     lamps: tuple[Lamp, ...]
@@ -86,7 +86,7 @@ class Lighting:
         for axis in range(3):
             for side in range(2):
                 gap = np.abs(points[axis] - np.float32(self.bounds[axis, side]))
-                # A wall does not darken itself, only what stands at an angle to it.
+                # A wall does not darken itself, only surfaces at an angle to it.
                 angle = 1 - np.abs(normals[axis])
                 openness *= 1 - 0.45 * angle * np.exp(-gap / 0.35)
         for solid in solids:
@@ -97,7 +97,7 @@ class Lighting:
             gap = gap_x + gap_y + gap_z
             near = gap < 0.6
             if near.any():
-                # Only what the surface faces darkens it.
+                # Only solids in front of the surface darken it.
                 ahead = -(normals[1] * np.sign(y) * (gap_y > 0))
                 ahead = np.maximum(ahead, 0) + np.abs(normals[1]) * (gap_y == 0)
                 openness -= near * ahead * 0.35 * np.exp(-gap / 0.16) * openness
@@ -124,7 +124,7 @@ def _visible(points: np.ndarray, way: np.ndarray, solids: Sequence[Solid]) -> np
 
 
 def _grid(surface: Surface) -> tuple[int, int]:
-    """Rows and columns of light samples on a surface."""
+    """Return the rows and columns of light samples on a surface."""
     wide, tall = surface.extent()
     longest = max(wide, tall, 1e-6)
     columns = max(2, round(surface.detail * wide / longest))
@@ -134,7 +134,7 @@ def _grid(surface: Surface) -> tuple[int, int]:
 def light_maps(
     surfaces: Sequence[Surface], lighting: Lighting, solids: Sequence[Solid]
 ) -> list[np.ndarray]:
-    """The brightness of each surface as a small picture, (rows, columns, 3) uint8.
+    """Return the brightness of each surface as a small image, (rows, columns, 3) uint8.
 
     `UNIT` leaves the surface's colours as they are. Samples lie at cell centres, row 0
     at the top (t near 1).

@@ -16,7 +16,8 @@ def _blank(base: np.ndarray, height: int = SIDE, width: int = SIDE) -> np.ndarra
 
 
 def _rgb(value: np.ndarray) -> tuple[int, int, int]:
-    return tuple(int(channel) for channel in value)
+    red, green, blue = value.astype(int).tolist()
+    return red, green, blue
 
 
 def view(rng: np.random.Generator) -> np.ndarray:
@@ -31,10 +32,11 @@ def view(rng: np.random.Generator) -> np.ndarray:
     for layer in range(3):
         level = SIDE * (0.45 + 0.16 * layer)
         phase = rng.uniform(0, 6.28, 3)
-        ridge = level + sum(
+        waves = (
             rng.uniform(1, 5) * np.sin(columns * f / 30 + p)
             for f, p in zip((1, 2.3, 5), phase, strict=True)
         )
+        ridge = level + sum(waves, start=np.zeros(2 * SIDE))
         base = textures.colour(rng, (0.2, 0.4), (0.2, 0.6), (0.35, 0.75))
         below = np.arange(SIDE)[:, None] > ridge[None, :]
         noise = 1 + 0.12 * textures.wrap_noise(rng, (48, 48), 2 * SIDE)[:SIDE]

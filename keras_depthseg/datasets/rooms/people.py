@@ -31,7 +31,7 @@ _HAIR = ((28, 22, 20), (60, 40, 26), (110, 70, 36), (200, 160, 90), (150, 60, 30
 
 
 def _ahead(point: tuple[float, float], degrees: float, length: float, side: int):
-    """The end of a bone that hangs from `point`."""
+    """Return the end of a bone that hangs from `point`."""
     angle = math.radians(degrees)
     return (
         point[0] + side * length * math.sin(angle),
@@ -41,7 +41,7 @@ def _ahead(point: tuple[float, float], degrees: float, length: float, side: int)
 
 @dataclasses.dataclass
 class _Look:
-    """What a person wears."""
+    """The clothes of a person."""
 
     skin: np.ndarray
     hair: np.ndarray
@@ -78,7 +78,7 @@ def _look(rng: np.random.Generator) -> _Look:
 
 
 def person(rng: np.random.Generator, size: int, light: tuple[float, float]) -> Canvas:
-    """Draws one person, a child to a tall adult, about `size` pixels high."""
+    """Draw one person, a child to a tall adult, about `size` pixels high."""
     tall = rng.uniform(1.5, 1.95) if rng.random() < 0.8 else rng.uniform(0.95, 1.4)
     head = 0.045 + 0.04 * tall  # half its height; children have larger heads
     canvas = Canvas(tall * 1.35, tall * 1.28, size / tall, light)

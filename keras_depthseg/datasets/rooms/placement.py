@@ -28,7 +28,7 @@ class Placement:
     scale: float = 1.0
 
     def surface(self, room: Room, cutout: RoomCutout) -> Surface:
-        """The upright rectangle that carries the cutout's picture."""
+        """Return the upright rectangle that carries the cutout's image."""
         way = self.base - room.camera.position
         angle = math.atan2(way[0], way[2]) + self.turn
         right = np.array([math.cos(angle), 0.0, -math.sin(angle)])
@@ -43,7 +43,7 @@ class Placement:
 
 
 def expected_area(room: Room, cutout: RoomCutout, placement: Placement) -> float:
-    """About what part of the picture the cutout covers if nothing hides it, 0..1."""
+    """Estimate the part of the image that the cutout covers if nothing hides it, 0..1."""
     middle = placement.base + np.array([0.0, cutout.height / 2, 0.0])
     pixels, depth = room.camera.project(middle[None])
     if depth[0] < 0.7:
@@ -124,7 +124,7 @@ def _in_the_air(
     rng: np.random.Generator,
     turn: float,
 ) -> Placement:
-    """Somewhere between the camera and what is behind."""
+    """Propose a place between the camera and the surfaces behind."""
     row, column = rng.integers(room.camera.size, size=2)
     behind = points[:, row, column].astype(np.float64)
     part = rng.uniform(0.3, 0.9)

@@ -1,9 +1,10 @@
-"""Which room and which cutout each sample shows, and the split it belongs to."""
+"""The room, the cutout and the split of every sample."""
 
 from __future__ import annotations
 
 import collections
 import dataclasses
+import math
 
 import numpy as np
 
@@ -18,7 +19,7 @@ _PLAN = 4
 
 @dataclasses.dataclass(frozen=True)
 class RoomSample:
-    """One sample to make; `index` gives it its own random stream."""
+    """A sample to be rendered; `index` gives it a random stream of its own."""
 
     index: int
     room: int
@@ -28,9 +29,9 @@ class RoomSample:
     fg_id: str
 
 
-def entries(num_samples: int, seed: int) -> list[RoomSample]:
-    """All samples of a data set, those of one room beside one another."""
-    rooms = max(2, -(-num_samples // PER_ROOM))
+def planned_samples(num_samples: int, seed: int) -> list[RoomSample]:
+    """Return all samples of a data set, those of one room next to each other."""
+    rooms = max(2, math.ceil(num_samples / PER_ROOM))
     rng = np.random.default_rng([seed, _PLAN])
     result = []
     # Every cutout is used once before any is used again.
@@ -50,35 +51,35 @@ def splits(
     unseen_fraction: float = 0.15,
     val_fraction: float = 0.1,
 ) -> dict[str, list[RoomSample]]:
-    """Assigns samples to splits by the identity of what they show.
+    """Assign samples to splits by the identity of their room and cutout.
 
     With few samples a random choice can leave a split empty, so choices are tried in
-    a fixed order until none is; with very few samples some stay empty and are left
-    out, never `train`.
+    a fixed order until none is. With very few samples some splits stay empty and are
+    left out; `train` never is.
 
     Args:
-        plan: from `entries`.
+        plan: from `planned_samples`.
         seed: of the data set.
-        unseen_fraction: part of the rooms, and of the cutouts, that are in `unseen_*`
-            only.
-        val_fraction: part of the other samples that is `val`.
+        unseen_fraction: part of the rooms, and of the cutouts, that are only in
+            `unseen_*`.
+        val_fraction: part of the other samples that is in `val`.
     """
     best: dict[str, list[RoomSample]] = {}
     for attempt in range(64):
         salt = seed + attempt * 1_000_003
-        unseen_bg = held_out([e.bg_id for e in plan], unseen_fraction, salt)
-        unseen_fg = held_out([e.fg_id for e in plan], unseen_fraction, salt)
+        unseen_bg = held_out([sample.bg_id for sample in plan], unseen_fraction, salt)
+        unseen_fg = held_out([sample.fg_id for sample in plan], unseen_fraction, salt)
         groups = collections.defaultdict(list)
-        for entry in plan:
+        for sample in plan:
             name = assign_split(
-                entry.bg_id,
-                entry.fg_id,
+                sample.bg_id,
+                sample.fg_id,
                 unseen_bg=unseen_bg,
                 unseen_fg=unseen_fg,
                 val_fraction=val_fraction,
                 seed=salt,
             )
-            groups[name].append(entry)
+            groups[name].append(sample)
         if "train" in groups and len(groups) > len(best):
             best = {name: groups[name] for name in SPLITS if name in groups}
         if len(best) == len(SPLITS):

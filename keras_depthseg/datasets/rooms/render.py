@@ -1,4 +1,4 @@
-"""Puts a cutout into a room: hidden by what is nearer, lit alike, with a shadow."""
+"""Putting a cutout into a room: hidden by nearer surfaces, lit alike, with a shadow."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from keras_depthseg.datasets.rooms.placement import Placement
 from keras_depthseg.datasets.rooms.scene import SUPERSAMPLING, Room
 
 SMALLEST, LARGEST = 0.01, 0.45
-"""The least and the most of the picture that a foreground covers, mean of the mask."""
+"""The least and the most of the image that a foreground covers, mean of the mask."""
 
 _SAMPLE = 3
 """Keeps the random stream of samples apart from those of rooms and cutouts."""
 
 _TOLERANCE = 0.02
-"""Metres that a cutout may lie behind a surface and still hide it: what it stands on."""
+"""A cutout hides surfaces up to so many metres nearer: the ground it stands on."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -49,10 +49,10 @@ class RoomComposite:
 def make_composite(
     room: Room, cutout: RoomCutout, seed: int, index: int
 ) -> RoomComposite:
-    """Sample `index` of `seed`: the cutout somewhere in the room.
+    """Return sample `index` of `seed`: the cutout at a random place in the room.
 
-    Its mask has a mean of `SMALLEST` to `LARGEST`, spread by taking, of several random
-    places, one where the cutout is about as large as a size drawn before.
+    The mean of the mask is `SMALLEST` to `LARGEST`. A size is drawn first, then several
+    places, of which the one with the closest size is taken: this spreads the sizes.
     """
     rng = np.random.default_rng([seed, _SAMPLE, index])
     points = room.camera.world_points(room.depth)
@@ -68,15 +68,15 @@ def make_composite(
                 if 1.3 * SMALLEST < area < LARGEST:
                     places.append((abs(math.log(area / wanted)), place))
         for _, place in sorted(places, key=lambda item: item[0])[:4]:
-            shown = _show(room, cutout, place)
+            shown = show(room, cutout, place)
             if _fits(shown.alpha):
-                return _mix(room, cutout, place, shown, rng, points, not shadowless)
+                return lay_over(room, cutout, place, shown, rng, points, not shadowless)
     for area in (0.1, 0.2, 0.3):
         place = placement.last_resort(room, cutout, area)
-        shown = _show(room, cutout, place)
+        shown = show(room, cutout, place)
         if _fits(shown.alpha):
             break
-    return _mix(room, cutout, place, shown, rng, points, not shadowless)
+    return lay_over(room, cutout, place, shown, rng, points, not shadowless)
 
 
 def _fits(alpha: np.ndarray) -> bool:
@@ -84,8 +84,8 @@ def _fits(alpha: np.ndarray) -> bool:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Shown:
-    """A cutout as the camera sees it, hidden parts removed; all (H, W, ...) float32.
+class Shown:
+    """A cutout as the camera sees it, without its hidden parts; all (H, W, ...) float32.
 
     Attributes:
         colour: RGB times opacity before hiding, 0..255.
@@ -102,12 +102,12 @@ class _Shown:
     relief: np.ndarray
 
 
-def _show(room: Room, cutout: RoomCutout, place: Placement) -> _Shown:
-    """Draws the cutout's picture in perspective and hides what is behind the room."""
+def show(room: Room, cutout: RoomCutout, place: Placement) -> Shown:
+    """Draw the cutout in perspective and hide the parts behind surfaces of the room."""
     surface = place.surface(room, cutout)
     camera = room.camera
     matrix = Projection([surface], camera).maps[0]
-    # Shrink first: sampling a much larger picture would skip pixels.
+    # Shrunk first: sampling a much larger image would skip pixels.
     middle = surface.origin + 0.5 * (surface.across + surface.up)
     _, depth = camera.project(middle[None])
     tall = surface.extent()[1] * camera.focal / max(float(depth[0]), 0.1)
@@ -135,7 +135,7 @@ def _show(room: Room, cutout: RoomCutout, place: Placement) -> _Shown:
     before &= fine > 0
     visible = cv2.resize(before.astype(np.float32), shape, interpolation=cv2.INTER_AREA)
     opacity = picture[..., 3]
-    return _Shown(
+    return Shown(
         colour=picture[..., :3],
         opacity=opacity,
         alpha=opacity * visible,
@@ -144,33 +144,24 @@ def _show(room: Room, cutout: RoomCutout, place: Placement) -> _Shown:
     )
 
 
-def compose(
+def lay_over(
     room: Room,
     cutout: RoomCutout,
     place: Placement,
-    rng: np.random.Generator,
-    shadow: bool = True,
-) -> RoomComposite:
-    """Puts the cutout at a given place.
-
-    Args:
-        rng: chance for the sensor's noise and how well the light matches.
-        shadow: whether the cutout takes light from the room.
-    """
-    points = room.camera.world_points(room.depth)
-    return _mix(room, cutout, place, _show(room, cutout, place), rng, points, shadow)
-
-
-def _mix(
-    room: Room,
-    cutout: RoomCutout,
-    place: Placement,
-    shown: _Shown,
+    shown: Shown,
     rng: np.random.Generator,
     points: np.ndarray,
     shadow: bool,
 ) -> RoomComposite:
-    """Lays a drawn cutout over the room; `points` as in `placement.propose`."""
+    """Compose a drawn cutout over the room.
+
+    Args:
+        room, cutout, place: as for `show`.
+        shown: the result of `show`.
+        rng: random numbers for the sensor's noise and the match of the light.
+        points: the room's points in the world, see `Camera.world_points`.
+        shadow: whether the cutout takes light from the room.
+    """
     surface = place.surface(room, cutout)
     mask = np.round(shown.alpha * 255).astype(np.uint8)
     # The stored opacity, so that mask == 0 leaves bg as it is.
@@ -203,7 +194,7 @@ def _mix(
 
 
 def _box(mask: np.ndarray) -> np.ndarray:
-    """ymin, xmin, ymax, xmax of mask > 0 in 0..1; all zero for an empty mask."""
+    """Return ymin, xmin, ymax, xmax of mask > 0 in 0..1; all 0 for an empty mask."""
     x, y, w, h = cv2.boundingRect(mask)
     height, width = mask.shape
     return np.array(
@@ -212,7 +203,7 @@ def _box(mask: np.ndarray) -> np.ndarray:
 
 
 def _light_on(room: Room, surface: Surface) -> np.ndarray:
-    """The factor on the cutout's colours from the lamps around it: (3,) float32."""
+    """Return the factor of the lamps on the cutout's colours: (3,) float32."""
     middle = surface.origin + 0.5 * surface.across
     points = np.stack([middle + part * surface.up for part in (0.3, 0.7)], axis=1)
     towards = room.camera.position - middle
@@ -223,5 +214,5 @@ def _light_on(room: Room, surface: Surface) -> np.ndarray:
         points.astype(np.float32), normals.astype(np.float32), room.solids
     )
     factor = lighting.encode(light.mean(axis=0)).astype(np.float32) / lighting.UNIT
-    # Some light always comes back from the room; and the drawing has shades already.
+    # The room always reflects some light, and the drawing has shades already.
     return np.clip(1.2 * factor, 0.3, 1.5)

@@ -1,23 +1,25 @@
-"""Rooms rendered by this package: composites with true metric depth."""
+"""The TensorFlow Datasets builder of `rooms`: rendered composites with metric depth."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from keras_depthseg.datasets import records
-from keras_depthseg.datasets.building.sharded import (
-    Shard,
-    ShardedBuilder,
-    parts,
-    shard_count,
-)
+from keras_depthseg.datasets.building.clean_builder import prepare
+from keras_depthseg.datasets.building.sharded import ShardedBuilder
+from keras_depthseg.datasets.building.shards import Shard, parts, shard_count
 from keras_depthseg.datasets.rooms import cutouts, geometry, plan, render, scene
+from keras_depthseg.datasets.statistics import ImageStatistics
+from keras_depthseg.errors import UserError
 from keras_depthseg.pictures import encode
+
+DEFAULT_SAMPLES = 1200
 
 SCALE = geometry.FAR
 """Metres at the full scale of the stored depth."""
@@ -27,22 +29,22 @@ _room = functools.lru_cache(160)(scene.make_room)
 _cutout = functools.lru_cache(256)(cutouts.make_cutout)
 
 _ORDER = 5
-"""Keeps the random stream of a shard's order apart from those in `plan` and `render`."""
+"""Keeps the random stream of a shard's order apart from those of `plan` and `render`."""
 
 
 @dataclasses.dataclass(eq=False)
 class RoomsConfig(tfds.core.BuilderConfig):
-    """How many samples, how large, and from which random numbers.
+    """The configuration of a data set of rooms.
 
     Attributes:
         num_samples: in all splits together; one room and one cutout for every eight.
-        size: height and width of the pictures in pixels.
+        size: height and width of the images, in pixels.
         seed: the same seed gives the same records.
         workers: threads that render; `None` takes one for each core. The records do
-            not depend on it.
+            not depend on the number.
     """
 
-    num_samples: int = 1200
+    num_samples: int = DEFAULT_SAMPLES
     size: int = 224
     seed: int = 0
     workers: int | None = None
@@ -67,28 +69,50 @@ class RoomsConfig(tfds.core.BuilderConfig):
             )
 
 
+def build(
+    data_dir: Path | str,
+    *,
+    num_samples: int = DEFAULT_SAMPLES,
+    size: int = 224,
+    seed: int = 0,
+) -> Path:
+    """Render a data set, or find the finished one.
+
+    Args:
+        data_dir: the folder of data sets; created if missing.
+        num_samples: in all splits together; at least 60, so that no split is empty.
+        size: height and width of the images, in pixels.
+        seed: the same seed gives the same records.
+
+    Returns:
+        The folder that `tfds.builder_from_directory` opens.
+
+    Raises:
+        UserError: an argument or the folder cannot be used.
+    """
+    if num_samples < 60:
+        raise UserError(
+            f"rooms: received {num_samples} samples; at least 60 are needed for every "
+            "split to have some, for instance rooms:240."
+        )
+    config = RoomsConfig(
+        name=f"{num_samples}x{size}px_seed{seed}",
+        num_samples=num_samples,
+        size=size,
+        seed=seed,
+    )
+    return prepare(Builder, config, data_dir)
+
+
 class Builder(ShardedBuilder):
-    """Builds the data set `rooms`; nothing is downloaded."""
+    """Builder of the data set `rooms`; nothing is downloaded."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}
-    BUILDER_CONFIGS = [
-        RoomsConfig(
-            name="small", description="240 samples of 96 px.", num_samples=240, size=96
-        ),
-        RoomsConfig(
-            name="medium",
-            description="1,200 samples of 128 px.",
-            num_samples=1200,
-            size=128,
-        ),
-        RoomsConfig(
-            name="large",
-            description="6,000 samples of 224 px.",
-            num_samples=6000,
-            size=224,
-        ),
-    ]
+
+    @property
+    def _config(self) -> RoomsConfig:
+        return self.builder_config or RoomsConfig(name="default")
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
@@ -103,12 +127,14 @@ class Builder(ShardedBuilder):
         self, dl_manager: tfds.download.DownloadManager
     ) -> Mapping[str, Sequence[Shard]]:
         del dl_manager  # everything is rendered here
-        config = self.builder_config
-        groups = plan.splits(plan.entries(config.num_samples, config.seed), config.seed)
+        config = self._config
+        groups = plan.splits(
+            plan.planned_samples(config.num_samples, config.seed), config.seed
+        )
         return {
             name: [
                 _RoomsShard(config.seed, config.size, index, tuple(part))
-                # The samples of a room stand together, so that it is rendered once.
+                # The samples of a room stay together, so that it is rendered once.
                 for index, part in enumerate(parts(group, shard_count(len(group))))
             ]
             for name, group in groups.items()
@@ -117,25 +143,25 @@ class Builder(ShardedBuilder):
 
 @dataclasses.dataclass(frozen=True)
 class _RoomsShard(Shard):
-    """Some rooms of a split."""
+    """Some rooms of a split, with their samples."""
 
     seed: int
     size: int
     index: int
-    entries: tuple[plan.RoomSample, ...]
+    samples: tuple[plan.RoomSample, ...]
 
     def __len__(self) -> int:
-        return len(self.entries)
+        return len(self.samples)
 
     def examples(self) -> Iterator[records.Example]:
         rng = np.random.default_rng([self.seed, _ORDER, self.index])
-        for number in rng.permutation(len(self.entries)):
-            entry = self.entries[number]
+        for number in rng.permutation(len(self.samples)):
+            sample = self.samples[number]
             composite = render.make_composite(
-                _room(self.seed, entry.room, self.size),
-                _cutout(self.seed, entry.cutout, self.size),
+                _room(self.seed, sample.room, self.size),
+                _cutout(self.seed, sample.cutout, self.size),
                 self.seed,
-                entry.index,
+                sample.index,
             )
             ymin, xmin, ymax, xmax = map(float, composite.box)
             yield records.Example(
@@ -145,11 +171,11 @@ class _RoomsShard(Shard):
                     "bg": encode.encode_colour(composite.bg),
                     "fg_bg": encode.encode_colour(composite.fg_bg),
                     "mask": encode.encode_mask(composite.mask),
-                    "sample_id": entry.sample_id,
-                    "bg_id": entry.bg_id,
-                    "fg_id": entry.fg_id,
+                    "sample_id": sample.sample_id,
+                    "bg_id": sample.bg_id,
+                    "fg_id": sample.fg_id,
                     "box": tfds.features.BBox(ymin, xmin, ymax, xmax),
                 },
-                records.ImageStatistics.of(composite.bg),
-                records.ImageStatistics.of(composite.fg_bg),
+                ImageStatistics.of(composite.bg),
+                ImageStatistics.of(composite.fg_bg),
             )

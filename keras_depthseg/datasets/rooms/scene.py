@@ -75,7 +75,7 @@ def make_room(seed: int, index: int, size: int) -> Room:
 
 
 def _camera(rng: np.random.Generator, bounds: np.ndarray, size: int) -> Camera:
-    """Stands near one end of the room and looks at a point on its other half."""
+    """Return a camera near one end of the room that looks at the other half."""
     (_, x1), (_, height), (_, z1) = bounds
     position = np.array(
         [
@@ -111,23 +111,23 @@ def render_room(
     noise: float = 0.0,
     rng: np.random.Generator | None = None,
 ) -> Room:
-    """Draws surfaces under lamps.
+    """Draw surfaces under lamps.
 
     Args:
-        surfaces: everything there is.
-        camera: where from.
+        surfaces: all surfaces of the room.
+        camera: the point of view.
         light: lamps in any unit; they are scaled to `brightness`.
-        solids: what casts shadows.
-        supports: kept for placing things.
+        solids: boxes that cast shadows.
+        supports: stored for placing cutouts.
         brightness: mean light on the surfaces in view; 1 shows a surface's colours as
             they are.
         noise: standard deviation of the sensor's noise, 0..255; needs `rng`.
-        rng: chance for the sensor.
+        rng: random numbers for the sensor's noise.
     """
     projection = Projection(surfaces, camera)
     inverse, index = projection.rasterise(SUPERSAMPLING)
     counts = np.bincount(index.ravel() + 1, minlength=len(surfaces) + 1)[1:]
-    seen = np.flatnonzero(counts)
+    seen = np.flatnonzero(counts).tolist()
     shown = [surfaces[number] for number in seen]
     maps = lighting.light_maps(shown, light, solids)
     exposure = _exposure(shown, counts[seen], maps, brightness)
@@ -157,7 +157,7 @@ def _exposure(
     maps: Sequence[np.ndarray],
     brightness: float,
 ) -> float:
-    """The factor on linear light that gives what is in view a mean `brightness`."""
+    """Return the factor on linear light for a mean `brightness` of the view."""
     total, weight = 0.0, 1e-6
     for surface, count, light in zip(surfaces, counts, maps, strict=True):
         if not surface.emission:
@@ -173,7 +173,7 @@ def _colours(
     maps: Mapping[int, np.ndarray],
     gain: float,
 ) -> np.ndarray:
-    """Pictures times light for every sample of `index`: (2H, 2W, 3) uint8."""
+    """Return pictures times light for every sample of `index`: (2H, 2W, 3) uint8."""
     result = np.full((*index.shape, 3), 225, np.uint8)
     smaller: dict[tuple[int, int], np.ndarray] = {}
     for number, light_map in maps.items():
@@ -234,7 +234,7 @@ def _shrink(picture: np.ndarray, level: int) -> np.ndarray:
 
 
 def _warp(picture, matrix, repeats, shape, border) -> np.ndarray:
-    """Shows a picture stretched over a surface, row 0 at t = 1: (h, w, 3) uint8."""
+    """Draw a picture stretched over a surface, row 0 at t = 1: (h, w, 3) uint8."""
     height, width = picture.shape[:2]
     columns, rows = width * repeats[0], height * repeats[1]
     to_picture = np.array(
@@ -247,7 +247,7 @@ def _warp(picture, matrix, repeats, shape, border) -> np.ndarray:
 
 
 def _sense(bg: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndarray:
-    """What a lens and a sensor do: darker corners, a tint, noise."""
+    """Simulate lens and sensor: darker corners, a tint, noise."""
     side = bg.shape[0]
     axis = np.linspace(-1, 1, side, dtype=np.float32) ** 2
     vignette = 1 - np.float32(rng.uniform(0, 0.14)) * (axis[:, None] + axis[None, :])

@@ -15,7 +15,7 @@ from keras_depthseg.datasets.rooms.scene import Room
 def cast(
     room: Room, cutout: RoomCutout, surface: Surface, points: np.ndarray
 ) -> np.ndarray:
-    """The part of each pixel's light that the cutout takes, (H, W) float32, 0..0.9."""
+    """Return the part of each pixel's light that is lost, (H, W) float32, 0..0.9."""
     wide, tall = surface.extent()
     right = surface.across / wide
     normal = surface.facing

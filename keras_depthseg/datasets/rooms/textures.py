@@ -17,7 +17,7 @@ def colour(
     saturation: tuple[float, float] = (0.1, 0.7),
     value: tuple[float, float] = (0.3, 0.95),
 ) -> np.ndarray:
-    """A random colour from ranges of hue, saturation and value: (3,) float32, 0..255."""
+    """Return a random colour by hue, saturation and value: (3,) float32, 0..255."""
     rgb = colorsys.hsv_to_rgb(
         rng.uniform(*hue) % 1.0, rng.uniform(*saturation), rng.uniform(*value)
     )

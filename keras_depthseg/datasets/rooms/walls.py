@@ -1,4 +1,4 @@
-"""Walls, and what is in and on them: windows, doorways, curtains, pictures."""
+"""Walls with their windows, doorways, curtains and pictures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Wall:
     def surface(
         self, x: float, y: float, out: float, size: tuple[float, float], **options
     ) -> Surface:
-        """A rectangle parallel to the wall, seen from inside, metres."""
+        """Return a rectangle parallel to the wall, seen from inside, metres."""
         return Surface(
             self.place.point(x, y, out),
             self.place.vector(size[0], 0, 0),
@@ -36,7 +36,7 @@ class Wall:
 
 
 def light_colour(rng: np.random.Generator, warm: float) -> np.ndarray:
-    """A lamp's colour, (3,); `warm` 1 is a bulb's yellow, -1 is blue sky."""
+    """Return a lamp's colour, (3,); `warm` 1 is a bulb's yellow, -1 is blue sky."""
     tint = np.array([1 + 0.16 * warm, 1.0, 1 - 0.22 * warm])
     return tint * rng.uniform(0.96, 1.04, 3)
 
@@ -44,7 +44,7 @@ def light_colour(rng: np.random.Generator, warm: float) -> np.ndarray:
 def cut_openings(
     rng: np.random.Generator, things: Furnishing, lamps: list[Lamp], wall: Wall
 ) -> list[tuple[float, float, float, float]]:
-    """Cuts windows or a doorway; returns rectangles x, y, width, height in metres."""
+    """Cut windows or a doorway; return rectangles x, y, width, height in metres."""
     kind = rng.random()
     if kind < 0.38 and wall.length > 1.6:
         count = int(rng.integers(1, 1 + max(1, min(3, int(wall.length // 1.8)))))
@@ -94,7 +94,7 @@ def _reveal(
     thick: float,
     picture: np.ndarray,
 ) -> None:
-    """The four inner sides of a hole through a wall of some thickness."""
+    """Add the four inner sides of a hole through a wall of some thickness."""
     x, y, w, h = hole
     point, vector = wall.place.point, wall.place.vector
     rise, out = np.array([0.0, h, 0.0]), vector(0, 0, thick)
@@ -140,7 +140,7 @@ def _curtains(rng, things: Furnishing, wall: Wall, hole, cloth: np.ndarray) -> N
 
 
 def _next_room(rng, things: Furnishing, wall: Wall, hole) -> None:
-    """What is seen through a doorway: a passage or a room, 1.5 to 4.5 m deep."""
+    """Add the passage or room behind a doorway, 1.5 to 4.5 m deep."""
     x, _, w, h = hole
     frame = things.material(rng, (textures.lacquer,))
     _reveal(things, wall, hole, 0.15, frame)
@@ -169,6 +169,7 @@ def _next_room(rng, things: Furnishing, wall: Wall, hole) -> None:
 def hang_pictures(
     rng: np.random.Generator, things: Furnishing, wall: Wall, holes
 ) -> None:
+    """Hang up to three pictures between the openings."""
     taken = [(x - 0.2, x + w + 0.2) for x, _, w, _ in holes]
     for _ in range(int(rng.integers(0, 4))):
         w, h = rng.uniform(0.3, 1.1), rng.uniform(0.3, 0.9)

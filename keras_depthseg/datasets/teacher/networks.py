@@ -1,12 +1,7 @@
 """Opens a pretrained depth network of any supported format behind one call.
 
-| `kind` | what the network is | opened with |
-|---|---|---|
-| `litert` | `.tflite` | `ai_edge_litert`, else `tf.lite` |
-| `keras` | `.keras` or `.h5`, the whole model | `keras.saving.load_model` |
-| `savedmodel` | a folder with `saved_model.pb` | `tf.saved_model.load` |
-| `onnx` | `.onnx` | `onnxruntime` |
-| `preset` | name, `kaggle://…`, `hf://…`, or folder of a preset | `keras_hub` |
+Formats are those of `runtimes`, and `preset`: the name, `kaggle://…`, `hf://…` or folder
+of a preset of `keras_hub`.
 """
 
 from __future__ import annotations
@@ -14,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,14 +18,12 @@ from keras_depthseg.runtimes import (
     OpenedModel,
     first_line,
     import_optional,
-    load_keras,
-    open_keras,
-    open_litert,
-    open_onnx,
-    open_saved_model,
+    model_kind,
+    open_model,
+    opened,
+    wrap_keras,
 )
 
-_SUFFIXES = {".tflite": "litert", ".keras": "keras", ".h5": "keras", ".onnx": "onnx"}
 _FORMATS = (
     "a .tflite, .keras, .h5 or .onnx file, a SavedModel folder, or the name or folder of "
     "a keras-hub preset"
@@ -40,7 +34,7 @@ _ASPECT_TOLERANCE = 1.25
 
 
 class DepthNetwork:
-    """A network that was found to take one picture and give one depth map.
+    """A network that takes one picture and gives one depth map.
 
     Always runs one picture at a time (a file with a fixed larger batch gets copies of
     it): kernels may add up in another order for another batch, and a label must not
@@ -49,10 +43,9 @@ class DepthNetwork:
     Attributes:
         size: height and width of the input, in pixels.
         output_size: height and width of the depth map.
-        dtype: what the input is cast to; float32 for a quantised file, which does its
-            own rounding.
-        metric: whether a preset says that it predicts metres; `None` in other formats,
-            which do not say.
+        dtype: of the input; float32 for a quantised file, which is rounded later.
+        metric: whether a preset predicts metres; `None` in other formats, which do not
+            say.
 
     Raises:
         UserError: the package for the format is missing, the network is damaged, has
@@ -60,16 +53,19 @@ class DepthNetwork:
     """
 
     def __init__(self, name: str, kind: str, size: tuple[int, int] | None = None):
-        opened = _open(name, kind)
-        self._run = opened.run
-        self.dtype = opened.dtype
-        self.metric = opened.metric
-        if len(opened.shapes) != 1:
+        self.metric: bool | None = None
+        if kind == "preset":
+            model, self.metric = opened(name, _open_preset)
+        else:
+            model = open_model(name, kind)
+        self._run = model.run
+        if len(model.inputs) != 1:
             raise UserError(
-                f"{name}: this network has {len(opened.shapes)} inputs; expected one "
+                f"{name}: this network has {len(model.inputs)} inputs; expected one "
                 "that takes an RGB picture. Use another network."
             )
-        shape = tuple(opened.shapes[0])
+        self.dtype = model.inputs[0].dtype
+        shape = model.inputs[0].shape
         self._channels_first = _channels_first(name, shape)
         height_width = shape[2:] if self._channels_first else shape[1:3]
         self.size = _input_size(name, height_width, size)
@@ -77,7 +73,11 @@ class DepthNetwork:
         self._index, self.output_size = self._find_map(name)
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """(H, W, 3) in the range that the network wants -> (h, w) float32."""
+        """Return the depth map, (h, w) float32, of a picture.
+
+        Args:
+            picture: (H, W, 3), in the range that the network expects.
+        """
         return self._outputs(picture)[self._index][0].squeeze().astype("float32")
 
     def _outputs(self, picture: np.ndarray) -> list[np.ndarray]:
@@ -87,11 +87,11 @@ class DepthNetwork:
         return self._run(batch)
 
     def _find_map(self, name: str) -> tuple[int, tuple[int, int]]:
-        """Index and size of the first output that is a one-channel map."""
+        """Return index and size of the first output that is a one-channel map."""
         height, width = self.size
         try:
             outputs = self._outputs(np.zeros((height, width, 3)))
-        except Exception as error:  # Whatever the format's package makes of the size.
+        except Exception as error:  # Each package has its own errors for a wrong size.
             raise UserError(
                 f"{name}: this network does not run on one picture of {height}x{width} "
                 f"({first_line(error)}); give another size=HEIGHTxWIDTH."
@@ -112,23 +112,24 @@ class DepthNetwork:
 
 
 def network_kind(name: str) -> str:
-    """The format of a network, see the table at the head of this file.
+    """Return the format of a network: one of `runtimes.KINDS`, or `preset`.
 
     Raises:
-        UserError: there is no such file, or it is of another format.
+        UserError: the file does not exist, or is of another format.
     """
     if not name:
-        raise UserError(f"--depth: received no network; expected {_FORMATS}.")
+        raise UserError(f"`depth`: received no network; expected {_FORMATS}.")
     path = Path(name)
     if path.is_dir():
-        for file, kind in (("saved_model.pb", "savedmodel"), ("config.json", "preset")):
-            if (path / file).is_file():
-                return kind
+        if kind := model_kind(path):
+            return kind
+        if (path / "config.json").is_file():
+            return "preset"
         raise UserError(
             f"{name}: this folder has neither saved_model.pb nor config.json; expected "
             f"{_FORMATS}."
         )
-    kind = _SUFFIXES.get(path.suffix.lower())
+    kind = model_kind(path)
     if path.is_file():
         if kind is None:
             raise UserError(f"{name}: unknown format; expected {_FORMATS}.")
@@ -139,9 +140,9 @@ def network_kind(name: str) -> str:
 
 
 def network_files(name: str, kind: str) -> list[tuple[str, Path]]:
-    """The files whose content makes a network, each with its name inside of it, sorted.
+    """Return the files of a network, each with its name inside the network, sorted.
 
-    Empty for a preset that is named and not a folder.
+    There are none for a preset that is named and not a folder.
     """
     path = Path(name)
     if path.is_dir():
@@ -151,7 +152,7 @@ def network_files(name: str, kind: str) -> list[tuple[str, Path]]:
         return []
     files = [path]
     if kind == "onnx":
-        # Weights, if they are many, lie beside it: x.onnx.data or x.onnx_data.
+        # Large weights are beside it: x.onnx.data or x.onnx_data.
         beside = (f"{path.name}.", f"{path.name}_")
         files += (file for file in path.parent.iterdir() if file.name.startswith(beside))
     return sorted((file.name.removeprefix(path.stem), file) for file in files)
@@ -172,12 +173,13 @@ def _input_size(
     name: str, found: Sequence[int | None], given: tuple[int, int] | None
 ) -> tuple[int, int]:
     if given is None:
-        if None in found:
+        height, width = found
+        if height is None or width is None:
             raise UserError(
                 f"{name}: its input is {_text(found)} (height, width), which leaves the "
                 "size open; add size=HEIGHTxWIDTH, as the network was trained."
             )
-        return tuple(found)
+        return height, width
     for fixed, wanted in zip(found, given, strict=True):
         if fixed not in (None, wanted):
             raise UserError(
@@ -191,27 +193,9 @@ def _text(shape: Sequence[int | None]) -> str:
     return f"({', '.join('?' if n is None else str(n) for n in shape)})"
 
 
-def _open(name: str, kind: str) -> OpenedModel:
-    opener = {
-        "litert": open_litert,
-        "keras": open_keras,
-        "savedmodel": open_saved_model,
-        "onnx": open_onnx,
-        "preset": _open_preset,
-    }[kind]
-    try:
-        return opener(name)
-    except UserError:
-        raise
-    except Exception as error:  # Whatever the format's package makes of it.
-        raise UserError(
-            f"{name}: this network cannot be opened, it is damaged, incomplete or not of "
-            f"the kind that its name says ({first_line(error)}); get it again."
-        ) from error
-
-
-def _open_preset(name: str) -> OpenedModel:
-    hub = import_optional("keras_hub", name)
+def _open_preset(name: str) -> tuple[OpenedModel, bool]:
+    """Return the network of a preset, and whether it predicts metres."""
+    hub: Any = import_optional("keras_hub", name, '"keras_depthseg[teacher]"')
     known = sorted(hub.models.DepthEstimator.presets)
     if name not in known and "://" not in name and not Path(name).is_dir():
         raise UserError(
@@ -224,8 +208,8 @@ def _open_preset(name: str) -> OpenedModel:
             f"{name}: this preset has no preprocessor, so the range of its input is "
             "unknown; write it with save_to_preset from a DepthEstimator that has one."
         )
-    # Only then is it in metres; else a sigmoid's 0..1.
+    # Otherwise the output is a sigmoid's 0..1.
     metric = task.depth_estimation_type == "metric" and task.max_depth is not None
-    # A task's predict_on_batch runs the preprocessor first. That crops a picture of
-    # another shape to the input's, but a picture of the input's own size it leaves.
-    return load_keras(name, task, metric)
+    # predict_on_batch of a task runs the preprocessor first, which crops a picture of
+    # another shape to the input's and leaves a picture of the input's own size alone.
+    return wrap_keras(name, task), metric

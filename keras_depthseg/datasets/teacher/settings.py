@@ -1,15 +1,13 @@
-"""The settings of a teacher, and the text of `--depth` that gives them.
+"""The settings of a teacher, and their text: `NETWORK[,key=value…]`.
 
-One command-line option chooses it, `--depth NETWORK[,key=value…]`:
-
-    --depth pydnet.tflite,size=448x640,input=0:1,larger=farther,crop=16
-    --depth depth_anything_v2_small,larger=nearer
-    --depth model.keras,input=0:255,larger=farther,unit=metre,scale=10
+    pydnet.tflite,size=448x640,input=0:1,larger=farther,crop=16
+    depth_anything_v2_small,larger=nearer
+    model.keras,input=0:255,larger=farther,unit=metre,scale=10
 
 | key | meaning |
 |---|---|
-| `larger` | `farther` or `nearer`: what a larger output means; required |
-| `input` | `LOW:HIGH`, what black and white become, or `imagenet`; not for presets |
+| `larger` | `farther` or `nearer`: the meaning of a larger output; required |
+| `input` | `LOW:HIGH` for black and white, or `imagenet`; not for presets |
 | `size` | `HEIGHTxWIDTH` of the input, where the network leaves it open |
 | `output` | `LOW:HIGH`, the outputs that become 0 and 1 before `larger=nearer` inverts |
 | `unit`, `scale` | `metre` and the metres stored as 1; the network predicts metres |
@@ -30,7 +28,7 @@ from keras_depthseg.errors import UserError
 from keras_depthseg.text import split_option
 
 PERCENTILES = (0.1, 99.9)
-"""Of a picture's output, what becomes 0 and 1 without `output` and `unit`: some networks
+"""Percentiles of an output that become 0 and 1 without `output` and `unit`: some networks
 have a few wild pixels."""
 
 # Raise it when labels change for the same settings: it is part of the fingerprint.
@@ -39,13 +37,13 @@ _VERSION = 1
 
 @dataclasses.dataclass(frozen=True)
 class TeacherSettings:
-    """Which network labels depth and how; `str` gives the text of `--depth` again.
+    """The network that labels depth, and its use; `str` is the text of `parse_teacher`.
 
     Attributes:
         network: file, folder or preset.
-        larger: `"farther"` or `"nearer"`, what a larger output means.
+        larger: `"farther"` or `"nearer"`, the meaning of a larger output.
         size: height and width of the input in pixels; `None`: the network says.
-        input: what black and white become, or `"imagenet"`; `None` for presets.
+        input: the values of black and white, or `"imagenet"`; `None` for presets.
         output: outputs that become 0 and 1; `None`: each picture is stretched, unless
             `unit` is metre.
         unit: `"relative"`, or `"metre"` when the network predicts metres.
@@ -68,7 +66,7 @@ class TeacherSettings:
     def __post_init__(self):
         preset = network_kind(self.network) == "preset"
         if self.larger not in ("farther", "nearer"):
-            self._refuse("larger", "farther or nearer: what a larger output means")
+            self._refuse("larger", "farther or nearer: the meaning of a larger output")
         if self.unit not in ("relative", "metre"):
             self._refuse("unit", "metre or relative")
         if self.size is not None and min(self.size) < 1:
@@ -86,7 +84,7 @@ class TeacherSettings:
         if preset and self.input is not None:
             self._refuse("input", "no input, as a preset prepares its own; leave it out")
         if not preset and self.input is None:
-            self._refuse("input", "LOW:HIGH, what the network wants as black and white")
+            self._refuse("input", "LOW:HIGH, the network's values of black and white")
         self._check_unit()
 
     def __str__(self):
@@ -99,13 +97,16 @@ class TeacherSettings:
 
     @property
     def metadata(self) -> DepthMetadata:
-        """What the labels mean."""
+        """The meaning of the labels."""
         return DepthMetadata(self.unit, self.scale)
 
     @property
     def range(self) -> str:
-        """Whether labels of two pictures can be compared, for a data set's metadata:
-        `"metres"`, `"fixed"` by `output`, or `"each picture stretched …"`."""
+        """The range of the labels, for a data set's metadata.
+
+        `"metres"`, `"fixed"` by `output`, or `"each picture stretched …"`: only then two
+        pictures cannot be compared.
+        """
         if self.unit == "metre":
             return "metres"
         if self.output is not None:
@@ -114,10 +115,10 @@ class TeacherSettings:
         return f"each picture stretched between percentiles {low} and {high}"
 
     def fingerprint(self) -> str:
-        """64 hexadecimal digits that change with the settings or the network's content.
+        """Return 64 hexadecimal digits that change with the settings or the network.
 
-        Of a preset that is named, and not a folder, only the name is known. Where files
-        lie and the versions of packages do not count.
+        Of a preset that is named, and not a folder, only the name is known. The place of
+        the files and the versions of packages have no effect.
 
         Raises:
             UserError: the network cannot be read.
@@ -130,7 +131,7 @@ class TeacherSettings:
         except OSError as error:
             raise UserError(
                 f"{self.network}: this network cannot be read "
-                f"({error.strerror or error}); see to its permissions."
+                f"({error.strerror or error}); check its permissions."
             ) from error
         if content:
             del settings["network"]
@@ -148,11 +149,11 @@ class TeacherSettings:
     def _refuse(self, key: str, expected: str) -> None:
         value = getattr(self, key)
         text = f"no {key}" if value is None else f"{key}={_text(key, value)}"
-        raise UserError(f"--depth {self.network}: received {text}; expected {expected}.")
+        raise UserError(f"`depth` {self.network}: received {text}; expected {expected}.")
 
 
 def parse_teacher(text: str) -> TeacherSettings:
-    """Reads the value of `--depth`, see the head of this file.
+    """Return the settings of a text as at the head of this file.
 
     Raises:
         UserError: a key or a value is not accepted, two contradict, or the file is
@@ -165,23 +166,23 @@ def parse_teacher(text: str) -> TeacherSettings:
         key, _, value = pair.partition("=")
         if key not in keys:
             raise UserError(
-                f"--depth {text}: received {pair!r}; expected KEY=VALUE with a key of "
+                f"`depth` {text}: received {pair!r}; expected KEY=VALUE with a key of "
                 f"{', '.join(keys)}."
             )
         if key in values:
-            raise UserError(f"--depth {text}: received {key} twice; give it once.")
+            raise UserError(f"`depth` {text}: received {key} twice; give it once.")
         try:
             values[key] = _value(key, value)
         except ValueError as error:
             example = {"size": "448x640", "scale": "10", "crop": "16"}.get(key, "0:1")
             raise UserError(
-                f"--depth {text}: received {pair!r}; try {key}={example}."
+                f"`depth` {text}: received {pair!r}; try {key}={example}."
             ) from error
     return TeacherSettings(network, **values)
 
 
 def _value(key: str, text: str) -> object:
-    """The value of a key; ValueError if the text is not one."""
+    """Return the value of a key; raise ValueError for other texts."""
     match key:
         case "size":
             height, width = text.split("x")

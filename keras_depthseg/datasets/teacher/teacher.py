@@ -1,4 +1,4 @@
-"""Depth labels by a pretrained monocular network, the teacher.
+"""Labels depth by a pretrained monocular network, the teacher.
 
     teacher = load_teacher(parse_teacher("pydnet.tflite,input=0:1,larger=farther"))
     depth = teacher.label(images)
@@ -38,7 +38,7 @@ class Teacher:
     picture only, to the bit: each runs alone, whatever is in its batch.
 
     Attributes:
-        settings: what it was loaded with.
+        settings: given to `load_teacher`.
         depth: the meaning of its labels, for a data set's metadata.
     """
 
@@ -49,10 +49,10 @@ class Teacher:
         self._lock = threading.Lock()
 
     def label(self, images: np.ndarray) -> np.ndarray:
-        """Depth of a batch of pictures, at the pictures' size.
+        """Return the depth of a batch of pictures, at the pictures' size.
 
-        A stretched picture whose output is the same everywhere says nothing about depth
-        and becomes 0.5.
+        A stretched output that is the same everywhere says nothing about depth and
+        becomes 0.5.
 
         Args:
             images: (B, H, W, 3) uint8 RGB.
@@ -78,30 +78,30 @@ class Teacher:
             inner = output[crop : output.shape[0] - crop, crop : output.shape[1] - crop]
             if not np.isfinite(inner).all():
                 raise UserError(
-                    f"--depth {self.settings}: received {(~np.isfinite(inner)).sum()} "
+                    f"`depth` {self.settings}: received {(~np.isfinite(inner)).sum()} "
                     f"depths that are not finite for picture {position} of a batch; "
                     "expected numbers. Check input or use another network."
                 )
             depth = self._normalize(inner)
-            depth = cv2.copyMakeBorder(depth, *[crop] * 4, cv2.BORDER_REPLICATE)
+            depth = np.pad(depth, crop, mode="edge")
             labels[position] = _resize(depth, image.shape[:2])
         # Averages of values in 0..1 may round to a little more.
         return np.clip(labels, 0.0, 1.0, out=labels)
 
     def _prepare(self, image: np.ndarray) -> np.ndarray:
-        """The picture at the network's size, in the network's range, float32."""
+        """Return a picture at the network's size, in the network's range, float32."""
         picture = _resize(image, self._network.size).astype(np.float32)
-        match self.settings.input:
-            case None:
-                return picture
-            case "imagenet":
-                return (picture / 255 - _IMAGENET_MEAN) / _IMAGENET_STD
-            case low, high:
-                return picture * np.float32((high - low) / 255) + np.float32(low)
+        limits = self.settings.input
+        if limits is None:
+            return picture
+        if isinstance(limits, str):  # "imagenet"
+            return (picture / 255 - _IMAGENET_MEAN) / _IMAGENET_STD
+        low, high = limits
+        return picture * np.float32((high - low) / 255) + np.float32(low)
 
     def _normalize(self, output: np.ndarray) -> np.ndarray:
-        """0..1, larger = farther."""
-        if self.settings.unit == "metre":
+        """Return an output in 0..1, larger = farther."""
+        if self.settings.scale is not None:  # metres
             low, high = 0.0, self.settings.scale
         elif self.settings.output is not None:
             low, high = self.settings.output
@@ -114,7 +114,7 @@ class Teacher:
 
 
 def load_teacher(settings: TeacherSettings) -> Teacher:
-    """Opens the network and runs it once, to see that it gives a depth map.
+    """Open the network and run it once to check that it gives a depth map.
 
     Raises:
         UserError: the network cannot be opened or used, or contradicts the settings.
@@ -133,7 +133,7 @@ def load_teacher(settings: TeacherSettings) -> Teacher:
         (-128, 127),
     ):
         raise UserError(
-            f"--depth {settings}: this network takes {network.dtype}; expected "
+            f"`depth` {settings}: this network takes {network.dtype}; expected "
             "input=0:255 or input=-128:127."
         )
     if network.metric and settings.larger != "farther":
@@ -150,7 +150,7 @@ def load_teacher(settings: TeacherSettings) -> Teacher:
 
 
 def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """By area where it shrinks, else half-pixel bilinear."""
+    """Resize by area where the image shrinks, else half-pixel bilinear."""
     if image.shape[:2] == tuple(size):
         return image
     shrinks = image.shape[0] >= size[0] and image.shape[1] >= size[1]

@@ -14,8 +14,10 @@ from PIL import Image
 from keras_depthseg.datasets import rooms
 from keras_depthseg.datasets.inspection.card import write_card
 from keras_depthseg.datasets.inspection.card_pictures import depth_picture
-from keras_depthseg.datasets.inspection.card_statistics import Draw, Levels, collect
-from keras_depthseg.datasets.inspection.stored_records import Sample, StoredDataSet
+from keras_depthseg.datasets.inspection.card_statistics import Draw, collect
+from keras_depthseg.datasets.inspection.levels import Levels
+from keras_depthseg.datasets.inspection.stored_records import Sample
+from keras_depthseg.datasets.opening import open_records
 from tests.support.html_pages import Page
 from tests.support.tiny_data import TinyDataTestCase, encoded, grey, remove_field
 
@@ -48,9 +50,16 @@ def moments(images):
 
 
 class CardTestCase(TinyDataTestCase):
-    def _card(self, data_dir=None, **options):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.page_path = cls.shared / "card.html"
+        write_card(cls.records, cls.page_path)
+        cls.page = CardPage(cls.page_path.read_text(encoding="utf-8"))
+
+    def _card(self, data_dir):
         path = self.folder / "card.html"
-        write_card(data_dir or self.records, path, **options)
+        write_card(data_dir, path)
         return CardPage(path.read_text(encoding="utf-8"))
 
     def _samples(self, data_dir=None):
@@ -98,19 +107,18 @@ class CardTestCase(TinyDataTestCase):
 
 class CardTest(CardTestCase):
     def test_one_page_of_its_own(self):
-        page = self._card()
-        self.assertEqual([path.name for path in self.folder.iterdir()], ["card.html"])
+        page = self.page
         self.assertEqual(page.open, [])
         self.assertContainsSubset({"h1", "table", "img", "style"}, page.tags)
         self.assertEmpty(page.tags & {"script", "link", "iframe"})
         self.assertTrue(all(link.startswith("data:image/") for link in page.links))
         for alt in page.pictures:
             self.assertGreater(page.picture(alt).size, 0, alt)
-        self.assertLess((self.folder / "card.html").stat().st_size, 4 * 2**20)
+        self.assertLess(self.page_path.stat().st_size, 4 * 2**20)
 
     def test_counts(self):
-        page = self._card()
-        data_set = StoredDataSet(self.records)
+        page = self.page
+        data_set = open_records(self.records)
         self.assertIn("64 samples of 8 backgrounds (8 distinct pictures)", page.text)
         samples = self._samples()
         for split, count in data_set.splits.items():
@@ -121,9 +129,14 @@ class CardTest(CardTestCase):
         self.assertEqual(page.row("picture sizes"), ["64 x 64 px: 64"])
         self.assertIn("relative, without a unit; larger is farther", page.row("depth")[0])
 
-    def test_statistics_equal_numpy(self):
+    def test_statistics_equal_numpy_and_duplicates_are_named(self):
         copy = self._copy_with_a_shared_background()
         page = self._card(copy)
+        self.assertIn("8 backgrounds: no pairs", self.page.text)
+        self.assertIn("8 backgrounds: 1 pair ", page.text)
+        self.assertIn("distance 0: bg001 (", page.text)
+        self.assertIn("8 backgrounds (7 distinct pictures)", page.text)
+        self.assertContainsSubset({"bg001", "bg002"}, page.pictures)
         samples = self._samples(copy)
         distinct = {sample["bg"].tobytes(): sample["bg"] for sample in samples}
         self.assertLen(distinct, 7)
@@ -141,7 +154,7 @@ class CardTest(CardTestCase):
             self.assertAllClose(page.numbers(title), expected, rtol=0, atol=1e-4)
 
     def test_where_the_foreground_is(self):
-        collected = collect(StoredDataSet(self.records), seed=0)
+        collected = collect(open_records(self.records), seed=0)
         samples = self._samples()
         self.assertNear(
             collected.heat.mean(), np.mean([x["mask"] for x in samples]) / 255, 1e-3
@@ -155,18 +168,17 @@ class CardTest(CardTestCase):
         self.assertEqual(collected.areas[area], 64)
 
     def test_same_bytes(self):
-        first, second, other = (self.folder / f"{i}.html" for i in range(3))
+        second, other = self.folder / "1.html", self.folder / "2.html"
         copy = self.folder / "elsewhere"
         shutil.copytree(self.records, copy)
-        write_card(self.records, first)
         write_card(copy, second)
         write_card(self.records, other, seed=1)
-        self.assertEqual(first.read_bytes(), second.read_bytes())
-        self.assertNotEqual(first.read_bytes(), other.read_bytes())
-        self.assertNotIn(str(self.records), first.read_text())
+        self.assertEqual(self.page_path.read_bytes(), second.read_bytes())
+        self.assertNotEqual(second.read_bytes(), other.read_bytes())
+        self.assertNotIn(str(copy), second.read_text())
 
     def test_pictures_are_those_of_the_samples(self):
-        page = self._card()
+        page = self.page
         samples = {sample["sample_id"].decode(): sample for sample in self._samples()}
         shown = [alt for alt in page.pictures if alt.startswith("Composite (fg_bg) of")]
         self.assertGreater(len(shown), 10)
@@ -182,7 +194,7 @@ class CardTest(CardTestCase):
             self.assertLess(np.abs(difference).max(), 24)
 
     def test_checksums(self):
-        page = self._card()
+        page = self.page
         shard = min(self.records.glob("*.tfrecord-*"))
         size, digest = page.row(shard.name)
         expected = tf.io.gfile.GFile(str(shard), "rb").read()
@@ -202,16 +214,6 @@ class CardTest(CardTestCase):
         self.assertEqual(page.row("backgrounds"), ["CC0 & others"])
         self.assertEqual(page.row("cutouts"), ["<script>alert(1)</script>"])
         self.assertNotIn("script", page.tags)
-
-    def test_near_duplicates(self):
-        page = self._card()
-        self.assertIn("8 backgrounds: no pairs", page.text)
-        copy = self._copy_with_a_shared_background()
-        page = self._card(copy)
-        self.assertIn("8 backgrounds: 1 pair ", page.text)
-        self.assertIn("distance 0: bg001 (", page.text)
-        self.assertIn("8 backgrounds (7 distinct pictures)", page.text)
-        self.assertContainsSubset({"bg001", "bg002"}, page.pictures)
 
     def test_refusals(self):
         path = self.folder / "card.html"
@@ -255,7 +257,7 @@ class MetricCardTest(CardTestCase):
         self.assertAllClose(page.numbers("Depth"), measured, rtol=0, atol=1e-4)
 
     def test_of_relative_depth_0_counts(self):
-        page = self._card()
+        page = self.page
         expected = moments([sample["depth"] for sample in self._samples()])
         self.assertAllClose(page.numbers("Depth"), expected, rtol=0, atol=1e-4)
 

@@ -2,14 +2,13 @@
 
 import dataclasses
 import io
-import os
-import shutil
+import multiprocessing
 import signal
 import stat
 import tempfile
+import time
 import zipfile
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import tensorflow as tf
@@ -19,9 +18,9 @@ from PIL import Image
 
 from keras_depthseg.datasets import original_layout
 from keras_depthseg.datasets.composites.maker import Maker
-from keras_depthseg.datasets.original_layout import reader, writer
+from keras_depthseg.datasets.original_layout import reader
 from keras_depthseg.datasets.original_layout.writer import write_original_layout
-from tests.datasets.composites.composites_test import (
+from tests.support.compositions import (
     SIZE,
     STEP,
     compose_config,
@@ -31,19 +30,17 @@ from tests.datasets.composites.composites_test import (
 )
 
 
-def write_and_die(config, folder, zipped, target, call):
-    """Writes, and kills its own process at the given call of a function of the module."""
-    owner = {"replace": os, "rmtree": shutil}.get(target, writer)
-    original = getattr(owner, target)
-    calls = iter(range(call))
-
-    def counted(*args, **kwargs):
-        if next(calls, None) is None:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return original(*args, **kwargs)
-
-    with mock.patch.object(owner, target, counted):
-        write_original_layout(config, folder, zipped)
+def write_and_be_killed(config, folder, zipped, files):
+    """Write in another process; kill it once there are so many pictures."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.support.compositions"])
+    process = context.Process(target=write_original_layout, args=(config, folder, zipped))
+    process.start()
+    while process.is_alive() and len(list(folder.rglob("*.*"))) < files:
+        time.sleep(0.002)
+    process.kill()
+    process.join()
+    return process.exitcode
 
 
 class OriginalLayoutTest(tf.test.TestCase, parameterized.TestCase):
@@ -69,7 +66,7 @@ class OriginalLayoutTest(tf.test.TestCase, parameterized.TestCase):
         return self.folder / name
 
     @parameterized.product(zipped=(False, True), lossless=(False, True))
-    def test_modest_reads_it(self, zipped, lossless):
+    def test_reader_reads_it(self, zipped, lossless):
         config = self._config(lossless=lossless)
         write_original_layout(config, self.folder / "made", zipped)
         path = original_layout.build(self.folder / "made", self.folder / "records")
@@ -153,7 +150,7 @@ class OriginalLayoutTest(tf.test.TestCase, parameterized.TestCase):
     def test_some_of_all(self):
         config = self._config(count=7)
         write_original_layout(config, self.folder / "made", zipped=False)
-        expected = {config.plan.entry(n).sample_id for n in config.plan.numbers()}
+        expected = {config.plan.planned(n).sample_id for n in config.plan.numbers()}
         found = reader.Layout(self.folder / "made").samples
         self.assertEqual({sample.fg_bg for sample in found}, expected)
         pictures = (self.folder / "made/fg_bg").iterdir()
@@ -168,59 +165,40 @@ class OriginalLayoutTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(run_process(write_original_layout, config, other, zipped), 0)
         self.assertEqual(contents(other), expected)
 
-    @parameterized.product(
-        zipped=(False, True),
-        moment=(
-            *(("_write", 0), ("_write", 1), ("_write", 5), ("replace", 2)),
-            *(("put_in_place", 0), ("put_in_place", 1), ("rmtree", 0)),
-        ),
-    )
-    def test_killed_and_continued(self, zipped, moment):
-        config = self._config(workers=1)
-        expected = self._write("expected", zipped)
+    @parameterized.product(zipped=(False, True), files=(1, 10, 60))
+    def test_killed_and_resumed(self, zipped, files):
+        config = self._config(workers=1, placements=10)
+        expected = self._write("expected", zipped, placements=10)
         made = self.folder / "made"
-        code = run_process(write_and_die, config, made, zipped, *moment)
+        code = write_and_be_killed(
+            config, made, zipped, files if not zipped else files // 6
+        )
         self.assertEqual(code, -signal.SIGKILL)
-        self.assertNotEqual(contents(made), contents(expected))
+        finished = {path: path.stat().st_mtime_ns for path in made.glob(".rows/*.json")}
+        before = {
+            path: path.stat().st_mtime_ns
+            for path in made.glob("fg_bg/*.*")
+            for rows in finished
+            if path.name.startswith(f"bg00{int(rows.stem) + 1}")
+        }
         write_original_layout(dataclasses.replace(config, workers=2), made, zipped)
         self.assertEqual(contents(made), contents(expected))
         self.assertFalse((made / ".rows").exists())
+        # Finished backgrounds are not made again.
+        after = {path: path.stat().st_mtime_ns for path in before}
+        self.assertEqual(after, before)
+        write_original_layout(config, made, zipped)
+        self.assertEqual(contents(made), contents(expected))
 
-    def test_whole_backgrounds_are_not_made_again(self):
-        config = self._config(workers=1)
+    def test_disk_error(self):
         made = self.folder / "made"
-        # The bg, 12 x 3 pictures and the rows of the first; then two of the second.
-        run_process(write_and_die, config, made, False, "_write", 38 + 2)
-        composites = Maker.composites
-        numbers = []
-
-        def noted(maker, part):
-            numbers.extend(part.tolist())
-            return composites(maker, part)
-
-        with mock.patch.object(Maker, "composites", noted):
-            write_original_layout(config, made, False)
-            self.assertEqual(numbers, list(range(12, 48)))
-            write_original_layout(config, made, False)
-            self.assertLen(numbers, 36)
-
-    def test_an_error_stops_the_others(self):
-        config = self._config(placements=50, workers=2)
-        written = []
-        write = writer._write
-
-        def fail(path, data):
-            written.append(path)
-            if len(written) == 20:
-                raise OSError(28, "No space left on device")
-            write(path, data)
-
-        with (
-            mock.patch.object(writer, "_write", fail),
-            self.assertRaisesRegex(OSError, "No space left"),
-        ):
-            write_original_layout(config, self.folder / "made", False)
-        self.assertLess(len(written), 40)
+        (made / "fg_bg_depth").mkdir(parents=True)
+        (made / "fg_bg_depth/bg002_fg001_01_depth_map.png").mkdir()
+        with self.assertRaises(OSError):
+            self._write("made", workers=1)
+        self.assertFalse((made / "file_map.txt").exists())
+        pictures = {path.name[:5] for path in (made / "fg_bg").iterdir()}
+        self.assertEqual(pictures, {"bg001", "bg002"})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,200 @@
+"""Reading pictures: every mode, upright, at one size; damaged ones in one line."""
+
+import io
+import warnings
+
+import hypothesis
+import numpy as np
+from absl.testing import parameterized
+from hypothesis import strategies as st
+from PIL import Image
+
+from keras_depthseg.datasets.composites import reading
+from keras_depthseg.errors import UserError
+from keras_depthseg.pictures.folders import PictureFile
+from keras_depthseg.text import printable
+from tests.support.picture_files import SIZE, SourcesTestCase, exif, rgba, saved
+from tests.support.tiny_data import colour, grey, mask
+
+# By the orientation tag: the side at which row 0 and column 0 of the stored picture are
+# seen (Exif 2.3).
+SEEN = {
+    2: ("top", "right"),
+    3: ("bottom", "right"),
+    4: ("bottom", "left"),
+    5: ("left", "top"),
+    6: ("right", "top"),
+    7: ("right", "bottom"),
+    8: ("left", "bottom"),
+}
+
+
+def turned(upright, tag):
+    """What is stored, so that with `tag` a viewer shows `upright`."""
+    rows, columns = SEEN[tag]
+    stored = upright
+    if rows in ("left", "right"):
+        stored = stored.swapaxes(0, 1)
+    if rows in ("bottom", "right"):
+        stored = stored[::-1]
+    if columns in ("bottom", "right"):
+        stored = stored[:, ::-1]
+    return np.ascontiguousarray(stored)
+
+
+class ReadingTest(SourcesTestCase):
+    def layer(self, data, mask_data=None):
+        """The cutout of a picture and its mask."""
+        self.write({"a.png": data, **({"a_mask.png": mask_data} if mask_data else {})})
+        self.assertEqual(self.cutouts(masks=self.root if mask_data else None), ["a.png"])
+        file, beside = (PictureFile(name, self.root) for name in ("a.png", "a_mask.png"))
+        return reading.read_whole_cutout(file, beside if mask_data else None)
+
+    def assert_same(self, one, other):
+        self.assertAllEqual(one.colour, other.colour)
+        self.assertAllEqual(one.alpha, other.alpha)
+
+    def test_trimmed_to_its_box(self):
+        result = self.layer(saved(rgba(1)))
+        box = np.s_[4:16, 10:18]
+        self.assertAllEqual(result.colour, colour(1)[box])
+        self.assertAllEqual(result.alpha, mask()[box])
+
+    @parameterized.named_parameters(
+        ("palette", "P"), ("grey_and_alpha", "LA"), ("grey_with_one_transparent", "L")
+    )
+    def test_modes(self, mode):
+        light = np.maximum(grey(1), 1)
+        same = np.dstack([light] * 3)
+        if mode == "LA":
+            data = saved(np.dstack([light, mask()]))
+        else:
+            # 0 is transparent.
+            options = {"transparency": 0}
+            data = saved(np.where(mask(), light, 0), mode=mode, **options)
+        self.assert_same(self.layer(data), self.layer(saved(np.dstack([same, mask()]))))
+
+    def test_palette_with_soft_transparency(self):
+        data = saved(grey(1), mode="P", transparency=bytes(range(256)))
+        expected = Image.open(io.BytesIO(data)).convert("RGBA")
+        self.assert_same(self.layer(data), self.layer(saved(expected)))
+
+    @parameterized.named_parameters(
+        ("one_bit", saved(mask() > 0)),
+        ("rgb", saved(np.dstack([mask()] * 3))),
+        ("palette", saved(mask(), mode="P")),
+        ("webp", saved(np.dstack([mask()] * 3), "WEBP", lossless=True)),
+    )
+    def test_masks(self, data):
+        expected = self.layer(saved(rgba(1)))
+        self.assert_same(self.layer(saved(colour(1)), data), expected)
+        # The mask counts, not the alpha that is there too.
+        both = saved(np.dstack([colour(1), grey(2)]))
+        self.assert_same(self.layer(both, data), expected)
+
+    @parameterized.product(tag=list(SEEN), kind=["PNG", "WEBP"])
+    def test_orientation(self, tag, kind):
+        options = {"exif": exif(tag), **({"lossless": True} if kind == "WEBP" else {})}
+
+        def stored(pixels):
+            return saved(turned(pixels, tag), kind, **options)
+
+        result = self.layer(stored(rgba(1)))
+        self.assert_same(result, self.layer(saved(rgba(1))))
+        # Only the mask has the tag, then only the picture, then both.
+        plain = saved(colour(1)), saved(np.dstack([mask()] * 3))
+        with_tag = stored(colour(1)), stored(np.dstack([mask()] * 3))
+        for picture, opaque in (
+            (plain[0], with_tag[1]),
+            (with_tag[0], plain[1]),
+            with_tag,
+        ):
+            self.assert_same(self.layer(picture, opaque), result)
+
+        file = PictureFile("b.png", self.root)
+        self.write({"b.png": saved(colour(1))})
+        upright = reading.read_background(file, 32)
+        self.write({"b.png": stored(colour(1))})
+        self.assertAllEqual(reading.read_background(file, 32), upright)
+        self.assertEqual(reading.background_shape(file), SIZE)
+
+    @parameterized.parameters(np.uint8, np.uint16)
+    def test_orientation_of_depth(self, dtype):
+        levels = grey(1, dtype)
+        self.write({"a.png": saved(turned(levels, 6), exif=exif(6))})
+        result = reading.read_depth(PictureFile("a.png", self.root), SIZE, 24)
+        self.assertEqual(result.dtype, dtype)
+        self.assertAllEqual(result, levels[:, 4:28])
+
+    @parameterized.parameters(
+        b"Exif\0\0II",
+        b"Exif\0\0nonsense",
+        b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12",
+        exif(9),
+    )
+    def test_damaged_orientation(self, tags):
+        expected = self.layer(saved(rgba(1)))
+        self.write({"b.png": saved(rgba(1), exif=tags)})
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            result = reading.read_whole_cutout(PictureFile("b.png", self.root), None)
+        self.assert_same(result, expected)
+        self.assertEmpty(caught)
+
+    def test_backgrounds(self):
+        opaque = np.dstack([colour(1), np.full(SIZE, 255, np.uint8)])
+        self.write(
+            {
+                "grey.png": saved(grey(2)),
+                "palette.png": saved(grey(3), mode="P"),
+                "rgb.jpg": saved(colour(4), "JPEG"),
+                "rgba.png": saved(opaque),
+                "wide.webp": saved(colour(5, (16, 400)), "WEBP"),
+            }
+        )
+        names = ["grey.png", "palette.png", "rgb.jpg", "rgba.png", "wide.webp"]
+        self.assertEqual(self.backgrounds(), names)
+        self.assertEqual(self.lines, [])
+        result = reading.read_background(PictureFile("rgba.png", self.root), 24)
+        self.assertAllEqual(result, colour(1)[:, 4:28])
+
+    @parameterized.parameters(((2000, 1500),), ((16, 3000),), ((3000, 16),))
+    def test_large_and_wide_cutouts_fit(self, size):
+        pixels = np.full((*size, 4), 255, np.uint8)
+        pixels[0, 0] = 0
+        self.write({"a.png": saved(pixels)})
+        self.assertEqual(self.cutouts(), ["a.png"])
+        layer = reading.read_cutout(PictureFile("a.png", self.root), None, 15, 32)
+        self.assertBetween(layer.height, 1, 15)
+        self.assertBetween(layer.width, 1, 32)
+        self.assertTrue(layer.height == 15 or layer.width == 32)
+        self.assertAllEqual(layer.alpha.max(), 255)
+
+    @hypothesis.settings(max_examples=150, deadline=None, database=None)
+    @hypothesis.given(
+        st.sampled_from(("PNG", "JPEG", "WEBP")),
+        st.booleans(),
+        st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=4),
+        st.none() | st.integers(0, 10**6),
+    )
+    def test_changed_bytes(self, kind, with_tag, changes, stop):
+        pixels = colour(1) if kind == "JPEG" else rgba(1)
+        data = bytearray(saved(pixels, kind, **{"exif": exif(6)} if with_tag else {}))
+        for position, value in changes:
+            data[position % len(data)] = value
+        data = data[: stop and stop % len(data)]
+        self.root.mkdir(exist_ok=True)
+        (self.root / "a.png").write_bytes(data)
+        file = PictureFile("a.png", self.root)
+        for read in (
+            lambda: reading.read_background(file, 32),
+            lambda: reading.read_cutout(file, None, 15, 32),
+            lambda: reading.read_cutout(file, file, 15, 32),
+            lambda: reading.read_depth(file, SIZE, 32),
+        ):
+            try:
+                read()
+            except UserError as error:
+                message = str(error)
+                self.assertEqual(message, printable(message))
+                self.assertStartsWith(message, file.where)

@@ -1,0 +1,160 @@
+"""Networks of every format give what NumPy computes; damaged files are refused."""
+
+import importlib.util
+import shutil
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from keras_depthseg.runtimes import KINDS, model_kind, open_model
+from tests.support.tiny_data import RefusalTestCase
+from tests.support.tiny_networks import (
+    SIZE,
+    convolution,
+    keras_network,
+    write_litert,
+    write_onnx,
+)
+
+FORMATS = {
+    "keras": "net.keras",
+    "h5": "net.h5",
+    "savedmodel": "saved",
+    "litert": "net.tflite",
+    "quantised": "int8.tflite",
+    "onnx": "net.onnx",
+}
+HAS_ONNX = all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime"))
+
+
+def two_inputs():
+    """Takes `bg` and `fg_bg`; gives `depth`, their sum, and `mask`, their difference."""
+    bg, fg_bg = (keras.Input((*SIZE, 3), name=name) for name in ("bg", "fg_bg"))
+    outputs = {
+        "mask": keras.layers.Subtract(name="mask")([fg_bg, bg]),
+        "depth": keras.layers.Add(name="depth")([bg, fg_bg]),
+    }
+    return keras.Model({"bg": bg, "fg_bg": fg_bg}, outputs)
+
+
+class RuntimesTest(RefusalTestCase, parameterized.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.networks = Path(cls.enter_context(tempfile.TemporaryDirectory()))
+        network = keras_network()
+        network.save(cls.networks / "net.keras")
+        network.save(cls.networks / "net.h5")
+        network.export(cls.networks / "saved", verbose=False)
+        write_litert(cls.networks / "net.tflite", network)
+        cls.images = np.random.default_rng(1).uniform(0, 1, (50, *SIZE, 3))
+        cls.images = cls.images.astype("float32")
+        write_litert(cls.networks / "int8.tflite", network, cls.images)
+        if HAS_ONNX:
+            write_onnx(cls.networks / "net.onnx", channels_first=False, batch="n")
+
+    def setUp(self):
+        super().setUp()
+        self.folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
+
+    def _path(self, form):
+        if form == "onnx" and not HAS_ONNX:
+            self.skipTest("onnx or onnxruntime is not installed")
+        return self.networks / FORMATS[form]
+
+    @parameterized.parameters(*FORMATS)
+    def test_equals_numpy(self, form):
+        model = open_model(self._path(form))
+        (described,) = model.inputs
+        self.assertEqual((described.shape[1:], described.dtype), ((*SIZE, 3), "float32"))
+        # 8 bits for the input, the weights and the output.
+        tolerance = 0.2 if form == "quantised" else 1e-4
+        for count in (1, 3, 1):
+            (found,) = model.run(self.images[:count])
+            self.assertEqual(found.dtype, np.float32)
+            expected = convolution(self.images[:count])[..., None]
+            self.assertAllClose(found, expected, rtol=0, atol=tolerance)
+
+    @parameterized.parameters("keras", "savedmodel", "litert")
+    def test_several_inputs_and_outputs(self, kind):
+        path, network = self.folder / FORMATS[kind], two_inputs()
+        match kind:
+            case "keras":
+                network.save(path)
+            case "savedmodel":
+                network.export(path, verbose=False)
+            case "litert":
+                write_litert(path, network)
+        model = open_model(path)
+        names = [it.name for it in model.inputs]
+        self.assertCountEqual(names, ["bg", "fg_bg"])
+        arrays = {"bg": self.images[:1], "fg_bg": self.images[1:2]}
+        outputs = model.run(*(arrays[name] for name in names))
+        expected = {
+            "depth": arrays["fg_bg"] + arrays["bg"],
+            "mask": arrays["fg_bg"] - arrays["bg"],
+        }
+        if kind == "litert":  # Its outputs are named StatefulPartitionedCall.
+            outputs.sort(key=np.mean, reverse=True)
+            self.assertAllClose(outputs, list(expected.values()))
+        else:
+            self.assertAllClose(dict(zip(model.outputs, outputs, strict=True)), expected)
+
+    @parameterized.parameters("keras", "h5", "savedmodel", "litert", "onnx")
+    def test_damaged(self, form):
+        path = self._path(form)
+        copy = file = self.folder / path.name
+        if path.is_dir():
+            shutil.copytree(path, copy)
+            file = copy / "saved_model.pb"
+        else:
+            shutil.copy(path, copy)
+        data = file.read_bytes()
+        for content in (data[: len(data) // 2], b"no network"):
+            file.write_bytes(content)
+            self.assert_refused(lambda: open_model(copy), copy, "cannot be opened")
+
+    def test_refused(self):
+        missing = self.folder / "x.onnx"
+        self.assert_refused(lambda: open_model(missing), missing, "no such file", ".h5")
+        self.assert_refused(lambda: open_model(self.folder), "unknown format")
+        missing.write_bytes(b"")
+        with mock.patch.dict(sys.modules, {"onnxruntime": None}):
+            self.assert_refused(
+                lambda: open_model(missing), missing, "run pip install onnxruntime"
+            )
+
+    def test_kinds(self):
+        kinds = {model_kind(self.networks / name) for name in FORMATS.values()}
+        self.assertEqual(kinds | {"onnx"}, set(KINDS))
+        self.assertIsNone(model_kind("model.pth"))
+
+    @unittest.skipUnless(
+        importlib.util.find_spec("ai_edge_litert"), "ai_edge_litert is not installed"
+    )
+    def test_litert_without_its_package(self):
+        expected = open_model(self._path("litert")).run(self.images[:1])
+        with mock.patch.dict(sys.modules, {"ai_edge_litert.interpreter": None}):
+            found = open_model(self._path("litert")).run(self.images[:1])
+        self.assertAllClose(found, expected, rtol=0, atol=1e-5)
+
+    @unittest.skipUnless(HAS_ONNX, "onnx or onnxruntime is not installed")
+    def test_onnx_with_channels_first(self):
+        path = self.folder / "nchw.onnx"
+        write_onnx(path, channels_first=True, height_width=("height", "width"))
+        model = open_model(path)
+        self.assertEqual(model.inputs[0].shape, (1, 3, None, None))
+        (found,) = model.run(self.images[:1].transpose(0, 3, 1, 2))
+        expected = convolution(self.images[:1])[:, None]
+        self.assertAllClose(found, expected, rtol=0, atol=1e-4)
+
+
+if __name__ == "__main__":
+    tf.test.main()
