@@ -2,6 +2,9 @@
 
 import hypothesis
 
+# Before TensorFlow, which the tests import first: switches oneDNN on where it is faster.
+import keras_depthseg  # noqa: F401
+
 # Wall-clock limits fail on a busy machine, and a random failure helps nobody.
 hypothesis.settings.register_profile(
     "repeatable",

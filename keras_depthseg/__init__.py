@@ -4,10 +4,36 @@ Importing the package registers its layers, losses, metrics, optimizers and the 
 Keras, so that `keras.saving.load_model` reads a saved model in safe mode.
 """
 
-from keras_depthseg import losses, metrics, optimizers
-from keras_depthseg.model import DSResNet
-from keras_depthseg.networks.original_weights import load_original_weights
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from keras_depthseg import processor
+
+# Before TensorFlow is imported, which reads the setting once.
+processor.switch_on_onednn()
 
 __version__ = "0.2.0"
 
 __all__ = ["DSResNet", "load_original_weights", "losses", "metrics", "optimizers"]
+
+# The command `depthseg` answers --help and mistakes without Keras, whose import takes
+# five seconds: for it, and for it alone, the names below are imported when they are
+# asked for. Everybody else gets them now, as Keras can only load what is registered.
+_is_command = getattr(sys.modules.get("depthseg"), "is_running", False)
+
+if TYPE_CHECKING or not _is_command:
+    from keras_depthseg import losses, metrics, optimizers
+    from keras_depthseg.model import DSResNet
+    from keras_depthseg.networks.original_weights import load_original_weights
+
+
+def __getattr__(name: str) -> Any:
+    if name == "DSResNet":
+        return importlib.import_module("keras_depthseg.model").DSResNet
+    if name == "load_original_weights":
+        module = importlib.import_module("keras_depthseg.networks.original_weights")
+        return module.load_original_weights
+    if name in __all__:
+        return importlib.import_module(f"keras_depthseg.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

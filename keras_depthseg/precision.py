@@ -1,27 +1,32 @@
-"""What the hardware computes in."""
+"""The dtype policy of a training run, and whether XLA compiles it."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import keras
-import tensorflow as tf
+from typing import Literal, get_args
 
 from keras_depthseg.errors import UserError
+from keras_depthseg.processor import has_bfloat16, processor_features
 
-PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+# TensorFlow and Keras are imported in the functions: the command line needs the names
+# of the precisions before it spends seconds on them.
+
+Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
+PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 
 def resolve_precision(precision: str) -> str:
-    """The dtype policy for a value of `--precision`.
+    """Return the dtype policy for a precision.
+
+    Args:
+        precision: one of `PRECISIONS`; `auto` is `mixed_bfloat16` where the GPU or else
+            the processor computes in it, and else `float32`.
 
     Raises:
         UserError: if it is not one of `PRECISIONS`.
     """
     if precision not in PRECISIONS:
         raise UserError(
-            f"unknown precision: received {precision!r}; accepted are "
-            f"{', '.join(PRECISIONS)}."
+            f"`precision`: received {precision!r}; accepted are {', '.join(PRECISIONS)}."
         )
     if precision != "auto":
         return precision
@@ -29,43 +34,48 @@ def resolve_precision(precision: str) -> str:
 
 
 def _computes_in_bfloat16() -> bool:
+    import tensorflow as tf
+
     for gpu in tf.config.list_physical_devices("GPU"):
         details = tf.config.experimental.get_device_details(gpu)
         # NVIDIA's from compute capability 8.0 (Ampere).
         return details.get("compute_capability", (0, 0)) >= (8, 0)
-    # Without the instructions bfloat16 is emulated, several times slower than float32.
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+    return has_bfloat16(processor_features())
 
 
 def jit_compile(xla: bool) -> bool | str:
-    """What `keras.Model.compile` takes: under TensorFlow, XLA only if it is asked for.
+    """Return the argument of `keras.Model.compile`: XLA only where `xla` asks for it.
 
-    Keras's own choice there would be XLA on a GPU, and none on the processor; other
-    backends compile in their own way.
+    Keras's own choice under TensorFlow would be XLA on a GPU and none on the processor;
+    other backends compile in their own way.
     """
+    import keras
+
     return xla if keras.backend.backend() == "tensorflow" else "auto"
 
 
 def check_xla(policy: str) -> None:
-    """Looks whether XLA compiles a training step of this dtype policy here.
+    """Refuse XLA where it does not compile a training step of this dtype policy.
+
+    Args:
+        policy: see `resolve_precision`.
 
     Raises:
-        UserError: if it does not, or without being told.
+        UserError: if the backend or the hardware does not.
     """
+    import keras
+    import tensorflow as tf
+
     backend = keras.backend.backend()
     if backend != "tensorflow":
         raise UserError(
-            f"--xla is for Keras's TensorFlow backend: received with {backend}, which "
-            "compiles in its own way; leave --xla out."
+            f"`xla` is for Keras's TensorFlow backend: received with {backend}, which "
+            "compiles in its own way; leave `xla` out."
         )
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     if policy != "float32" and not on_gpu:
         raise UserError(
             "XLA on the processor does not compile mixed types (TensorFlow 2.21): "
-            f"received --xla with {policy}; leave --xla out, or choose --precision "
+            f"received `xla` with {policy}; leave `xla` out, or choose `precision` "
             "float32."
         )

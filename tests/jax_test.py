@@ -16,6 +16,7 @@ import tensorflow as tf
 
 import train
 from keras_depthseg import DSResNet
+from keras_depthseg.commands import main
 from keras_depthseg.losses import combination
 from keras_depthseg.optimizers import SGD
 from keras_depthseg.training.checkpoints import latest
@@ -159,13 +160,13 @@ class XlaTest(RefusalTestCase):
     def test_is_refused(self):
         status, _, errors = _run(
             "-c",
-            "from keras_depthseg.command_line import run\n"
+            "from keras_depthseg.commands.terminal import run\n"
             "from keras_depthseg.precision import check_xla\n"
             "run(lambda: check_xla('float32'))",
         )
         self.assertEqual(status, 2)
         last = errors.splitlines()[-1]
-        self.assertStartsWith(last, "error: --xla is for Keras's TensorFlow backend")
+        self.assertStartsWith(last, "error: `xla` is for Keras's TensorFlow backend")
         self.assertIn("received with jax", last)
 
 
@@ -228,7 +229,7 @@ class CommandTest(TinyDataTestCase):
         self.assertEqual(versions["tensorflow"], tf.__version__)
         # This process is TensorFlow's.
         self.assert_refused(
-            lambda: train.main(["--resume", "--run-dir", str(run_dir)]),
+            lambda: main.main(["train", "--resume", "--run-dir", str(run_dir)]),
             *(run_dir, "received Keras backend tensorflow, it has jax"),
             "KERAS_BACKEND=jax",
         )

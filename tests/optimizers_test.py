@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_depthseg.callbacks.non_finite import NonFiniteError, StopAtNonFinite
 from keras_depthseg.optimizers import OPTIMIZERS, cosine_decay, non_finite_steps
+from keras_depthseg.training.experiment import make_optimizer
 from keras_depthseg.training.recipes import RECIPES
 
 
@@ -139,7 +140,7 @@ class RecipeOptimizerTest(tf.test.TestCase):
         recipe = self._recipe(
             optimizer="sgd", learning_rate=0.1, accumulate=2, clip_norm=0.5
         )
-        model = _model(recipe.make_optimizer(100))
+        model = _model(make_optimizer(recipe, 100))
         rng = np.random.default_rng(0)
         x = rng.normal(size=(24, 2)).astype("float32")
         y = rng.normal(size=(24, 1)).astype("float32")
@@ -160,12 +161,12 @@ class RecipeOptimizerTest(tf.test.TestCase):
 
     def test_kinds(self):
         for name, cls in OPTIMIZERS.items():
-            optimizer = self._recipe(optimizer=name).make_optimizer(10)
+            optimizer = make_optimizer(self._recipe(optimizer=name), 10)
             self.assertIs(type(optimizer), cls)
             revived = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
             self.assertIs(type(revived), cls)
             self.assertEqual(revived.get_config(), optimizer.get_config())
-        decayed = self._recipe(optimizer="adamw", weight_decay=0.1).make_optimizer(10)
+        decayed = make_optimizer(self._recipe(optimizer="adamw", weight_decay=0.1), 10)
         self.assertEqual(decayed.weight_decay, 0.1)
 
     def test_cosine(self):

@@ -9,10 +9,8 @@ import numpy as np
 
 from keras_depthseg.augment.capture import simulate_capture
 from keras_depthseg.augment.colours import contrast_tables, hsv_tables
-from keras_depthseg.augment.saved_pipeline import SUFFIXES, SavedPipeline
-from keras_depthseg.errors import UserError
-
-AUGMENTATIONS = ("none", "original", "shared", "capture")
+from keras_depthseg.augment.names import AUGMENTATIONS, check_augmentation
+from keras_depthseg.augment.saved_pipeline import SavedPipeline
 
 # The defaults of albumentations 2.0.8: shifts of hue (in steps of 2 degrees), saturation
 # and value (in levels of 255), relative change of contrast; probability of the shifts and
@@ -94,20 +92,6 @@ def _change_colours(images: np.ndarray, drawn: np.ndarray, shifts: np.ndarray) -
             cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB, dst=image)
         if contrast:
             cv2.LUT(image, contrast_table, dst=image)
-
-
-def check_augmentation(name: str) -> None:
-    """Refuse a name that `make_augmentation` does not know, without opening a file.
-
-    Raises:
-        UserError: if it is neither one of `AUGMENTATIONS` nor the path of a YAML or JSON
-            file.
-    """
-    if name not in AUGMENTATIONS and not name.lower().endswith(SUFFIXES):
-        raise UserError(
-            f"`augment`: received {name!r}; accepted are {', '.join(AUGMENTATIONS)}, and "
-            f"the path of a pipeline saved by albumentations ({', '.join(SUFFIXES)})."
-        )
 
 
 def make_augmentation(name: str, resolution: int) -> BatchChange | None:

@@ -12,8 +12,6 @@ import numpy as np
 
 from keras_depthseg.errors import UserError
 
-SUFFIXES = (".yaml", ".yml", ".json")
-
 # Calls that check the pipeline: a transform of probability p is missed by all of them
 # with probability (1 - p)**_TRIALS.
 _TRIALS = 8

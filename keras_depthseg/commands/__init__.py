@@ -1,1 +1,1 @@
-"""The command line: `depthseg` and `train.py`."""
+"""The command `depthseg`; `train.py` is its sub-command `train`."""

@@ -1,33 +1,53 @@
-"""The command `depthseg`."""
+"""The command `depthseg`: its sub-commands, and what every one of them does first."""
 
 from __future__ import annotations
 
 import argparse
 
-from keras_depthseg.commands.data import add_card, add_compose, add_validate
+import keras_depthseg
+from keras_depthseg.commands import data, train
 from keras_depthseg.commands.parsing import Parser, described
+from keras_depthseg.commands.terminal import terminal_messages
 
 
 def main(argv: list[str] | None = None) -> int | None:
-    """Runs a command; returns its exit status, `None` for 0.
+    """Run a sub-command; return its exit status, `None` for 0.
+
+    The arguments are parsed before TensorFlow is imported, which takes seconds.
+
+    Args:
+        argv: the arguments; those of the process by default.
 
     Raises:
-        UserError: a mistake of the user's.
+        UserError: after a mistake of the user.
     """
     args = parse_args(argv)
-    return args.run(args)
+    with terminal_messages(args.parser.options()):
+        return args.run(args)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options, with the sub-command's `run` and `parser`."""
+    return make_parsers()[""].parse_args(argv)
+
+
+def make_parsers() -> dict[str, Parser]:
+    """Return the parser of each sub-command by its name, of `depthseg` itself by `""`."""
     parser = Parser(
         prog="depthseg",
         **described(
             "Foreground mask and scene depth from a background plate and a picture.",
-            "depthseg data --help\ndepthseg data validate my_data",
+            "depthseg train\ndepthseg data validate my_data",
         ),
     )
-    groups = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    data = groups.add_parser(
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"%(prog)s {keras_depthseg.__version__}",
+        help="show the version and exit",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    data_parser = commands.add_parser(
         "data",
         help="make and check data sets",
         **described(
@@ -37,8 +57,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
             "depthseg data validate my_data",
         ),
     )
-    commands = data.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    add_compose(commands)
-    add_card(commands)
-    add_validate(commands)
-    return parser.parse_args(argv)
+    data_commands = data_parser.add_subparsers(
+        title="commands", metavar="COMMAND", required=True
+    )
+    return {
+        "": parser,
+        "train": train.add_train(commands),
+        "data": data_parser,
+        "data compose": data.add_compose(data_commands),
+        "data card": data.add_card(data_commands),
+        "data validate": data.add_validate(data_commands),
+    }

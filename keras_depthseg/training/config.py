@@ -6,7 +6,9 @@ import dataclasses
 import os
 from typing import Any
 
+from keras_depthseg.choices import check_choices
 from keras_depthseg.errors import UserError
+from keras_depthseg.precision import Precision
 from keras_depthseg.schedule import DEFAULT_BATCH_SIZE, Phase, parse_schedule
 from keras_depthseg.training.recipes import Recipe
 from keras_depthseg.training.run_files import read_config, write_json
@@ -18,26 +20,33 @@ HOUSEKEEPING = ("keep", "checkpoint_minutes")
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
-    """How to train on what.
+    """Data, recipe and everything else that decides the result of a run.
+
+    The options of `depthseg train` are made from these fields and those of `Recipe`.
 
     Attributes:
-        data: the folder of records.
-        recipe: the experiment.
-        batch_size: of the phases whose schedule gives none.
-        precision: dtype policy; `auto` is `mixed_bfloat16` where the processor or the
-            GPU computes in it, else float32.
-        seed: of the weights, the order of the samples and the random changes.
-        deterministic: the same bits every time, also from operations that are faster
-            when they need not.
-        xla: the training step is compiled with XLA.
-        keep: epochs whose weights are kept, the last ones and the best; 0 keeps all.
-        checkpoint_minutes: between two positions to go on from within an epoch.
+        data: Folder of records.
+        recipe: Recipe.
+        batch_size: Batch size of the phases that give none.
+        precision: Dtype policy; auto is mixed_bfloat16 where the GPU or the processor
+            computes in it, and else float32.
+        seed: Seed of weights, order and random changes; data and splits do not depend
+            on it.
+        deterministic: Compute the same bits every time, somewhat slower.
+        xla: Compile the training step with XLA.
+        keep: Keep the weights of the last epochs, this many, and of the best; 0 keeps
+            all.
+        checkpoint_minutes: Minutes between two positions to resume from within an
+            epoch.
+
+    Raises:
+        UserError: if a value is not accepted.
     """
 
     data: str
     recipe: Recipe
     batch_size: int = DEFAULT_BATCH_SIZE
-    precision: str = "auto"
+    precision: Precision = "auto"
     seed: int = 0
     deterministic: bool = False
     xla: bool = False
@@ -45,15 +54,16 @@ class RunConfig:
     checkpoint_minutes: float = 5.0
 
     def __post_init__(self):
+        check_choices(self)
         if not 0 <= self.seed < 2**32:
             raise UserError(
-                f"seed: received {self.seed}; accepted are 0 to {2**32 - 1}; leave it "
+                f"`seed`: received {self.seed}; accepted are 0 to {2**32 - 1}; leave it "
                 "out for 0."
             )
         for name, text in (("keep", "epochs"), ("checkpoint_minutes", "minutes")):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise UserError(
-                    f"{name} is a number of {text}, 0 or more: received "
+                    f"`{name}` is a number of {text}, 0 or more: received "
                     f"{getattr(self, name)}."
                 )
 

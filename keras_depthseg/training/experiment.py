@@ -16,11 +16,13 @@ from keras_depthseg.losses import combination
 from keras_depthseg.metrics import training_metrics
 from keras_depthseg.model import ORIGINAL_STATISTICS, DSResNet
 from keras_depthseg.networks.initialisation import INITIALISATIONS
+from keras_depthseg.optimizers import OPTIMIZERS, cosine_decay
 from keras_depthseg.pipeline import make_pipeline
 from keras_depthseg.precision import check_xla, jit_compile, resolve_precision
 from keras_depthseg.schedule import Phase
 from keras_depthseg.shapes import ceil_div
 from keras_depthseg.training.config import RunConfig
+from keras_depthseg.training.recipes import Recipe
 
 PICTURED_SAMPLES = 6
 
@@ -98,7 +100,7 @@ class Experiment:
         INITIALISATIONS[recipe.initialisation](model)
         options: dict[str, Any] = combination(recipe.loss)
         model.compile(
-            optimizer=recipe.make_optimizer(self.steps),
+            optimizer=make_optimizer(recipe, self.steps),
             metrics=training_metrics(),
             jit_compile=jit_compile(self.config.xla),  # pyright: ignore[reportArgumentType]: may be False
             **options,
@@ -168,3 +170,25 @@ class Experiment:
         )
         inputs, labels = next(iter(batches.take(1).as_numpy_iterator()))
         return inputs, labels
+
+
+def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+    """Return a new optimizer.
+
+    Args:
+        recipe: gives the kind and its options.
+        steps: batches of the whole training, for a cosine schedule.
+    """
+    rate = recipe.learning_rate
+    options: dict[str, Any] = {}
+    if recipe.learning_rate_schedule == "cosine":
+        rate = cosine_decay(rate, steps)
+    if recipe.clip_norm:
+        options["global_clipnorm"] = recipe.clip_norm
+    if recipe.accumulate > 1:
+        options["gradient_accumulation_steps"] = recipe.accumulate
+    if recipe.optimizer == "sgd":
+        options["momentum"] = 0.9
+    if recipe.optimizer == "adamw":
+        options["weight_decay"] = recipe.weight_decay
+    return OPTIMIZERS[recipe.optimizer](rate, **options)

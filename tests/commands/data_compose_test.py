@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import itertools
 import os
 import resource
 import shutil
@@ -22,14 +21,13 @@ import tensorflow_datasets as tfds
 from absl.testing import parameterized
 
 import depthseg
-from keras_depthseg.commands import main, parsing
-from keras_depthseg.datasets import compose
-from keras_depthseg.datasets.composites import configure
-from keras_depthseg.errors import UserError
+from keras_depthseg.commands import main, terminal
+from keras_depthseg.datasets.compose import compose
+from keras_depthseg.datasets.composites.composites_dataset_builder import Builder
+from keras_depthseg.datasets.composites.options import ComposeOptions
 from tests.support.tiny_data import colour, encoded, mask
 
 SIZE = (32, 40)
-COMMANDS = ("", "data", "data compose", "data card", "data validate")
 
 
 def cutout(seed, size=SIZE):
@@ -50,6 +48,11 @@ def state(folder):
         for path in folder.rglob("*")
         if path.is_file() and path.name != "lock"
     }
+
+
+def messages(errors):
+    """The lines of errors and warnings."""
+    return [line.removeprefix("warning: ") for line in errors.splitlines()]
 
 
 @contextlib.contextmanager
@@ -100,8 +103,8 @@ class CommandTestCase(tf.test.TestCase, parameterized.TestCase):
             contextlib.redirect_stderr(errors),
             self.assertRaises(SystemExit) as caught,
         ):
-            parsing.run(lambda: main.main([str(text) for text in arguments]))
-        lines = output.getvalue().splitlines(), errors.getvalue().splitlines()
+            terminal.run(lambda: main.main([str(text) for text in arguments]))
+        lines = output.getvalue().splitlines(), messages(errors.getvalue())
         return caught.exception.code or 0, *lines
 
     def compose(self, **options):
@@ -159,9 +162,7 @@ class GoodTest(CommandTestCase):
         self.assertEqual(self.files_used(), {"0.png", "1.png", "2.png"})
         self.assertLen(self.samples(), 30)
 
-    @parameterized.parameters(
-        {}, {"layout": "original"}, {"layout": "original", "zip": True}
-    )
+    @parameterized.parameters({}, {"layout": "original", "zip": True})
     def test_second_time_changes_nothing(self, **options):
         self.compose(**options)
         before = state(self.folder)
@@ -207,13 +208,13 @@ class GoodTest(CommandTestCase):
     @parameterized.parameters("records", "original")
     def test_two_at_once(self, layout):
         # In place of two processes: their locks keep threads apart as well.
-        options = compose.ComposeOptions(
+        options = ComposeOptions(
             bg=str(self.bg), fg=self.fg, size=32, count=30, layout=layout
         )
         results, errors = [], io.StringIO()
 
         def build():
-            results.append(compose.compose(options, self.out))
+            results.append(compose(options, self.out))
 
         with contextlib.redirect_stderr(errors):
             threads = [threading.Thread(target=build) for _ in range(3)]
@@ -229,30 +230,17 @@ class GoodTest(CommandTestCase):
 class RefusedTest(CommandTestCase):
     @parameterized.named_parameters(
         ("count_0", {"count": 0}, "--count: received 0; accepted: 1 or more. Change"),
-        ("count_negative", {"count": -5}, "--count: received -5; accepted: 1 or more"),
         ("count_text", {"count": "many"}, "argument --count: invalid int value: 'many'"),
-        ("size_small", {"size": 31}, "--size: received 31; accepted: 32 to 4096 pixels"),
-        ("size_large", {"size": 4097}, "--size: received 4097"),
-        ("size_negative", {"size": -32}, "--size: received -32"),
-        ("fg_height_0", {"fg_height": 0}, "--fg-height: received 0; accepted: 1 to 32"),
-        ("fg_height_large", {"fg_height": 33}, "--fg-height: received 33"),
-        ("placements_0", {"placements": 0}, "--placements: received 0; accepted: 1 to"),
-        ("placements_large", {"placements": 10**6}, "accepted: 1 to 100,000"),
-        ("workers_0", {"workers": 0}, "--workers: received 0; accepted: 1 or more"),
-        ("seed", {"seed": -1}, "--seed: received -1; accepted: 0 to 4294967295"),
-        ("seed_large", {"seed": 2**32}, "--seed: received 4294967296"),
-        ("shadow", {"shadow": 1.01}, "--shadow: received 1.01; accepted: 0 to 1"),
-        ("shadow_nan", {"shadow": "nan"}, "--shadow: received nan"),
+        ("size", {"size": 31}, "--size: received 31; accepted: 32 to 4096 pixels"),
+        ("fg_height", {"fg_height": 33}, "--fg-height: received 33; accepted: 1 to 32"),
+        ("placements", {"placements": 10**6}, "--placements: received 1000000; accepted"),
+        ("workers", {"workers": 0}, "--workers: received 0; accepted: 1 or more"),
+        ("seed", {"seed": 2**32}, "--seed: received 4294967296; accepted: 0 to 42949"),
+        ("shadow_nan", {"shadow": "nan"}, "--shadow: received nan; accepted: 0 to 1"),
         ("val", {"val_fraction": 1}, "--val-fraction: received 1.0; accepted: 0 or more"),
         ("unseen", {"unseen_fraction": -0.1}, "--unseen-fraction: received -0.1"),
-        ("placement", {"placement": "up"}, "received up; accepted: anywhere or standing"),
-        ("split", {"split": "x"}, "--split: received x; accepted: identity or random"),
-        (
-            "layout",
-            {"layout": "x"},
-            "--layout: received x; accepted: records or original",
-        ),
-        ("zip", {"zip": True}, "--zip: received True; accepted: only with --lay"),
+        ("placement", {"placement": "up"}, "argument --placement: invalid choice: 'up'"),
+        ("zip", {"zip": True}, "--zip: received True; accepted: only with --layout orig"),
         (
             *("beam_original", {"layout": "original", "beam": "--runner=DirectRunner"}),
             "accepted: only with --layout records",
@@ -265,77 +253,42 @@ class RefusedTest(CommandTestCase):
             *("beam_number", {"beam": "--direct_num_workers=x"}),
             *("argument --direct_num_workers: invalid int value: 'x'", "accepted"),
         ),
-        (
-            "beam_quotes",
-            {"beam": "--runner='"},
-            "--beam: received",
-            "No closing quotation",
-        ),
+        ("beam_quotes", {"beam": "--runner='"}, "--beam: received", "No closing quot"),
         ("rooms_0", {"bg": "rooms:0"}, "--bg: received rooms:0; accepted: rooms:1 to"),
         ("rooms_large", {"bg": f"rooms:{10**9}"}, "accepted: rooms:1 to rooms:100000"),
         (
             *("rooms_depth", {"bg": "rooms:2", "depth": "maps,step=1"}),
             *("--depth: received maps,step=1 for rendered rooms", "Leave it out"),
         ),
+        ("standing", {"placement": "standing"}, "--placement: received standing"),
+        ("no_bg", {"bg": None}, "arguments are required: --bg; see depthseg data comp"),
+        ("too_many", {"count": 181}, "--count: received 181", "180 samples", "at most"),
+        # 240 MB of numbers otherwise.
         (
-            *("standing", {"placement": "standing"}),
-            *("--placement: received standing", "expected --depth FOLDER,step=", "Giv"),
+            "more_than_memory_holds",
+            {"bg": "rooms:100", "placements": 100_000, "count": None},
+            *("--count: received none; ", "30,000,000", "most 10,000,000 are"),
         ),
-        (
-            "unknown",
-            {"colour": 1},
-            "unrecognized arguments: --colour=1; see depthseg",
-        ),
-        ("newline", {"colour": "a\nb"}, r"unrecognized arguments: --colour=a\nb; see"),
-        (
-            "no_bg",
-            {"bg": None},
-            "arguments are required: --bg; see depthseg data compose",
-        ),
-        ("no_value", {"bg": None, "fg": True}, "argument --fg: expected one argument"),
     )
     def test_options(self, options, *parts):
         self.assert_refused(*parts, **options)
 
-    def test_count_too_large(self):
-        self.assert_refused(
-            *("--count: received 181; 3 backgrounds and 3 cutouts", "make 180 samples"),
-            *("at most", "Choose fewer, or more --placements"),
-            count=181,
-        )
-        self.assert_refused("--count: received 1000000000000000000000", count=10**21)
-        self.compose(count=180)
-
-    def test_more_than_memory_holds(self):
-        # 40 GB of numbers otherwise.
-        with mock.patch.object(configure, "MOST_SAMPLES", 179):
-            self.assert_refused(
-                *("--count: received none; 3 backgrounds", "make 180 samples, and at"),
-                *("most 179 are accepted. Choose fewer",),
-                count=None,
-            )
-            self.assert_refused("--count: received 180", "at most 179", count=180)
-
     @parameterized.named_parameters(
         ("no_meaning", "depth", "received no more; accepted: step=METRES of one grey"),
-        ("unknown_key", "depth,unit=metre", "received 'unit=metre'; accepted: each of"),
         ("bad_number", "depth,step=1mm", "received step=1mm; accepted: metres, 1e-06"),
-        (
-            "missing",
-            "no such folder,step=1",
-            "no such folder: it cannot be read (No such",
-        ),
+        ("missing", "no such folder,step=1", "no such folder: it cannot be read (No suc"),
         ("no_network", "no such.onnx,larger=nearer", "no such.onnx: no such file"),
     )
     def test_depth(self, depth, *parts):
         (self.folder / "depth").mkdir()
         self.assert_refused(*parts, depth=f"{self.folder}/{depth}")
 
-    @parameterized.product(
-        option=["bg", "fg", "fg_mask"], kind=["file", "missing", "empty"]
+    @parameterized.parameters(
+        *(("bg", "file"), ("bg", "missing"), ("fg", "empty"), ("fg", "missing")),
+        *(("fg_mask", "empty"), ("fg_mask", "missing")),
     )
     def test_source(self, option, kind):
-        path = self.folder / "source"
+        path = self.folder / "a\nb"
         if kind == "file":
             path.touch()
         elif kind == "empty":
@@ -343,7 +296,7 @@ class RefusedTest(CommandTestCase):
         part = {"file": "it is no folder", "missing": "No such file"}.get(
             kind, "no usable"
         )
-        self.assert_refused(path, part, **{option: path})
+        self.assert_refused(r"a\nb: ", part, **{option: path})
 
     def test_nothing_left(self):
         for path in self.fg.iterdir():
@@ -356,15 +309,8 @@ class RefusedTest(CommandTestCase):
     def test_folder_named_rooms(self):
         (self.folder / "rooms").mkdir()
         self.enter_context(contextlib.chdir(self.folder))
-        self.assert_refused(
-            *("--bg: received rooms, which is a folder here", "expected ./rooms for"),
-            *("rooms:100 for rendered", "Say which"),
-            bg="rooms",
-        )
+        self.assert_refused("--bg: received rooms, which is a folder here", bg="rooms")
         self.assert_refused("rooms: there is no usable picture", bg="./rooms")
-
-    def test_newline_in_a_path(self):
-        self.assert_refused(r"a\nb: it cannot be read", bg=self.folder / "a\nb")
 
 
 class OutTest(CommandTestCase):
@@ -395,10 +341,8 @@ class OutTest(CommandTestCase):
 
     @parameterized.named_parameters(
         ("in_a_file", "bg/0.png/out", "Not a directory"),
-        ("long_name", "x" * 300, "File name too long"),
         ("long_hidden_name", "x" * 250, "File name too long"),
         ("not_writable", "/proc/no/out", "No such file or directory"),
-        ("not_writable_itself", "/proc/out", "No such file or directory"),
     )
     def test_cannot_be_written(self, name, reason):
         self.assert_refused(
@@ -416,27 +360,23 @@ class OutTest(CommandTestCase):
         self.assertLen(self.samples(), 30)
         self.assertEqual(os.listdir(self.folder / "a"), ["b"])
 
-    def interrupt(self, **options):
+    def interrupt(self):
         """Ctrl-C once the build has begun."""
-        with mock.patch.object(compose, "_build", side_effect=KeyboardInterrupt):
-            status, output, errors = self.command(*self.arguments(**options))
-        self.assertEqual((status, output, errors), (130, [], ["", "stopped"]))
+        with mock.patch.object(
+            Builder, "download_and_prepare", side_effect=KeyboardInterrupt
+        ):
+            result = self.command(*self.arguments())
+        self.assertEqual(result, (130, [], ["", "stopped"]))
         self.assertFalse(self.out.exists())
 
-    @parameterized.parameters(
-        {"seed": 1}, {"count": 29}, {"layout": "original"}, {"lossless": True}
-    )
-    def test_other_options_for_an_unfinished_build(self, **options):
+    def test_other_options_or_pictures_for_an_unfinished_build(self):
         self.interrupt()
-        self.assert_refused(
-            *(f"--out: {self.partial} is an unfinished data set of other options",),
-            *("expected the same ones", "or remove it"),
-            **options,
-        )
-        self.compose()
-
-    def test_other_pictures_for_an_unfinished_build(self):
-        self.interrupt()
+        for options in ({"seed": 1}, {"layout": "original"}):
+            self.assert_refused(
+                *(f"--out: {self.partial} is an unfinished data set of other options",),
+                *("expected the same ones", "or remove it"),
+                **options,
+            )
         self.write({"fg/3.png": png(cutout(20))})
         self.assert_refused("is an unfinished data set of other options or pictures")
         (self.fg / "3.png").unlink()
@@ -448,15 +388,6 @@ class OutTest(CommandTestCase):
         self.assert_refused("none is left for training", **bad)
         self.assertFalse(self.partial.exists())
         self.compose(count=1, split="random", val_fraction=0)
-
-    def test_killed_before_the_last_step(self):
-        with mock.patch.object(compose, "remove_partial", side_effect=KeyboardInterrupt):
-            self.assertEqual(self.command(*self.arguments())[0], 130)
-        self.assertTrue(self.partial.exists())
-        before = state(self.out)
-        self.assertEqual(self.command(*self.arguments())[0], 0)
-        self.assertFalse(self.partial.exists())
-        self.assertEqual(state(self.out), before)
 
     def test_killed_before_it_is_in_place(self):
         replace = os.replace
@@ -472,7 +403,7 @@ class OutTest(CommandTestCase):
         self.assert_refused("is an unfinished data set of other options", seed=1)
         self.compose()
 
-    @parameterized.product(layout=["records", "original"], limit=[0, 100, 1500])
+    @parameterized.parameters(("records", 0), ("records", 1500), ("original", 100))
     def test_full_disk(self, layout, limit):
         before = state(self.folder)
         with full_disk(limit):
@@ -480,7 +411,7 @@ class OutTest(CommandTestCase):
         self.assertEqual((status, output), (2, []), errors)
         (line,) = errors
         self.assertStartsWith(line, f"error: --out: {self.out} cannot be written (")
-        for part in ("File too large", "free some space", "resumes where it stopped."):
+        for part in ("File too large", "free some space", "where it stopped."):
             self.assertIn(part, line)
         self.assertFalse(self.out.exists())
         self.assertTrue(self.partial.exists())
@@ -517,7 +448,7 @@ class ProcessTest(CommandTestCase):
 
         output, errors = stopped.communicate()
         self.assertEqual((stopped.returncode, output), (130, ""), errors)
-        picture, *rest = errors.splitlines()
+        picture, *rest = messages(errors)
         self.assertStartsWith(picture, f"left out: {self.bg}/bad.jpg: received an empty")
         self.assertEqual(rest, ["", "stopped"])
         self.assertFalse(self.out.exists())
@@ -536,90 +467,12 @@ class ProcessTest(CommandTestCase):
 
         output, errors = full.communicate()
         self.assertEqual((full.returncode, output), (2, ""), errors)
-        picture, line = errors.splitlines()
+        picture, line = messages(errors)
         self.assertStartsWith(picture, "left out: ")
         self.assertStartsWith(line, f"error: --out: {self.folder}/full cannot be written")
         self.assertFalse((self.folder / "full").exists())
         self.out = self.folder / "full"
         self.compose()
-
-
-class HelpTest(CommandTestCase):
-    def help(self, command):
-        with mock.patch.dict(os.environ, COLUMNS="80"):
-            status, lines, errors = self.command(*command.split(), "--help")
-        self.assertEqual((status, errors), (0, []))
-        return lines
-
-    @parameterized.parameters(*COMMANDS)
-    def test_lines_and_examples(self, command):
-        lines = self.help(command)
-        self.assertLessEqual(max(map(len, lines)), 80)
-        example = lines[lines.index("example:") + 1 :]
-        self.assertStartsWith(example[0], f"  depthseg data {command[5:]}")
-
-    @parameterized.parameters(*COMMANDS)
-    def test_examples_are_accepted(self, command):
-        lines = self.help(command)
-        example = "\n".join(lines[lines.index("example:") + 1 :])
-        for line in example.replace("\\\n", "").splitlines():
-            words = line.split()
-            if words[0] == "depthseg" and "--help" not in words:
-                args = main.parse_args(words[1:])
-                self.assertTrue(callable(args.run))
-
-    def test_words_stay_whole(self):
-        text = "\n".join(self.help("data compose"))
-        for word in ('"--runner=DirectRunner', "--direct_running_mode=multi_processing"):
-            self.assertIn(word, text)
-        for line in text.splitlines():
-            self.assertNotRegex(line, r"\w-$|\s-+$")
-
-    def test_defaults_are_the_options(self):
-        args = main.parse_args(self.arguments(size=None, count=None))
-        expected = compose.ComposeOptions(bg=str(self.bg), fg=self.fg)
-        for name, value in vars(expected).items():
-            self.assertEqual(getattr(args, name), value, name)
-
-    @parameterized.parameters(*itertools.product(COMMANDS, ("--colour", "--x\ny")))
-    def test_unknown_option(self, command, option):
-        status, output, errors = self.command(*command.split(), option)
-        self.assertEqual((status, output), (2, []))
-        (line,) = errors
-        self.assertRegex(line, r"^error: .+; see depthseg.* --help$")
-
-    def test_no_command(self):
-        for arguments in ((), ("data",)):
-            status, _, errors = self.command(*arguments)
-            self.assertEqual(status, 2)
-            self.assertRegex(
-                "\n".join(errors), r"^error: .*COMMAND; see depthseg.*--help$"
-            )
-
-
-class RunTest(CommandTestCase):
-    @parameterized.parameters(
-        (lambda: None, None), (lambda: 0, 0), (lambda: 1, 1), (lambda: sys.exit(3), 3)
-    )
-    def test_status(self, main, expected):
-        with self.assertRaises(SystemExit) as caught:
-            parsing.run(main)
-        self.assertEqual(caught.exception.code, expected)
-
-    def test_a_mistake_is_one_line(self):
-        errors = io.StringIO()
-        with (
-            contextlib.redirect_stderr(errors),
-            self.assertRaises(SystemExit) as caught,
-        ):
-            parsing.run(mock.Mock(side_effect=UserError("a\nb: wrong")))
-        self.assertEqual(
-            (caught.exception.code, errors.getvalue()), (2, "error: a\\nb: wrong\n")
-        )
-
-    def test_a_bug_shows(self):
-        with self.assertRaises(ZeroDivisionError):
-            parsing.run(lambda: 1 // 0)
 
 
 if __name__ == "__main__":

@@ -275,13 +275,13 @@ class RefusedTest(TinyDataTestCase, parameterized.TestCase):
     @parameterized.parameters(
         ({"schedule": "100:3"}, "the nearest are 96 and 128"),
         ({"batch_size": 0}, "batch_size of a phase must be at least 1"),
-        ({"precision": "float64"}, "unknown precision: received 'float64'"),
-        ({"seed": -1}, "seed: received -1"),
-        ({"keep": -1}, "keep is a number of epochs, 0 or more: received -1"),
+        ({"precision": "float64"}, "`precision`: received 'float64'"),
+        ({"seed": -1}, "`seed`: received -1"),
+        ({"keep": -1}, "`keep` is a number of epochs, 0 or more: received -1"),
         ({"checkpoint_minutes": math.nan}, "checkpoint_minutes", "received nan"),
         (
             {"xla": True, "precision": "mixed_bfloat16"},
-            *("XLA", "mixed_bfloat16", "--precision float32"),
+            *("XLA", "mixed_bfloat16", "`precision` float32"),
         ),
         ({"data": "/does/not/exist"}, "/does/not/exist: no such folder"),
     )
@@ -337,11 +337,11 @@ class RefusedTest(TinyDataTestCase, parameterized.TestCase):
         for fields, parts in (
             (
                 {"weight_decay": 0.1, "optimizer": "adam"},
-                ("weight_decay is for the optimizer adamw", "choose adamw"),
+                ("`weight_decay` is for `optimizer` adamw", "choose adamw"),
             ),
             (
                 {"learning_rate_schedule": "cosine"},
-                ("divide_after_first_phase is for", "received 10.0 with cosine"),
+                ("`divide_after_first_phase` is for", "received 10.0 with cosine"),
             ),
         ):
             self.assert_refused(

@@ -1,15 +1,17 @@
-"""The options of `depthseg data compose`."""
+"""The options of `depthseg data compose`.
+
+The command line reads this module before it imports TensorFlow: nothing heavy here.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Literal
 
-from keras_depthseg.datasets.composites.placing import PLACEMENTS
-from keras_depthseg.datasets.splits import SPLITTINGS
+from keras_depthseg.choices import check_choices
 from keras_depthseg.errors import UserError
 
-LAYOUTS = ("records", "original")
 # Rendered rooms, and placements of a cutout on a background.
 MOST_ROOMS = 100_000
 
@@ -18,32 +20,49 @@ MOST_ROOMS = 100_000
 class ComposeOptions:
     """What to compose and how; the defaults are the original's.
 
+    The options of `depthseg data compose` are made from these fields.
+
     Attributes:
-        bg: folder or zip of backgrounds; or `rooms` (100) or `rooms:COUNT`, rendered
-            ones with true depth.
-        fg: folder or zip of cutouts with an alpha channel, or with `fg_mask` of any
+        bg: Folder or zip of backgrounds; pictures of one sub-folder count as one place
+            and stay in one split. Or rooms[:COUNT], rendered ones with true depth.
+        fg: Folder or zip of cutouts with an alpha channel, or with `fg_mask` of any
             pictures.
-        fg_mask: folder or zip of the cutouts' masks.
-        depth: `FOLDER,step=…` for maps of the backgrounds, see `depth_folder`;
-            `NETWORK,…` for a teacher, see `teacher`; `None` for none, and with rooms.
-        placements, flip, count: see `Plan`.
-        size: height and width of the pictures, in pixels.
-        fg_height: of the cutouts, in pixels; `None` for 108 at 224, as in the original.
-        placement: `"anywhere"` or `"standing"`, see `placing`.
-        shadow: part of the composites with a cast shadow, 0..1.
-        lossless: PNG instead of JPEG.
-        split: `"identity"` or `"random"`, see `CompositesConfig`.
-        val_fraction, unseen_fraction: see `Plan.splits`.
-        layout: `"records"`, or `"original"` for the original's folders.
-        zip: one zip a background in the original's folders.
-        bg_licence, fg_licence: told on the data card.
-        seed: the same seed gives the same bytes.
-        workers: threads; `None` takes one for each core.
-        beam: options of an Apache Beam pipeline, such as
-            `--runner=DirectRunner --direct_num_workers=4`; `None` for threads.
+        fg_mask: Folder or zip of the cutouts' masks, if they have no alpha channel.
+        depth: DIR,step=METRES: a depth map of each background, METRES a grey level
+            (0.001 for millimetres), 0 where unknown; with scale=METRES stored as 1.0
+            (by default 10). Or DIR,larger=farther|nearer: relative depth. Or
+            NETWORK,larger=farther|nearer: a pretrained network (keras-hub preset, .keras,
+            SavedModel, .onnx, .tflite) labels the composites, see docs/data.md. By
+            default there is no depth, but that of rendered rooms.
+        placements: Places of each cutout on each background.
+        flip: Make as many samples again with the cutout mirrored.
+        count: Draw this many of all these samples at random; by default all.
+        size: Height and width of the images, in pixels.
+        fg_height: Height of the cutouts, in pixels; by default 108 at size 224, as in
+            the original.
+        placement: anywhere, wholly inside the image; or standing, on the ground, sized
+            by distance, which needs the backgrounds' depth.
+        shadow: Share of the samples with a cast shadow, 0 to 1.
+        lossless: Write PNG instead of JPEG of quality 95.
+        split: identity: some backgrounds and cutouts are kept out of training; random:
+            as the original did, all are in training and validation.
+        val_fraction: Share of the samples with seen backgrounds and cutouts that
+            validate.
+        unseen_fraction: Share of backgrounds, and of cutouts, kept out of training.
+        layout: records, for training; or original, the original's folders of pictures.
+        zip: Write a zip for each background instead of single files; only with `layout`
+            original.
+        bg_licence: Licence of the backgrounds, for the data card.
+        fg_licence: Licence of the cutouts, for the data card.
+        seed: Seed of all that is drawn; the same seed gives the same bytes.
+        workers: Threads; by default one for each core.
+        beam: Run on Apache Beam with these options of a pipeline, for instance
+            "--runner=DirectRunner --direct_num_workers=4
+            --direct_running_mode=multi_processing"; by default in threads. Only with
+            `layout` records.
 
     Raises:
-        UserError: a value is not accepted.
+        UserError: if a value is not accepted.
     """
 
     bg: str
@@ -55,13 +74,13 @@ class ComposeOptions:
     count: int | None = None
     size: int = 224
     fg_height: int | None = None
-    placement: str = "anywhere"
+    placement: Literal["anywhere", "standing"] = "anywhere"
     shadow: float = 0.0
     lossless: bool = False
-    split: str = "identity"
+    split: Literal["identity", "random"] = "identity"
     val_fraction: float = 0.1
     unseen_fraction: float = 0.1
-    layout: str = "records"
+    layout: Literal["records", "original"] = "records"
     zip: bool = False
     bg_licence: str | None = None
     fg_licence: str | None = None
@@ -85,22 +104,16 @@ class ComposeOptions:
         self._check("shadow", 0 <= self.shadow <= 1, "0 to 1")
         for name in ("val_fraction", "unseen_fraction"):
             self._check(name, 0 <= getattr(self, name) < 1, "0 or more, less than 1")
-        for name, values in (
-            ("placement", PLACEMENTS),
-            ("split", SPLITTINGS),
-            ("layout", LAYOUTS),
-        ):
-            self._check(name, getattr(self, name) in values, " or ".join(values))
+        check_choices(self)
         original = self.layout == "original"
-        self._check("zip", original or not self.zip, "only with --layout original")
+        self._check("zip", original or not self.zip, "only with `layout` original")
         self._check(
-            "beam", self.beam is None or not original, "only with --layout records"
+            "beam", self.beam is None or not original, "only with `layout` records"
         )
 
     def _check(self, name: str, fine: bool, accepted: str) -> None:
         if not fine:
-            option = f"--{name.replace('_', '-')}"
             raise UserError(
-                f"{option}: received {getattr(self, name)}; accepted: {accepted}. Change "
+                f"`{name}`: received {getattr(self, name)}; accepted: {accepted}. Change "
                 "it, or leave it out."
             )

@@ -1,0 +1,95 @@
+"""The terminal: quiet imports, log messages, errors in one line, exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import NoReturn
+
+from keras_depthseg.commands.parsing import name_options
+from keras_depthseg.errors import UserError
+from keras_depthseg.text import printable
+
+
+def run(command: Callable[[], int | None]) -> NoReturn:
+    """Run a command and exit: 2 after a mistake of the user, 130 after Ctrl-C."""
+    try:
+        sys.exit(command())
+    except UserError as error:
+        print(f"error: {printable(str(error))}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        sys.exit(130)
+
+
+class TerminalHandler(logging.Handler):
+    """Writes information as plain text to standard output, warnings to standard error.
+
+    Args:
+        options: see `name_options`.
+    """
+
+    def __init__(self, options: Mapping[str, str]):
+        super().__init__()
+        self._options = options
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a message, and flush: Keras's progress bar writes to the same stream."""
+        text = name_options(record.getMessage(), self._options)
+        if record.levelno >= logging.WARNING:
+            print(f"{record.levelname.lower()}: {text}", file=sys.stderr, flush=True)
+        else:
+            print(text, flush=True)
+
+
+@contextlib.contextmanager
+def terminal_messages(options: Mapping[str, str]) -> Iterator[None]:
+    """Show what the package logs, and name options in the errors that it raises.
+
+    Args:
+        options: see `name_options`.
+
+    Raises:
+        UserError: that of the block.
+    """
+    logger = logging.getLogger("keras_depthseg")
+    handler = TerminalHandler(options)
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    # TensorFlow's handler of the root would write every line again.
+    logger.propagate = False
+    try:
+        yield
+    except UserError as error:
+        raise UserError(name_options(str(error), options)) from error
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
+def import_tensorflow_quietly() -> None:
+    """Import TensorFlow, whose import writes six lines to standard error (2.21)."""
+    # Without a GPU, TensorFlow reports at length, and as an error, that there is none.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _silenced_standard_error():
+        import tensorflow  # noqa: F401
+
+
+@contextlib.contextmanager
+def _silenced_standard_error() -> Iterator[None]:
+    """Discard what native code writes to standard error."""
+    standard_error = 2
+    kept = os.dup(standard_error)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), standard_error)
+    try:
+        yield
+    finally:
+        os.dup2(kept, standard_error)
+        os.close(kept)

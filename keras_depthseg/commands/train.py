@@ -1,0 +1,201 @@
+"""`depthseg train`, which `python train.py` is, too."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime
+from pathlib import Path
+from typing import Any
+
+from keras_depthseg.commands.parsing import Parser, described, field_options
+from keras_depthseg.commands.terminal import import_tensorflow_quietly
+from keras_depthseg.datasets.locate import check_data, default_cache_dir, locate_records
+from keras_depthseg.datasets.splits import SPLITTINGS
+from keras_depthseg.errors import UserError
+from keras_depthseg.training.config import RunConfig
+from keras_depthseg.training.recipes import RECIPES, Recipe
+from keras_depthseg.training.run_folder import RunFolder
+
+
+def add_train(commands: Any) -> Parser:
+    """Add the sub-command; options that are not given are not set: see --resume."""
+    parser: Parser = commands.add_parser(
+        "train",
+        help="train the network",
+        argument_default=argparse.SUPPRESS,
+        usage="depthseg train [OPTION ...]",
+        **described(
+            "Train DSResNet: foreground mask and scene depth from a background plate and "
+            "a picture. Without arguments it makes the embedded data set of rendered "
+            "rooms and trains a small network in a few minutes on two cores.",
+            "depthseg train --data DIR --recipe rmse_bce_dice \\\n"
+            "    --resolution-schedule 96:3,160:5,224:3",
+        ),
+    )
+    parser.add_options(
+        "data",
+        {
+            "--data": {
+                "metavar": "DATA",
+                "help": "Folder of records; folder in the original layout (bg/, fg_bg/, "
+                "fg_bg_mask/, fg_bg_depth/, file_map.txt), turned into records once; "
+                "rooms[:COUNT], the embedded data set; or pets_in_rooms[:COUNT], "
+                "composed of two public data sets that are downloaded, 35 GB (default: "
+                "rooms)",
+            },
+            "--split": {
+                "choices": SPLITTINGS,
+                "help": "Split of the original layout. identity keeps some backgrounds "
+                "and cutouts out of training; random splits pictures at random, as the "
+                "original did (default: identity)",
+            },
+            "--cache-dir": {
+                "type": Path,
+                "metavar": "DIR",
+                "help": "Folder for records made from other data (default: "
+                "$KERAS_DEPTHSEG_CACHE, or ~/.cache/keras_depthseg)",
+            },
+        },
+    )
+    parser.add_options(
+        "recipe",
+        {
+            "--recipe": {
+                "choices": RECIPES,
+                "metavar": "NAME",
+                "help": f"Named experiment: {', '.join(RECIPES)}; the options below "
+                "change single fields of it (default: quick)",
+            },
+            **field_options(
+                Recipe,
+                {
+                    "schedule": "RES:EPOCHS[:BATCH],…",
+                    "loss": None,
+                    "augment": "NAME",
+                    "optimizer": None,
+                    "learning_rate": "RATE",
+                    "learning_rate_schedule": None,
+                    "divide_after_first_phase": "N",
+                    "weight_decay": "SHARE",
+                    "clip_norm": "NORM",
+                    "accumulate": "BATCHES",
+                    "average": "DECAY",
+                    "width": "CHANNELS",
+                    "initialisation": None,
+                },
+                show_defaults=False,  # They are the recipe's.
+            ),
+        },
+    )
+    parser.add_options(
+        "run",
+        {
+            "--run-dir": {
+                "type": Path,
+                "metavar": "DIR",
+                "help": "New folder for everything the run leaves (default: "
+                "runs/DATE_RECIPE)",
+            },
+            "--resume": {
+                "action": "store_true",
+                "help": "Resume the run in --run-dir exactly where it was stopped; other "
+                "options need not be given again",
+            },
+            "--lr-range-test": {
+                "action": "append",
+                "metavar": "START:END:ITERATIONS",
+                "help": "Do not train, but raise the learning rate step by step and "
+                "suggest one; for instance 1e-5:1:400; can be repeated",
+            },
+            **field_options(
+                RunConfig,
+                {
+                    "batch_size": "N",
+                    "precision": None,
+                    "seed": "N",
+                    "deterministic": None,
+                    "xla": None,
+                    "keep": "EPOCHS",
+                    "checkpoint_minutes": "MINUTES",
+                },
+            ),
+        },
+    )
+    parser.set_defaults(run=_train, parser=parser)
+    return parser
+
+
+def _train(args: argparse.Namespace) -> None:
+    given = vars(args)
+    resume = given.get("resume", False)
+    _check_combination(given, resume)
+    stored = RunConfig.load(given["run_dir"]) if resume else None
+    recipe = _recipe(given, stored)
+    run_dir = given.get("run_dir") or _new_run_dir(recipe)
+    data = given.get("data", None if resume else "rooms")
+    changed = {name: given[name] for name in _fields(RunConfig, given) - {"data"}}
+    config = dataclasses.replace(
+        stored or RunConfig(data="", recipe=recipe), **{**changed, "recipe": recipe}
+    )
+    # All that needs no TensorFlow, and no data, comes first: those take long.
+    _ = config.phases  # Parses the schedule.
+    if not resume:
+        RunFolder(run_dir).check_new()
+    if data is not None:
+        check_data(data)
+    import_tensorflow_quietly()
+    from keras_depthseg.precision import check_xla, resolve_precision
+    from keras_depthseg.training.lr_range import parse_lr_range
+    from keras_depthseg.training.lr_range_run import find_learning_rate
+    from keras_depthseg.training.run import train
+
+    lr_ranges = [parse_lr_range(text) for text in given.get("lr_range_test", ())]
+    policy = resolve_precision(config.precision)
+    if config.xla:
+        check_xla(policy)
+    if data is not None:
+        records = locate_records(
+            data,
+            given.get("cache_dir") or default_cache_dir(),
+            split=given.get("split"),
+        )
+        config = dataclasses.replace(config, data=str(records))
+    if lr_ranges:
+        find_learning_rate(config, run_dir, lr_ranges)
+    else:
+        train(config, run_dir, resume=resume)
+
+
+def _check_combination(given: dict[str, Any], resume: bool) -> None:
+    if resume and "run_dir" not in given:
+        raise UserError("--resume: received no --run-dir; give the folder of the run.")
+    if resume and "lr_range_test" in given:
+        raise UserError(
+            "--lr-range-test: received with --resume; it is a run of its own, leave one "
+            "of them out."
+        )
+    if resume and "split" in given and "data" not in given:
+        raise UserError(
+            f"--split: received {given['split']} with --resume, but no --data; the "
+            "run knows its data, leave --split out."
+        )
+
+
+def _recipe(given: dict[str, Any], stored: RunConfig | None) -> Recipe:
+    # The recipe of a run that is resumed has the fields that were changed.
+    recipe = stored.recipe if stored else RECIPES["quick"]
+    if given.get("recipe", recipe.name) != recipe.name:
+        recipe = RECIPES[given["recipe"]]
+    return dataclasses.replace(
+        recipe, **{name: given[name] for name in _fields(Recipe, given)}
+    )
+
+
+def _fields(cls: type, given: dict[str, Any]) -> set[str]:
+    return {field.name for field in dataclasses.fields(cls)} & set(given)
+
+
+def _new_run_dir(recipe: Recipe) -> Path:
+    now = datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
+    return Path("runs") / f"{now}_{recipe.name}"

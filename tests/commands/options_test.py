@@ -1,0 +1,47 @@
+"""Tables of options for the documentation."""
+
+from absl.testing import absltest, parameterized
+
+from keras_depthseg.commands.main import make_parsers
+from keras_depthseg.commands.options import option_table
+
+
+class OptionTableTest(parameterized.TestCase):
+    @parameterized.parameters("train", "data compose", "data card", "data validate")
+    def test_every_option_has_a_row(self, command):
+        head, line, *rows = option_table(command).splitlines()
+        self.assertEqual(head, "| group | option | meaning | default |")
+        self.assertEqual(line, "| --- | --- | --- | --- |")
+        options = sum(make_parsers()[command].groups.values(), [])
+        self.assertLen(rows, len(options))
+        for row in rows:
+            self.assertLen(row.replace(r"\|", "").split("|"), 6, row)
+            self.assertNotIn("%", row)
+
+    @parameterized.parameters(
+        (
+            "train",
+            "| run | `--batch-size N` | Batch size of the phases that give none | ",
+        ),
+        ("train", "| run | `--keep EPOCHS` | Keep the weights of the last epochs, this "),
+        ("train", "| data | `--data DATA` | Folder of records; "),
+        (
+            "data compose",
+            "| output | `--layout records,original` | records, for training",
+        ),
+        ("data compose", "| pictures | `--bg DIR` | Folder or zip of backgrounds; pict"),
+        ("data card", "| data | `DIR` | Folder of records | required |"),
+        ("data card", "| data | `--seed N` | Seed of the choice of pictures | `0` |"),
+    )
+    def test_row(self, command, start):
+        self.assertIn(f"\n{start}", option_table(command))
+
+    def test_defaults(self):
+        table = option_table("train") + option_table("data compose")
+        for end in ("give none | `16` |", "| `rooms` |", "true depth | required |"):
+            self.assertIn(end, table)
+        self.assertIn(r"larger=farther\|nearer", table)
+
+
+if __name__ == "__main__":
+    absltest.main()
