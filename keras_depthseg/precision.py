@@ -49,9 +49,9 @@ def jit_compile(xla: bool) -> bool | str:
     Keras's own choice under TensorFlow would be XLA on a GPU and none on the processor;
     other backends compile in their own way.
     """
-    import keras
+    from keras_depthseg.backend import backend_name
 
-    return xla if keras.backend.backend() == "tensorflow" else "auto"
+    return xla if backend_name() == "tensorflow" else "auto"
 
 
 def check_xla(policy: str) -> None:
@@ -63,10 +63,11 @@ def check_xla(policy: str) -> None:
     Raises:
         UserError: if the backend or the hardware does not.
     """
-    import keras
     import tensorflow as tf
 
-    backend = keras.backend.backend()
+    from keras_depthseg.backend import backend_name
+
+    backend = backend_name()
     if backend != "tensorflow":
         raise UserError(
             f"`xla` is for Keras's TensorFlow backend: received with {backend}, which "

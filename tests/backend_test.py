@@ -30,15 +30,12 @@ class OnlyHereTest(tf.test.TestCase):
     """No other module branches on the backend or uses private names of Keras."""
 
     def test_modules(self):
-        # These two report the backend: which one compiled, and which one trained.
-        reports = {"precision.py", "training/run.py"}
         for path in PACKAGE.rglob("*.py"):
             name = path.relative_to(PACKAGE).as_posix()
             if name == "backend.py":
                 continue
             source = path.read_text()
-            if name not in reports:
-                self.assertNotRegex(source, r"backend\.backend\(\)", name)
+            self.assertNotRegex(source, r"backend\.backend\(\)", name)
             attributes = {
                 node.attr
                 for node in ast.walk(ast.parse(source))

@@ -9,12 +9,12 @@ background.
 
 from __future__ import annotations
 
-import math
 import re
 
 import numpy as np
 
 from keras_depthseg.pictures import encode
+from keras_depthseg.shapes import ceil_div
 
 _BLOCK = 8
 _START_OF_SCAN = 0xDA
@@ -47,7 +47,7 @@ class RowJpeg:
         """
         if top >= bottom:
             return self.data
-        first, last = top // _BLOCK, math.ceil(bottom / _BLOCK)
+        first, last = top // _BLOCK, ceil_div(bottom, _BLOCK)
         _, new = _split(_encode(image[first * _BLOCK : last * _BLOCK]))
         rows = [*self._rows[:first], *new, *self._rows[last:]]
         parts = [self._head, rows[0]]
@@ -58,7 +58,7 @@ class RowJpeg:
 
 
 def _encode(image: np.ndarray) -> bytes:
-    blocks = math.ceil(image.shape[1] / _BLOCK)
+    blocks = ceil_div(image.shape[1], _BLOCK)
     return encode.encode_colour(image, restart_interval=blocks)
 
 

@@ -5,16 +5,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from keras_depthseg.training.config import RunConfig
+    from keras_depthseg.training.experiment import Experiment
     from keras_depthseg.training.lr_range import LRRange, parse_lr_range
     from keras_depthseg.training.lr_range_run import find_learning_rate
     from keras_depthseg.training.recipes import RECIPES, Recipe
     from keras_depthseg.training.run import RunResult, train
+    from keras_depthseg.training.run_folder import RunFolder
 
 __all__ = [
     "RECIPES",
+    "Experiment",
     "LRRange",
     "Recipe",
     "RunConfig",
+    "RunFolder",
     "RunResult",
     "find_learning_rate",
     "parse_lr_range",
@@ -25,9 +29,11 @@ __all__ = [
 # seconds on importing TensorFlow.
 _MODULES = {
     "RECIPES": "recipes",
+    "Experiment": "experiment",
     "LRRange": "lr_range",
     "Recipe": "recipes",
     "RunConfig": "config",
+    "RunFolder": "run_folder",
     "RunResult": "run",
     "find_learning_rate": "lr_range_run",
     "parse_lr_range": "lr_range",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from keras_depthseg.augment.changes import make_augmentation
+from keras_depthseg.augment.names import AUGMENTATIONS
 from keras_depthseg.datasets.opening import Records, open_records, require_depth
 from keras_depthseg.datasets.splits import SPLITS
 from keras_depthseg.errors import UserError
@@ -36,7 +39,7 @@ class Experiment:
         config: how to train on which data.
 
     Attributes:
-        config: the same, with the data's absolute path and the precision of this machine.
+        config: the same, with absolute paths and the precision of this machine.
         records: the opened data set.
         phases: the phases of the schedule.
         validation: the split to validate on; `None` where it is empty.
@@ -46,12 +49,19 @@ class Experiment:
     """
 
     def __init__(self, config: RunConfig):
+        recipe = config.recipe
+        if recipe.augment not in AUGMENTATIONS:
+            path = str(Path(recipe.augment).resolve())
+            recipe = dataclasses.replace(recipe, augment=path)
         self.config = dataclasses.replace(
             config,
+            recipe=recipe,
             data=str(Path(config.data).resolve()),
             precision=resolve_precision(config.precision),
         )
         self.phases = self.config.phases
+        # Refuses a file that is no pipeline before anything is written.
+        make_augmentation(recipe.augment, self.phases[0].resolution)
         if config.xla:
             check_xla(self.config.precision)
         self.records: Records = open_records(self.config.data)
@@ -62,6 +72,14 @@ class Experiment:
                 "on."
             )
         self.validation = "val" if self.records.size("val") else None
+
+    @property
+    def augment_digest(self) -> str | None:
+        """The SHA-256 of the augmentation's file; `None` for one of our own."""
+        augment = self.config.recipe.augment
+        if augment in AUGMENTATIONS:
+            return None
+        return hashlib.sha256(Path(augment).read_bytes()).hexdigest()
 
     @property
     def epochs(self) -> int:

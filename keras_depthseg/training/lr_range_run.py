@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import logging
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 
 from keras_depthseg.figures import save_figure
 from keras_depthseg.files import replacing
+from keras_depthseg.shapes import ceil_div
 from keras_depthseg.text import text_table
 from keras_depthseg.training.config import RunConfig
 from keras_depthseg.training.experiment import Experiment
@@ -114,7 +114,7 @@ def save_lr_range_curves(path: str | Path, curves: Sequence[LRRangeCurve]) -> No
     suggested learning rate marked. The loss axis ends a little above the losses before
     the lowest: a curve that diverges would flatten the rest.
     """
-    rows = math.ceil(len(curves) / 3)
+    rows = ceil_div(len(curves), 3)
     columns = min(len(curves), 3)
     figure = Figure(figsize=(4.2 * columns, 3.4 * rows), dpi=120, layout="constrained")
     for i, curve in enumerate(curves):

@@ -4,7 +4,7 @@ The document of the original project describes three; it states neither the lear
 of the first two nor the batch size, so those are ours. The scores that a comment says a
 recipe "reached" are hard IoU on `unseen_both` of 2,000 composites, and on 553 samples of
 other rooms and objects than those of `rooms:1600`, after fifteen minutes on two cores:
-docs/experiments.md.
+docs/log/recipes.md.
 
 The command line reads this module before it imports TensorFlow: nothing heavy here.
 """

@@ -17,6 +17,7 @@ from keras_depthseg.errors import UserError
 from keras_depthseg.evaluation.scores import evaluate, score_table
 from keras_depthseg.files import replacing
 from keras_depthseg.model import DSResNet
+from keras_depthseg.processor import computes_with
 from keras_depthseg.schedule import format_schedule
 from keras_depthseg.training.checkpoints import latest
 from keras_depthseg.training.config import RunConfig
@@ -92,6 +93,8 @@ def train(
                     parameters=model.count_params(),
                     command=sys.argv,
                     versions=_versions(),
+                    computes_with=computes_with(experiment.config.precision),
+                    augment_sha256=experiment.augment_digest,
                 )
         counts = ", ".join(f"{name} {n}" for name, n in experiment.samples.items())
         logger.info("Data: %s (%s)", experiment.config.data, counts)
@@ -124,6 +127,11 @@ def _check_can_resume(experiment: Experiment, folder: RunFolder) -> None:
         raise UserError(
             f"{experiment.config.data}: this data set has changed since the run began: "
             f"received {experiment.samples}, it had {config['samples']}; start a new run."
+        )
+    if config.get("augment_sha256") != experiment.augment_digest:
+        raise UserError(
+            f"{experiment.config.recipe.augment}: this file has changed since the run "
+            "began; restore it, or start a new run."
         )
     if folder.report.exists():  # Written last.
         raise UserError(
@@ -173,7 +181,11 @@ def _finish(
         if split != "train" and experiment.records.size(split)
     }
     phases = [dataclasses.asdict(each) for each in experiment.phases]
-    logger.info("\nSpeed:\n%s", speed_summary(phases, history))
+    logger.info(
+        "\nSpeed (%s):\n%s",
+        computes_with(experiment.config.precision),
+        speed_summary(phases, history),
+    )
     if scores:
         logger.info("\nScores at %d px:\n%s", phase.resolution, score_table(scores))
     with folder.writing():

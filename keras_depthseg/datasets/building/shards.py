@@ -6,7 +6,6 @@ import abc
 import dataclasses
 import errno
 import itertools
-import math
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ from keras_depthseg.datasets.building.partial import Summaries, part_path
 from keras_depthseg.datasets.records import Example, serialize
 from keras_depthseg.datasets.statistics import ImageStatistics
 from keras_depthseg.files import put_in_place
+from keras_depthseg.shapes import ceil_div
 
 _SAMPLES = 256
 _MOST_SHARDS = 256
@@ -42,7 +42,7 @@ def shard_count(samples: int) -> int:
 
     256 samples of 224 px are 10 to 30 MB, which is about what a killed worker loses.
     """
-    return max(1, min(_MOST_SHARDS, math.ceil(samples / _SAMPLES)))
+    return max(1, min(_MOST_SHARDS, ceil_div(samples, _SAMPLES)))
 
 
 def parts(items: Sequence | np.ndarray, count: int) -> list:

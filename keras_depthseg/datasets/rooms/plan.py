@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import math
 
 import numpy as np
 
 from keras_depthseg.datasets.splits import SPLITS, assign_split, held_out
+from keras_depthseg.shapes import ceil_div
 
 PER_ROOM = 8
 """Samples that share a room, and about as many share a cutout."""
@@ -31,7 +31,7 @@ class RoomSample:
 
 def planned_samples(num_samples: int, seed: int) -> list[RoomSample]:
     """Return all samples of a data set, those of one room next to each other."""
-    rooms = max(2, math.ceil(num_samples / PER_ROOM))
+    rooms = max(2, ceil_div(num_samples, PER_ROOM))
     rng = np.random.default_rng([seed, _PLAN])
     result = []
     # Every cutout is used once before any is used again.
