@@ -133,7 +133,7 @@ def run(
     """A benchmark's command: measures its cases, prints them, writes them.
 
     Args:
-        parser: whose name stands before an error.
+        parser: its name begins error messages.
         arguments: the parsed command line.
         cases: makes of it the cases: a title and the sides, ours first.
         unit: of the rates, such as `img/s`.

@@ -5,8 +5,8 @@ Averaging over images makes every score independent of the batch size. All metri
 `from_logits=False`. Shapes must be equal: nothing is broadcast. Everything is float32.
 
 Depth metrics use only pixels with `y_true > 1e-4`, as the original does; an image without
-such pixels does not count. With `per="batch"` the pixels of a whole batch are
-pooled and batches averaged, as the original's log does.
+such pixels does not count. With `per="batch"` the pixels of a whole batch are pooled
+and batches averaged, as the original's log does.
 """
 
 # Keras's ops are not typed: pyright infers that they may return None.
@@ -284,20 +284,11 @@ def training_metrics() -> dict[str, list[keras.metrics.Metric]]:
     return {"depth": [DepthRMSE()], "mask": [SoftIoU(), HardIoU()]}
 
 
-def evaluation_metrics(
-    from_logits: bool = True,
-) -> dict[str, list[keras.metrics.Metric]]:
+def evaluation_metrics(from_logits: bool = True) -> dict[str, list[keras.metrics.Metric]]:
     """Return all metrics, per output."""
-    return {
-        "depth": [
-            DepthRMSE(from_logits=from_logits),
-            DepthMAE(from_logits=from_logits),
-            DepthAbsRel(from_logits=from_logits),
-            *(DepthDelta(from_logits=from_logits, power=power) for power in (1, 2, 3)),
-        ],
-        "mask": [
-            SoftIoU(from_logits=from_logits),
-            HardIoU(from_logits=from_logits),
-            BoundaryF1(from_logits=from_logits),
-        ],
-    }
+    depth = [
+        metric(from_logits=from_logits) for metric in (DepthRMSE, DepthMAE, DepthAbsRel)
+    ]
+    deltas = [DepthDelta(from_logits=from_logits, power=power) for power in (1, 2, 3)]
+    mask = [metric(from_logits=from_logits) for metric in (SoftIoU, HardIoU, BoundaryF1)]
+    return {"depth": [*depth, *deltas], "mask": mask}

@@ -18,7 +18,7 @@ def text_table(rows: Sequence[Sequence[str]], left: Container[int] = ()) -> str:
 
 
 def printable(text: str) -> str:
-    r"""On one line, whatever is in the names of files: a newline becomes `\n`."""
+    r"""Return text on one line: characters that do not print are escaped, as `\n`."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode()
         for char in text

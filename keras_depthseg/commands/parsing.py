@@ -25,7 +25,7 @@ _BACKQUOTED = re.compile(r"`(\w+)`")
 
 
 class Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong with the arguments.
+    """Reports a mistake in the arguments in one line.
 
     Attributes:
         groups: the options of each group, in order; without --help.

@@ -21,7 +21,7 @@ from keras_depthseg.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How to train. The options of `depthseg train` are made from these fields.
+    """A named way to train. The options of `depthseg train` are made from these fields.
 
     Attributes:
         name: Name of the recipe.

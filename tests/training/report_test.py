@@ -318,7 +318,7 @@ class UnfinishedRunTest(RunFolderTestCase, parameterized.TestCase):
         (self.run_dir / "predictions.png").unlink()
         self._write_history({name: values[:4] for name, values in HISTORY.items()})
         page = self._page()
-        self.assertIn("still going on: 4 of 5 epochs are here", page.text)
+        self.assertIn("still running: 4 of 5 epochs are here", page.text)
         self.assertIn("There are no scores", page.text)
         self.assertIn("There is no picture of the finished model", page.text)
         self.assertLen(page.pictures, 4)

@@ -18,7 +18,7 @@ MOST_ROOMS = 100_000
 
 @dataclasses.dataclass(frozen=True)
 class ComposeOptions:
-    """What to compose and how; the defaults are the original's.
+    """Sources, number and form of the composites; the defaults are the original's.
 
     The options of `depthseg data compose` are made from these fields.
 

@@ -73,7 +73,7 @@ class CutoutSource(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class CompositeSettings:
-    """How composites are made of backgrounds and cutouts.
+    """The settings of composites of backgrounds and cutouts.
 
     Attributes:
         size: height and width of the images, in pixels.

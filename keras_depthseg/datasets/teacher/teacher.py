@@ -35,7 +35,7 @@ class Teacher:
     """Labels pictures with depth in 0..1, larger = farther; see `load_teacher`.
 
     Safe to call from several threads at once. The label of a picture depends on that
-    picture only, to the bit: each runs alone, whatever is in its batch.
+    picture only, to the bit: each runs alone, so the batch has no effect.
 
     Attributes:
         settings: given to `load_teacher`.
