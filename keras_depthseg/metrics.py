@@ -286,9 +286,11 @@ def training_metrics() -> dict[str, list[keras.metrics.Metric]]:
 
 def evaluation_metrics(from_logits: bool = True) -> dict[str, list[keras.metrics.Metric]]:
     """Return all metrics, per output."""
-    depth = [
+    depth: list[keras.metrics.Metric] = [
         metric(from_logits=from_logits) for metric in (DepthRMSE, DepthMAE, DepthAbsRel)
     ]
     deltas = [DepthDelta(from_logits=from_logits, power=power) for power in (1, 2, 3)]
-    mask = [metric(from_logits=from_logits) for metric in (SoftIoU, HardIoU, BoundaryF1)]
+    mask: list[keras.metrics.Metric] = [
+        metric(from_logits=from_logits) for metric in (SoftIoU, HardIoU, BoundaryF1)
+    ]
     return {"depth": [*depth, *deltas], "mask": mask}
