@@ -38,7 +38,7 @@ tf.random.set_seed(0)
 
 import threading
 
-from keras_depthseg.input_clock import InputClock
+from keras_depthseg.training.input_clock import InputClock
 
 # Both calls must be under way at once: each waits for the other.
 barrier = threading.Barrier(2)
