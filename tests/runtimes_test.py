@@ -10,7 +10,6 @@ from unittest import mock
 
 import keras
 import numpy as np
-import tensorflow as tf
 from absl.testing import parameterized
 
 from keras_depthseg.runtimes import KINDS, model_kind, open_model
@@ -154,7 +153,3 @@ class RuntimesTest(RefusalTestCase, parameterized.TestCase):
         (found,) = model.run(self.images[:1].transpose(0, 3, 1, 2))
         expected = convolution(self.images[:1])[:, None]
         self.assertAllClose(found, expected, rtol=0, atol=1e-4)
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -114,16 +114,12 @@ class CommandTestCase(tf.test.TestCase, parameterized.TestCase):
         self.assertFalse(self.partial.exists())
         return errors
 
-    def assert_refused(self, *parts, told=(), **options):
-        """Status 2, one line of error after those about pictures, nothing changed."""
+    def assert_refused(self, *parts, **options):
+        """Status 2, one line of error, nothing changed."""
         before = state(self.folder)
         status, output, errors = self.command(*self.arguments(**options))
         self.assertEqual((status, output), (2, []), errors)
-        *pictures, line = errors
-        self.assertLen(pictures, len(told), errors)
-        for picture, part in zip(pictures, told, strict=True):
-            self.assertStartsWith(picture, "left out: ")
-            self.assertIn(part, picture)
+        (line,) = errors
         self.assertStartsWith(line, "error: ")
         for part in parts:
             self.assertIn(str(part), line)
@@ -144,49 +140,23 @@ class CommandTestCase(tf.test.TestCase, parameterized.TestCase):
 
 class GoodTest(CommandTestCase):
     def test_bad_pictures_are_told_and_left_out(self):
-        self.write(
-            {
-                "bg/bad.jpg": b"text",
-                "bg/new\nline.png": b"",
-                "fg/opaque.png": png(colour(0, SIZE)),
-                "fg/x.heic": b"",
-            }
-        )
-        errors = self.compose()
-        cutouts, backgrounds = errors[:2], errors[2:]
-        self.assertStartsWith(cutouts[0], f"left out: {self.fg}/x.heic: received a .heic")
-        self.assertStartsWith(cutouts[1], f"left out: {self.fg}/opaque.png: received RGB")
-        self.assertStartsWith(backgrounds[0], f"left out: {self.bg}/bad.jpg: received")
-        self.assertStartsWith(backgrounds[1], rf"left out: {self.bg}/new\nline.png: rec")
-        self.assertLen(errors, 4)
+        self.write({"bg/new\nline.png": b"", "fg/x.heic": b""})
+        cutout, background = self.compose()
+        self.assertStartsWith(cutout, f"left out: {self.fg}/x.heic: received a .heic")
+        self.assertStartsWith(background, rf"left out: {self.bg}/new\nline.png: rec")
         self.assertEqual(self.files_used(), {"0.png", "1.png", "2.png"})
         self.assertLen(self.samples(), 30)
 
-    @parameterized.parameters({}, {"layout": "original", "zip": True})
-    def test_second_time_changes_nothing(self, **options):
+    def test_second_time_changes_nothing(self):
+        options = {"layout": "original", "zip": True}
         self.compose(**options)
         before = state(self.folder)
         self.assertNotEmpty([name for name in before if name.startswith("out/")])
-        status, output, _ = self.command(*self.arguments(**options))
+        # How it is made does not count, what is made does.
+        status, output, _ = self.command(*self.arguments(workers=1, **options))
         self.assertEqual((status, output), (0, [f"{self.out}: nothing to do"]))
         self.assertEqual(state(self.folder), before)
-        # How it is made does not count, what is made does.
-        self.assertEqual(self.command(*self.arguments(workers=1, **options))[0], 0)
         self.assert_refused("exists and is not the data set", seed=1, **options)
-
-    @parameterized.parameters(((900, 700),), ((1500, 20),), ((20, 1500),))
-    def test_large_and_wide_cutouts_are_wholly_inside(self, size):
-        shutil.rmtree(self.fg)
-        self.write({"fg/a.png": png(cutout(1, size))})
-        self.compose(unseen_fraction=0)
-        opacity = {int(sample["mask"].sum()) for sample in self.samples()}
-        # Wherever it is, all of it is seen.
-        self.assertLen(opacity, 1)
-        for sample in self.samples():
-            rows, columns, _ = np.nonzero(sample["mask"])
-            height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
-            self.assertTrue(height == 15 or width == 32, (height, width))
-            self.assertLessEqual(height, 15)
 
     def test_zips_and_masks_and_depth(self):
         self.write({f"masks/{i}_mask.png": png(mask(SIZE) > 0) for i in range(3)})
@@ -205,12 +175,9 @@ class GoodTest(CommandTestCase):
         self.assertEqual(errors, [])
         self.assertEqual({s["depth"].dtype for s in self.samples()}, {np.dtype("uint16")})
 
-    @parameterized.parameters("records", "original")
-    def test_two_at_once(self, layout):
+    def test_two_at_once(self):
         # In place of two processes: their locks keep threads apart as well.
-        options = ComposeOptions(
-            bg=str(self.bg), fg=self.fg, size=32, count=30, layout=layout
-        )
+        options = ComposeOptions(bg=str(self.bg), fg=self.fg, size=32, count=30)
         results, errors = [], io.StringIO()
 
         def build():
@@ -224,22 +191,14 @@ class GoodTest(CommandTestCase):
                 thread.join()
         self.assertEqual(results, [self.out] * 3)
         self.assertFalse(self.partial.exists())
-        self.assertEqual(self.command(*self.arguments(layout=layout))[0], 0)
+        self.assertEqual(self.command(*self.arguments())[0], 0)
 
 
 class RefusedTest(CommandTestCase):
     @parameterized.named_parameters(
-        ("count_0", {"count": 0}, "--count: received 0; accepted: 1 or more. Change"),
-        ("count_text", {"count": "many"}, "argument --count: invalid int value: 'many'"),
         ("size", {"size": 31}, "--size: received 31; accepted: 32 to 4096 pixels"),
-        ("fg_height", {"fg_height": 33}, "--fg-height: received 33; accepted: 1 to 32"),
-        ("placements", {"placements": 10**6}, "--placements: received 1000000; accepted"),
-        ("workers", {"workers": 0}, "--workers: received 0; accepted: 1 or more"),
-        ("seed", {"seed": 2**32}, "--seed: received 4294967296; accepted: 0 to 42949"),
         ("shadow_nan", {"shadow": "nan"}, "--shadow: received nan; accepted: 0 to 1"),
         ("val", {"val_fraction": 1}, "--val-fraction: received 1.0; accepted: 0 or more"),
-        ("unseen", {"unseen_fraction": -0.1}, "--unseen-fraction: received -0.1"),
-        ("placement", {"placement": "up"}, "argument --placement: invalid choice: 'up'"),
         ("zip", {"zip": True}, "--zip: received True; accepted: only with --layout orig"),
         (
             *("beam_original", {"layout": "original", "beam": "--runner=DirectRunner"}),
@@ -249,12 +208,7 @@ class RefusedTest(CommandTestCase):
             *("beam_runner", {"beam": "--runner=Nope"}),
             *("--beam: received '--runner=Nope', which Apache Beam", "Unexpected pipel"),
         ),
-        (
-            *("beam_number", {"beam": "--direct_num_workers=x"}),
-            *("argument --direct_num_workers: invalid int value: 'x'", "accepted"),
-        ),
         ("beam_quotes", {"beam": "--runner='"}, "--beam: received", "No closing quot"),
-        ("rooms_0", {"bg": "rooms:0"}, "--bg: received rooms:0; accepted: rooms:1 to"),
         ("rooms_large", {"bg": f"rooms:{10**9}"}, "accepted: rooms:1 to rooms:100000"),
         (
             *("rooms_depth", {"bg": "rooms:2", "depth": "maps,step=1"}),
@@ -262,6 +216,7 @@ class RefusedTest(CommandTestCase):
         ),
         ("standing", {"placement": "standing"}, "--placement: received standing"),
         ("no_bg", {"bg": None}, "arguments are required: --bg; see depthseg data comp"),
+        ("depth", {"depth": "nowhere,step=1"}, "nowhere: it cannot be read (No such"),
         ("too_many", {"count": 181}, "--count: received 181", "180 samples", "at most"),
         # 240 MB of numbers otherwise.
         (
@@ -273,39 +228,6 @@ class RefusedTest(CommandTestCase):
     def test_options(self, options, *parts):
         self.assert_refused(*parts, **options)
 
-    @parameterized.named_parameters(
-        ("no_meaning", "depth", "received no more; accepted: step=METRES of one grey"),
-        ("bad_number", "depth,step=1mm", "received step=1mm; accepted: metres, 1e-06"),
-        ("missing", "no such folder,step=1", "no such folder: it cannot be read (No suc"),
-        ("no_network", "no such.onnx,larger=nearer", "no such.onnx: no such file"),
-    )
-    def test_depth(self, depth, *parts):
-        (self.folder / "depth").mkdir()
-        self.assert_refused(*parts, depth=f"{self.folder}/{depth}")
-
-    @parameterized.parameters(
-        *(("bg", "file"), ("bg", "missing"), ("fg", "empty"), ("fg", "missing")),
-        *(("fg_mask", "empty"), ("fg_mask", "missing")),
-    )
-    def test_source(self, option, kind):
-        path = self.folder / "a\nb"
-        if kind == "file":
-            path.touch()
-        elif kind == "empty":
-            path.mkdir()
-        part = {"file": "it is no folder", "missing": "No such file"}.get(
-            kind, "no usable"
-        )
-        self.assert_refused(r"a\nb: ", part, **{option: path})
-
-    def test_nothing_left(self):
-        for path in self.fg.iterdir():
-            path.write_bytes(b"")
-        self.assert_refused(
-            *(self.fg, "none of its 3 pictures can be used; expected", "Correct"),
-            told=("fg/0.png", "fg/1.png", "fg/2.png"),
-        )
-
     def test_folder_named_rooms(self):
         (self.folder / "rooms").mkdir()
         self.enter_context(contextlib.chdir(self.folder))
@@ -315,16 +237,12 @@ class RefusedTest(CommandTestCase):
 
 class OutTest(CommandTestCase):
     @parameterized.named_parameters(
-        ("empty_folder", {}),
-        ("folder", {"out/notes.txt": b"mine"}),
         ("file", {"out": b"mine"}),
         ("damaged_mark", {"out/fingerprint.json": b"{"}),
         ("mark_of_another", {"out/fingerprint.json": b'{"fingerprint": "0"}'}),
     )
     def test_occupied(self, files):
         self.write(files)
-        if not files:
-            self.out.mkdir()
         self.assert_refused(
             f"--out: {self.out} exists and is not the data set", "expected a new folder"
         )
@@ -332,23 +250,11 @@ class OutTest(CommandTestCase):
     def test_occupied_is_told_before_anything_is_read(self):
         self.out.mkdir()
         (self.bg / "bad.jpg").touch()
-        self.assert_refused("exists and is not", told=())
+        self.assert_refused("exists and is not")
 
-    def test_link_to_nowhere(self):
-        self.out.symlink_to(self.folder / "nowhere")
-        self.assert_refused("exists and is not the data set")
-        self.assertTrue(self.out.is_symlink())
-
-    @parameterized.named_parameters(
-        ("in_a_file", "bg/0.png/out", "Not a directory"),
-        ("long_hidden_name", "x" * 250, "File name too long"),
-        ("not_writable", "/proc/no/out", "No such file or directory"),
-    )
-    def test_cannot_be_written(self, name, reason):
-        self.assert_refused(
-            *("--out: ", f"cannot be written ({reason})", "expected a folder", "Choose"),
-            out=self.folder / name,
-        )
+    def test_in_a_file(self):
+        part = "cannot be written (Not a directory); expected a folder"
+        self.assert_refused("--out: ", part, out=self.bg / "0.png/out")
 
     def test_missing_parents_and_dots(self):
         self.out = self.folder / "a/b/out"
@@ -403,7 +309,7 @@ class OutTest(CommandTestCase):
         self.assert_refused("is an unfinished data set of other options", seed=1)
         self.compose()
 
-    @parameterized.parameters(("records", 0), ("records", 1500), ("original", 100))
+    @parameterized.parameters(("records", 1500), ("original", 100))
     def test_full_disk(self, layout, limit):
         before = state(self.folder)
         with full_disk(limit):
@@ -420,27 +326,18 @@ class OutTest(CommandTestCase):
 
 
 class ProcessTest(CommandTestCase):
-    def start(self, *arguments, longest_file=resource.RLIM_INFINITY):
-        def prepare():
-            # In the background of a script it is ignored, and so it would stay.
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (longest_file, longest_file))
-
-        return subprocess.Popen(
-            [sys.executable, depthseg.__file__, *arguments],
+    def test_ctrl_c(self):
+        (self.bg / "bad.jpg").touch()
+        long = {"count": 5000, "placements": 1000}
+        stopped = subprocess.Popen(
+            [sys.executable, depthseg.__file__, *self.arguments(**long)],
             env={**os.environ, "PYTHONPATH": str(Path(depthseg.__file__).parent)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=prepare,
+            # In the background of a script it is ignored, and so it would stay.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
-
-    def test_full_disk_and_ctrl_c(self):
-        (self.bg / "bad.jpg").touch()
-        # Each spends seconds on importing TensorFlow, so side by side.
-        full = self.start(*self.arguments(out=self.folder / "full"), longest_file=9000)
-        long = {"count": 5000, "placements": 1000}
-        stopped = self.start(*self.arguments(**long))
         while not (made := list(self.partial.rglob("*.tfrecord*.json"))):
             self.assertIsNone(stopped.poll())
             time.sleep(0.01)
@@ -464,16 +361,3 @@ class ProcessTest(CommandTestCase):
         self.assertLessEqual(before.items(), after.items())
         builder = tfds.builder_from_directory(self.out)
         self.assertEqual(sum(s.num_examples for s in builder.info.splits.values()), 5000)
-
-        output, errors = full.communicate()
-        self.assertEqual((full.returncode, output), (2, ""), errors)
-        picture, line = messages(errors)
-        self.assertStartsWith(picture, "left out: ")
-        self.assertStartsWith(line, f"error: --out: {self.folder}/full cannot be written")
-        self.assertFalse((self.folder / "full").exists())
-        self.out = self.folder / "full"
-        self.compose()
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -390,7 +390,3 @@ if importlib.util.find_spec("dill"):
             cls.addClassCleanup(folder.cleanup)
             cls.EXAMPLE_DIR = folder.name
             super().setUpClass()
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -2,7 +2,6 @@
 
 import hypothesis
 import numpy as np
-import tensorflow as tf
 from absl.testing import parameterized
 from hypothesis import strategies as st
 
@@ -28,7 +27,3 @@ class PartsTest(parameterized.TestCase):
         self.assertEqual([item for part in found for item in part], list(range(items)))
         lengths = [len(part) for part in found]
         self.assertLessEqual(max(lengths) - min(lengths), 1)
-
-
-if __name__ == "__main__":
-    tf.test.main()

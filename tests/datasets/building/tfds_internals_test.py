@@ -87,7 +87,3 @@ class InternalsTest(tf.test.TestCase):
         ):
             Builder(config=config, data_dir=self.root).download_and_prepare()
         self.assertEqual(printed.getvalue(), "")
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -327,7 +327,3 @@ class PartsTest(tf.test.TestCase):
         self.assertGreater(depth_picture(depth, metric=False)[0].sum(axis=-1).min(), 480)
         nothing = depth_picture(np.zeros((4, 4), np.uint8), metric=True)
         self.assertAllEqual(np.unique(nothing), [160])
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -341,7 +341,3 @@ class LeakTest(ValidationTestCase, parameterized.TestCase):
         self.assertLen(report.notes, 1)
         self.assertIn("only train and val", report.notes[0])
         self.assertIn(f"note: {report.notes[0]}", report.lines())
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl.testing import parameterized
 from PIL import Image
@@ -268,7 +267,3 @@ if importlib.util.find_spec("dill"):
             cls.addClassCleanup(folder.cleanup)
             cls.EXAMPLE_DIR = write_source(Path(folder.name) / "manual")
             super().setUpClass()
-
-
-if __name__ == "__main__":
-    tf.test.main()

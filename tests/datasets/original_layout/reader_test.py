@@ -6,7 +6,6 @@ import zipfile
 import zlib
 
 import numpy as np
-import tensorflow as tf
 from absl.testing import parameterized
 from PIL import Image
 
@@ -184,7 +183,3 @@ class BadInputTest(SourceTestCase):
         spoil(self.source)
         # With two of each, a validation pair might leave nothing to train on.
         self.assert_refused(*parts, call=lambda: self.build(val_fraction=0))
-
-
-if __name__ == "__main__":
-    tf.test.main()

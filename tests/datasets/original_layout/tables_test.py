@@ -1,7 +1,6 @@
 """The two tables of the original layout are read or refused in one line."""
 
 import hypothesis
-import tensorflow as tf
 from absl.testing import parameterized
 from hypothesis import strategies as st
 
@@ -82,7 +81,3 @@ class TablesTest(parameterized.TestCase):
             tables.parse_labels(content)
         for part in ("labels.txt", *parts):
             self.assertIn(part, str(caught.exception))
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -199,7 +199,3 @@ class OriginalLayoutTest(tf.test.TestCase, parameterized.TestCase):
         self.assertFalse((made / "file_map.txt").exists())
         pictures = {path.name[:5] for path in (made / "fg_bg").iterdir()}
         self.assertEqual(pictures, {"bg001", "bg002"})
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -212,7 +212,3 @@ class PresetTest(TeacherTestCase):
                 lambda: self.teacher(path, "larger=nearer"),
                 *(path, "keras_hub", 'pip install "keras_depthseg[teacher]"'),
             )
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -4,7 +4,6 @@ import dataclasses
 import json
 
 import hypothesis
-import tensorflow as tf
 from absl.testing import parameterized
 from hypothesis import strategies as st
 
@@ -128,7 +127,3 @@ class SettingsTest(TeacherTestCase):
         before = settings.fingerprint()
         (self.folder / "net.onnx.data").write_bytes(b"weights")
         self.assertNotEqual(settings.fingerprint(), before)
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -132,7 +132,3 @@ class LabelTest(TeacherTestCase):
             labels = pool.map(lambda i: teacher.label(self.pictures[i][None])[0], order)
             for position, label in zip(order, labels, strict=True):
                 self.assertAllEqual(label, expected[position])
-
-
-if __name__ == "__main__":
-    tf.test.main()
