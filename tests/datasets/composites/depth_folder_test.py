@@ -29,19 +29,12 @@ class DepthTextTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(
         ("maps", "received no more", "step=METRES", "larger=nearer", "For instance"),
-        ("maps,step", "received no more"),
         ("maps,unit=metre", "received 'unit=metre'", "accepted: each of step, scale"),
         ("maps,step=1,step=2", "received 'step=2'", "once"),
-        ("maps,step=1,", "received ''"),
-        ("maps,step=", "received step=;", "accepted: metres, 1e-06 to 1,000,000"),
         ("maps,step=1mm", "received step=1mm"),
-        ("maps,step=nan", "received step=nan"),
-        ("maps,step=1,scale=0", "received scale=0"),
         ("maps,scale=10", "received scale without step", "accepted: step=METRES"),
         ("maps,larger=nearer,step=1", "received larger=nearer with step"),
-        ("maps,larger=up", "received larger=up", "larger=farther or larger=nearer"),
         (",step=1", "without a folder", "depth_maps,step=0.001"),
-        ("", "without a folder"),
     )
     def test_refused(self, text, *parts):
         with self.assertRaises(UserError) as caught:

@@ -3,7 +3,6 @@
 import io
 import os
 import shutil
-from pathlib import PurePosixPath
 
 import numpy as np
 from absl.testing import parameterized
@@ -56,7 +55,6 @@ BAD = {
         *("a.png", saved(np.full((*SIZE, 3), 999, np.uint16))),
         *("received 16 bit a channel", "expected 8 bit", "Save it as 8-bit PNG"),
     ),
-    "grey_16_bit": ("a.png", saved(grey(1, np.uint16)), "received 16 bit a channel"),
     "gif": ("a.gif", animated("GIF"), "received a .gif file", "Convert it"),
     "gif_named_png": ("a.png", animated("GIF"), "format GIF", "expected a JPEG, PNG"),
     "apng": ("a.png", animated("PNG"), "received an animation of 2 pictures", "Save one"),
@@ -64,22 +62,14 @@ BAD = {
         *("a.jpg", saved(colour(1), "JPEG")[:700]),
         *("received a truncated or damaged picture", "whole JPEG, PNG or WEBP", "Copy"),
     ),
-    "half_png": ("a.png", saved(rgba(1))[:700], "received a truncated or damaged"),
-    "wrong_sum": ("a.png", changed(saved(rgba(1)), -14), "received a truncated or"),
     "wrong_pixels": ("a.png", changed(saved(rgba(1)), 500), "damaged picture ("),
-    "text": ("a.jpg", b"hello\n" * 99, "something that is not a picture", "Replace"),
     "empty": ("a.png", b"", "received an empty file", "expected a JPEG", "Write it"),
     "folder": ("a.png", make_folder, "received a folder", "expected a file", "Rename"),
-    "broken_link": ("a.png", lambda path: path.symlink_to("no"), ", a broken link"),
     "pipe": ("a.png", os.mkfifo, "or something else", "expected a file"),
     "large_file": ("a.png", make_large, "file of 268,435,457 bytes", "at most 268"),
     "bomb": ("a.png", png_header(60000, 60000), "3,600,000,000 pixels", "at most 89,478"),
     "tiny": ("a.png", saved(rgba(1, (15, 40))), "received 40x15 pixels", "at least 16"),
     "heic_named_jpg": ("a.jpg", b"\0\0\0\x18ftypheic" + bytes(99), "such as HEIC"),
-    "heic": ("a.heic", b"", "received a .heic file", "accepted are JPEG, PNG and WebP"),
-    "tiff": ("a.TIFF", saved(rgba(1), "TIFF"), "received a .tiff file", "Convert it"),
-    "newline": ("a\n b\x1b.png", b"", r"/a\n b\x1b.png: received an empty file"),
-    "not_unicode": (os.fsdecode(b"a\xff.png"), b"", r"/a\udcff.png: received an empty"),
     "long_name": ("x" * 250 + ".png", b"", "x" * 250 + ".png: received an empty file"),
 }
 
@@ -89,14 +79,9 @@ BAD_CUTOUTS = {
         *("a.png", saved(colour(1))),
         *("received RGB (3 channels)", "expected an alpha channel", "or give a folder"),
     ),
-    "no_alpha_jpeg": ("a.jpg", saved(grey(1), "JPEG"), "received greyscale (1 channel"),
     "transparent": (
         *("a.png", saved(np.dstack([colour(1), 0 * mask()]))),
         *("transparent everywhere", "0 of 255 at most", "expected 255", "Replace"),
-    ),
-    "nearly_transparent": (
-        *("a.png", saved(np.dstack([colour(1), mask() // 255]))),
-        *("transparent everywhere", "1 of 255 at most"),
     ),
     "opaque": (
         *("a.png", saved(np.dstack([colour(1), 0 * mask() + 255]))),
@@ -159,14 +144,9 @@ class BadPictureTest(SourcesTestCase):
         self.assertEqual(self.cutouts(), ["chair.png"])
         self.assert_told("chair.jpg: received RGB")
 
-    @parameterized.parameters(False, True)
-    def test_nothing_left(self, is_zip):
+    def test_nothing_left(self):
         self.write({"a.png": saved(colour(0)), "b.png": b""})
-        root = self.zipped() if is_zip else self.root
-        self.assert_refused(
-            lambda: self.cutouts(root),
-            *(root, "none of its 2 pictures can be used", "expected one at least"),
-        )
+        self.assert_refused(self.cutouts, self.root, "none of its 2 pictures can be used")
         self.assertLen(self.lines, 2)
 
 
@@ -194,25 +174,17 @@ class MaskTest(SourcesTestCase):
             *("received 24x32 pixels", "source/a.png is 32x24 pixels", "Resize"),
         ),
         ("black", saved(0 * mask()), "transparent everywhere, with 0 of 255"),
-        ("of_0_and_1", saved(mask() // 255), "transparent everywhere, with 1 of 255"),
-        ("white", saved(0 * mask() + 255), "opaque everywhere", "expected 0 around it"),
         ("colour", saved(colour(3)), "received RGB", "channels differ", "greyscale mask"),
-        ("labels", saved(colour(3), mode="P"), "a colour palette; the channels differ"),
         ("with_alpha", saved(rgba(3)), "received RGB with alpha", "greyscale mask"),
-        ("of_16_bit", saved(grey(1, np.uint16)), "received 16 bit a channel"),
-        ("half", saved(mask())[:60], "received a truncated or damaged picture"),
     )
     def test_bad(self, data, *parts):
         self.write({"a.png": data}, self.beside)
         self.assertEqual(self.cutouts(masks=self.beside), ["good.jpg"])
         self.assert_told(f"{self.beside}/a.png: ", *parts, root=self.beside)
 
-    @parameterized.parameters("a_mask.png", "A_MATTE.WEBP", "a_alpha.jpg")
-    def test_in_one_folder(self, name):
-        kinds = {".png": "PNG", ".WEBP": "WEBP", ".jpg": "JPEG"}
-        opaque = np.dstack([mask()] * 3)
-        data = saved(opaque, kinds[PurePosixPath(name).suffix])
-        self.write({name: data, "old.bmp": b"", "good_mask.png": saved(mask())})
+    def test_in_one_folder(self):
+        data = saved(np.dstack([mask()] * 3), "WEBP")
+        self.write({"A_MATTE.WEBP": data, "old.bmp": b"", "good_mask.png": saved(mask())})
         self.assertEqual(self.cutouts(masks=self.root), ["a.png", "good.jpg"])
         # Once, though the folder has pictures and masks.
         self.assert_told("old.bmp: received a .bmp file")
@@ -241,13 +213,10 @@ class DepthTest(SourcesTestCase):
             "received only zeros in the middle square",
         ),
         ("colour", saved(colour(3)), "received RGB", "the channels differ", "greyscale"),
-        ("palette", saved(grey(3), mode="P"), "received a colour palette", "one channel"),
-        ("alpha", saved(np.dstack([grey(3), mask()])), "received greyscale with alpha"),
         (
             *("beyond_the_scale", saved(np.full(SIZE, 20000, np.uint16))),
             *("received depths of 20 m and more with step=0.001", "Correct"),
         ),
-        ("half", saved(depth(1))[:700], "received a truncated or damaged picture"),
     )
     def test_bad(self, data, *parts):
         self.write({"a.png": data}, self.beside)

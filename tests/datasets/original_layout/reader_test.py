@@ -1,13 +1,9 @@
 """Sources with something missing, damaged or of another kind are refused in one line."""
 
 import shutil
-import struct
 import zipfile
-import zlib
 
-import numpy as np
 from absl.testing import parameterized
-from PIL import Image
 
 from tests.support.sources import SourceTestCase, zip_folders
 from tests.support.tiny_data import colour, encoded, grey, write_source
@@ -21,12 +17,7 @@ def _write(path, content):
 
 
 def _cut(path, stop):
-    return _write(
-        path,
-        lambda root: (data := (root / path).read_bytes())[
-            : int(len(data) * stop) if isinstance(stop, float) else stop
-        ],
-    )
+    return _write(path, lambda root: (root / path).read_bytes()[:stop])
 
 
 def _replace(path, new, data):
@@ -59,22 +50,10 @@ def _wrong_sum(root):
     path.write_bytes(data)
 
 
-def _with_other_pixels(root):
-    """Gives a PNG a chunk of pixels that has a right sum but cannot be inflated."""
-    data = (root / MASK).read_bytes()
-    chunk = b"IDAT" + b"not deflated"
-    chunk = struct.pack(">I", 12) + chunk + struct.pack(">I", zlib.crc32(chunk))
-    start, end = data.index(b"IDAT") - 4, data.index(b"IEND") - 4
-    (root / MASK).write_bytes(data[:start] + chunk + data[end:])
-
-
 BG, COMPOSITE = "bg/bg001.jpeg", "fg_bg/bg001_fg001_01.jpeg"
 MASK = "fg_bg_mask/bg001_fg001_01_mask.png"
 DEPTH = "fg_bg_depth/bg001_fg001_01_depth_map.JPG"
-LINE = b"bg001\tbg001_fg001_01\tbg001_fg001_01_mask\tbg001_fg001_01_depth_map\n"
 TRUNCATED = ("received a truncated or damaged picture", "Copy or write it again")
-RGBA = np.dstack([colour(0), grey(0)])
-
 # What is done to a good source, and what the message must say.
 BAD = {
     "no_source": (shutil.rmtree, "source", "does not exist", "Give the path"),
@@ -94,39 +73,16 @@ BAD = {
         lambda root: (root / COMPOSITE).unlink(),
         *("file_map.txt, line 1", "there is no", "fg_bg/bg001_fg001_01.jpeg"),
     ),
-    "no_pictures": (
-        lambda root: [path.unlink() for path in (root / "bg").iterdir()],
-        *("file_map.txt, line 1", "bg/bg001.jpeg / .jpg / .png (and 1 more)"),
-    ),
     "two_of_a_name": (
         _write("bg/bg001.png", encoded(colour(0), "png")),
         *("bg: 'bg001' may be bg001.jpeg and bg001.png", "Remove one"),
     ),
     "empty_jpeg": (_write(COMPOSITE, b""), COMPOSITE, "received an empty file"),
-    "half_jpeg": (_cut(COMPOSITE, 0.5), COMPOSITE, *TRUNCATED),
     "jpeg_without_2_bytes": (_cut(COMPOSITE, -2), COMPOSITE, *TRUNCATED),
-    "half_png": (_cut(MASK, 0.5), MASK, *TRUNCATED),
-    "png_of_other_pixels": (_with_other_pixels, MASK, *TRUNCATED),
-    "text": (_write(COMPOSITE, b"hello\n" * 99), COMPOSITE, "is not a picture"),
-    "gif": (
-        lambda root: Image.fromarray(grey(0)).save(root / COMPOSITE, "GIF"),
-        *(COMPOSITE, "in the format GIF; expected a JPEG or PNG"),
-    ),
+    "half_png": (_cut(MASK, 60), MASK, *TRUNCATED),
     "grey_bg": (
         _write(BG, encoded(grey(0))),
         *(BG, "received greyscale (1 channel, 8 bit)", "expected RGB"),
-    ),
-    "cmyk": (
-        _write(COMPOSITE, encoded(colour(0), mode="CMYK")),
-        *(COMPOSITE, "received CMYK", "expected RGB"),
-    ),
-    "alpha_mask": (
-        _write(MASK, encoded(RGBA, "png")),
-        *(MASK, "received RGB with alpha", "without alpha"),
-    ),
-    "coloured_mask": (
-        _write(MASK, encoded(colour(0), "png")),
-        *(MASK, "received RGB", "the channels differ"),
     ),
     "mask_16_bit": (
         _write(MASK, encoded(grey(0, "u2"), "png")),

@@ -40,9 +40,7 @@ class LabelTest(TeacherTestCase):
         self.assertAllClose(labels, expected, rtol=0, atol=1.6 / 255)
 
     @parameterized.parameters(
-        ("input=0:1", lambda x: x / 255),
         ("input=-1:1", lambda x: x / 127.5 - 1),
-        ("input=0:255", lambda x: x),
         (
             "input=imagenet",
             lambda x: (x / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225],
@@ -66,7 +64,7 @@ class LabelTest(TeacherTestCase):
             self.assertAllClose(nearer.label(self.pictures), inverse, rtol=0, atol=1e-6)
             self.assertEqual(nearer.depth, DepthMetadata())
 
-    def teststretched(self):
+    def test_stretched(self):
         teacher = self.teacher(self.save(grey_network()))
         picture = colour(1, SIZE)
         brighter = (picture // 2 + 100).astype(np.uint8)
@@ -115,13 +113,11 @@ class LabelTest(TeacherTestCase):
             *(path, "1 depths that are not finite", "picture 2", "input=0:1"),
         )
 
-    @parameterized.parameters(
-        ((1, 8, 12), np.uint8), ((8, 12, 3), np.uint8), ((1, 8, 12, 3), np.float32)
-    )
-    def test_other_arrays_are_a_bug(self, shape, dtype):
+    def test_other_arrays_are_a_bug(self):
         teacher = self.teacher(self.save(grey_network()))
-        with self.assertRaisesRegex(ValueError, "uint8"):
-            teacher.label(np.zeros(shape, dtype))
+        for pixels in (self.pictures[0], self.pictures.astype("float32")):
+            with self.assertRaisesRegex(ValueError, "uint8"):
+                teacher.label(pixels)
 
     def test_alone_in_a_batch_or_in_threads_to_the_bit(self):
         teacher = self.teacher(self.save(keras_network()))
