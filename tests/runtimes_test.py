@@ -43,7 +43,7 @@ def two_inputs():
     return keras.Model({"bg": bg, "fg_bg": fg_bg}, outputs)
 
 
-class RuntimesTest(RefusalTestCase, parameterized.TestCase):
+class RuntimesTest(RefusalTestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -58,10 +58,6 @@ class RuntimesTest(RefusalTestCase, parameterized.TestCase):
         write_litert(cls.networks / "int8.tflite", network, cls.images)
         if HAS_ONNX:
             write_onnx(cls.networks / "net.onnx", channels_first=False, batch="n")
-
-    def setUp(self):
-        super().setUp()
-        self.folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
 
     def _path(self, form):
         if form == "onnx" and not HAS_ONNX:

@@ -8,24 +8,19 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 import zlib
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl.testing import parameterized
 
 import depthseg
 from keras_depthseg.commands import main, terminal
-from keras_depthseg.datasets.compose import compose
 from keras_depthseg.datasets.composites.composites_dataset_builder import Builder
-from keras_depthseg.datasets.composites.options import ComposeOptions
-from tests.support.tiny_data import colour, encoded, mask
+from tests.support.tiny_data import RefusalTestCase, colour, encoded, mask
 
 SIZE = (32, 40)
 
@@ -66,10 +61,9 @@ def full_disk(limit):
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
 
-class CommandTestCase(tf.test.TestCase, parameterized.TestCase):
+class CommandTestCase(RefusalTestCase):
     def setUp(self):
         super().setUp()
-        self.folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
         self.bg, self.fg = self.folder / "bg", self.folder / "fg"
         self.out = self.folder / "out"
         self.partial = self.folder / ".out.partial"
@@ -175,24 +169,6 @@ class GoodTest(CommandTestCase):
         self.assertEqual(errors, [])
         self.assertEqual({s["depth"].dtype for s in self.samples()}, {np.dtype("uint16")})
 
-    def test_two_at_once(self):
-        # In place of two processes: their locks keep threads apart as well.
-        options = ComposeOptions(bg=str(self.bg), fg=self.fg, size=32, count=30)
-        results, errors = [], io.StringIO()
-
-        def build():
-            results.append(compose(options, self.out))
-
-        with contextlib.redirect_stderr(errors):
-            threads = [threading.Thread(target=build) for _ in range(3)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-        self.assertEqual(results, [self.out] * 3)
-        self.assertFalse(self.partial.exists())
-        self.assertEqual(self.command(*self.arguments())[0], 0)
-
 
 class RefusedTest(CommandTestCase):
     @parameterized.named_parameters(
@@ -255,16 +231,6 @@ class OutTest(CommandTestCase):
     def test_in_a_file(self):
         part = "cannot be written (Not a directory); expected a folder"
         self.assert_refused("--out: ", part, out=self.bg / "0.png/out")
-
-    def test_missing_parents_and_dots(self):
-        self.out = self.folder / "a/b/out"
-        self.partial = self.folder / "a/b/.out.partial"
-        status, output, _ = self.command(
-            *self.arguments(out=self.folder / "a/x/../b/out/.")
-        )
-        self.assertEqual((status, len(output)), (0, 1))
-        self.assertLen(self.samples(), 30)
-        self.assertEqual(os.listdir(self.folder / "a"), ["b"])
 
     def interrupt(self):
         """Ctrl-C once the build has begun."""

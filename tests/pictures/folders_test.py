@@ -1,18 +1,14 @@
 """Finding pictures in folders and zips: names, links, damaged and hostile zips."""
 
-import contextlib
 import os
 import struct
 import tracemalloc
 import zipfile
 from pathlib import Path
 
-import hypothesis
 from absl.testing import parameterized
-from hypothesis import strategies as st
 
-from keras_depthseg.errors import UserError
-from keras_depthseg.pictures.folders import Companions, PictureFile, list_pictures
+from keras_depthseg.pictures.folders import PictureFile
 from tests.support.picture_files import SourcesTestCase, rgba, saved
 from tests.support.tiny_data import mask
 
@@ -72,17 +68,6 @@ class FolderTest(SourcesTestCase):
         self.assert_refused(
             file.read, f"{self.root}/a.png: it cannot be read (No such file", "expected"
         )
-
-    @hypothesis.settings(max_examples=50, deadline=None, database=None)
-    @hypothesis.given(
-        st.text(st.characters(exclude_characters="/\0.", exclude_categories=["Cs"]))
-    )
-    def test_any_stem(self, stem):
-        hypothesis.assume(not stem.lower().endswith(Companions._SUFFIXES))
-        for suffix, mark in ((".png", ""), (".JPG", "_mask"), (".webp", "_Mask")):
-            other = PictureFile(f"{stem}x{mark}{suffix}", self.beside)
-            companions = Companions(self.beside, [other], "_mask")
-            self.assertEqual(companions[PictureFile(f"{stem}x.jpg", self.root)], other)
 
 
 class ZipTest(SourcesTestCase):
@@ -168,18 +153,3 @@ class ZipTest(SourcesTestCase):
         self.patch_member(28, "<H", 0)
         self.patch_member(30, "<H", 1)
         self.assertEqual(self.cutouts(self.path), ["good.png"])
-
-    @hypothesis.settings(max_examples=100, deadline=None, database=None)
-    @hypothesis.given(
-        st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=6)
-    )
-    def test_changed_bytes(self, changes):
-        self.write_zip({"a.png": b"x" * 30, "b/c.png": b"y" * 30}, zipfile.ZIP_DEFLATED)
-        data = bytearray(self.path.read_bytes())
-        for position, value in changes:
-            data[position % len(data)] = value
-        self.path.write_bytes(data)
-        with contextlib.suppress(UserError):
-            for file in list_pictures(self.path, self.lines.append):
-                with contextlib.suppress(UserError):
-                    file.read()

@@ -6,7 +6,6 @@ import os
 import signal
 import tempfile
 import time
-import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -20,7 +19,6 @@ from keras_depthseg.datasets.building.sharded import ShardedBuilder
 from keras_depthseg.datasets.building.shards import Shard
 from keras_depthseg.errors import UserError
 from keras_depthseg.pictures import encode
-from tests.support.tiny_data import colour
 
 SPLITS = {"train": (5, 3, 4, 6), "val": (2, 2)}
 LENGTHS = SPLITS["train"] + SPLITS["val"]
@@ -49,8 +47,6 @@ class TinyShard(Shard):
                 raise config.error
             colours = [len(sample_id), 3 * index, ord(self.name[-1])]
             plate = np.full((8, 8, 3), colours, np.uint8)
-            if config.noise:
-                plate = colour(index, (64, 64))
             picture = encode.encode_colour(plate, lossless=True)
             features = {
                 "bg": picture,
@@ -71,7 +67,6 @@ class TinyConfig(tfds.core.BuilderConfig):
     splits: dict = dataclasses.field(default_factory=lambda: SPLITS)
     word: str = "one"
     workers: int | None = 2
-    noise: bool = False
     seconds: float = 0.0
     notes: Path | None = None
     fails: str | None = None
@@ -196,20 +191,6 @@ class SameBytesTest(ShardedTestCase):
         shards = [data for name, data in self.expected.items() if "tfrecord" in name]
         # Each record has 16 bytes around it.
         self.assertEqual(size, sum(map(len, shards)) - 16 * 22)
-
-    def test_memory_does_not_grow_with_the_samples(self):
-        def peak(shards):
-            with tempfile.TemporaryDirectory() as folder:
-                tracemalloc.start()
-                settings = {"splits": {"train": (10,) * shards}, "workers": 1}
-                build(folder, {**settings, "noise": True})
-                _, most = tracemalloc.get_traced_memory()
-                tracemalloc.stop()
-                return most
-
-        peak(1)
-        # 160 samples more, of 24 kB each.
-        self.assertLess(peak(20), peak(4) + 500_000)
 
 
 class KilledTest(ShardedTestCase):

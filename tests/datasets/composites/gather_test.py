@@ -260,18 +260,10 @@ class GroupsTest(SourcesTestCase):
         found = gather.gather_cutouts(root or self.root, None, self.lines.append)
         return [cutout.group for cutout in found]
 
-    def test_groups(self):
-        names = ("a.png", "b.png", "c/d.png", "c/e.png", "f/g.png")
-        self.write({name: saved(rgba(seed)) for seed, name in enumerate(names)})
-        a, b, d, e, g = self.groups()
-        self.assertEqual(d, e)
-        self.assertLen({a, b, d, g}, 4)
-
-    @parameterized.parameters(False, True)
-    def test_groups_one_folder_deeper(self, is_zip):
+    def test_groups_one_folder_deeper(self):
         names = ("x/a.png", "x/b.png", "x/c/d.png", "x/c/e.png")
         self.write({name: saved(rgba(seed)) for seed, name in enumerate(names)})
-        a, b, d, e = self.groups(self.zipped() if is_zip else None)
+        a, b, d, e = self.groups(self.zipped())
         self.assertEqual(d, e)
         self.assertLen({a, b, d}, 3)
 
