@@ -160,12 +160,8 @@ class GoodTest(CommandTestCase):
             name: shutil.make_archive(self.folder / name, "zip", self.folder / name)
             for name in ("bg", "fg", "masks", "depth")
         }
-        errors = self.compose(
-            bg=zips["bg"],
-            fg=zips["fg"],
-            fg_mask=zips["masks"],
-            depth=f"{zips['depth']},step=0.001",
-        )
+        sources = {"bg": zips["bg"], "fg": zips["fg"], "fg_mask": zips["masks"]}
+        errors = self.compose(**sources, depth=f"{zips['depth']},step=0.001")
         self.assertEqual(errors, [])
         self.assertEqual({s["depth"].dtype for s in self.samples()}, {np.dtype("uint16")})
 
@@ -176,28 +172,18 @@ class RefusedTest(CommandTestCase):
         ("shadow_nan", {"shadow": "nan"}, "--shadow: received nan; accepted: 0 to 1"),
         ("val", {"val_fraction": 1}, "--val-fraction: received 1.0; accepted: 0 or more"),
         ("zip", {"zip": True}, "--zip: received True; accepted: only with --layout orig"),
-        (
-            *("beam_original", {"layout": "original", "beam": "--runner=DirectRunner"}),
-            "accepted: only with --layout records",
-        ),
-        (
-            *("beam_runner", {"beam": "--runner=Nope"}),
-            *("--beam: received '--runner=Nope', which Apache Beam", "Unexpected pipel"),
-        ),
+        ("no_beam", {"layout": "original", "beam": ""}, "only with --layout records"),
+        ("beam_runner", {"beam": "--runner=Nope"}, "--beam: received", "Unexpected"),
         ("beam_quotes", {"beam": "--runner='"}, "--beam: received", "No closing quot"),
         ("rooms_large", {"bg": f"rooms:{10**9}"}, "accepted: rooms:1 to rooms:100000"),
-        (
-            *("rooms_depth", {"bg": "rooms:2", "depth": "maps,step=1"}),
-            *("--depth: received maps,step=1 for rendered rooms", "Leave it out"),
-        ),
+        ("rooms_depth", {"bg": "rooms:2", "depth": "x"}, "--depth: received x for rend"),
         ("standing", {"placement": "standing"}, "--placement: received standing"),
         ("no_bg", {"bg": None}, "arguments are required: --bg; see depthseg data comp"),
         ("depth", {"depth": "nowhere,step=1"}, "nowhere: it cannot be read (No such"),
         ("too_many", {"count": 181}, "--count: received 181", "180 samples", "at most"),
         # 240 MB of numbers otherwise.
         (
-            "more_than_memory_holds",
-            {"bg": "rooms:100", "placements": 100_000, "count": None},
+            *("many", {"bg": "rooms:100", "placements": 100_000, "count": None}),
             *("--count: received none; ", "30,000,000", "most 10,000,000 are"),
         ),
     )
@@ -244,11 +230,8 @@ class OutTest(CommandTestCase):
     def test_other_options_or_pictures_for_an_unfinished_build(self):
         self.interrupt()
         for options in ({"seed": 1}, {"layout": "original"}):
-            self.assert_refused(
-                *(f"--out: {self.partial} is an unfinished data set of other options",),
-                *("expected the same ones", "or remove it"),
-                **options,
-            )
+            part = f"--out: {self.partial} is an unfinished data set of other options"
+            self.assert_refused(part, **options)
         self.write({"fg/3.png": png(cutout(20))})
         self.assert_refused("is an unfinished data set of other options or pictures")
         (self.fg / "3.png").unlink()
@@ -295,9 +278,12 @@ class ProcessTest(CommandTestCase):
     def test_ctrl_c(self):
         (self.bg / "bad.jpg").touch()
         long = {"count": 5000, "placements": 1000}
+        env = {**os.environ, "PYTHONPATH": str(Path(depthseg.__file__).parent)}
+        # JAX sets it when it is imported, for all that comes after.
+        env.pop("TF_CPP_MIN_LOG_LEVEL", None)
         stopped = subprocess.Popen(
             [sys.executable, depthseg.__file__, *self.arguments(**long)],
-            env={**os.environ, "PYTHONPATH": str(Path(depthseg.__file__).parent)},
+            env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -12,7 +12,7 @@ from tests.support.tiny_data import TinyDataTestCase, remove_field
 AGAIN = "build the data set again"
 
 
-class OpeningTest(TinyDataTestCase, parameterized.TestCase):
+class OpeningTest(TinyDataTestCase):
     def setUp(self):
         super().setUp()
         self.copy = self.folder / "copy"

@@ -146,10 +146,3 @@ class ZipTest(SourcesTestCase):
         self.assertEqual(self.cutouts(self.path), ["b.png", "longer.png"])
         file = PictureFile("a.png", self.path, in_zip=True)
         self.assert_refused(file.read, "a.png", "no longer there")
-
-    def test_member_without_a_name(self):
-        self.write_zip({"x": b"", "good.png": saved(rgba(0))})
-        # The length of its name; the name then counts as something beside it.
-        self.patch_member(28, "<H", 0)
-        self.patch_member(30, "<H", 1)
-        self.assertEqual(self.cutouts(self.path), ["good.png"])

@@ -19,6 +19,7 @@ from keras_depthseg.datasets.building.sharded import ShardedBuilder
 from keras_depthseg.datasets.building.shards import Shard
 from keras_depthseg.errors import UserError
 from keras_depthseg.pictures import encode
+from tests.support.tiny_data import RefusalTestCase
 
 SPLITS = {"train": (5, 3, 4, 6), "val": (2, 2)}
 LENGTHS = SPLITS["train"] + SPLITS["val"]
@@ -97,9 +98,9 @@ class TinyBuilder(ShardedBuilder, skip_registration=True):
         }
 
 
-def build(data_dir, settings=None, *, beam=None, overwrite=False):
+def build(data_dir, *, beam=None, overwrite=False, **settings):
     """Build; return the data set's folder."""
-    config = TinyConfig(name="some", **(settings or {}))
+    config = TinyConfig(name="some", **settings)
     builder = TinyBuilder(config=config, data_dir=data_dir)
     download = tfds.download.DownloadConfig(beam_options=beam)
     if overwrite:
@@ -127,8 +128,8 @@ class Processes:
             process = self.start(os.getpid)
         process.join()
 
-    def start(self, call, *args):
-        process = self._context.Process(target=call, args=args)
+    def start(self, call, *args, **kwargs):
+        process = self._context.Process(target=call, args=args, kwargs=kwargs)
         process.start()
         return process
 
@@ -136,21 +137,19 @@ class Processes:
 MISTAKE = {"fails": "val1_one_1", "error": UserError("no such picture")}
 
 
-class ShardedTestCase(tf.test.TestCase):
+class ShardedTestCase(RefusalTestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
         cls.processes = Processes()
         shared = Path(cls.enter_context(tempfile.TemporaryDirectory()))
-        build(shared, {"workers": 1})
+        build(shared, workers=1)
         cls.expected = contents(shared)
 
     def setUp(self):
         super().setUp()
-        folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
-        self.data_dir = folder / "data"
+        self.data_dir, self.notes = self.folder / "data", self.folder / "notes"
         self.data_dir.mkdir()
-        self.notes = folder / "notes"
 
     def made(self):
         """The samples made since the last call."""
@@ -168,7 +167,7 @@ class ShardedTestCase(tf.test.TestCase):
 
 class SameBytesTest(ShardedTestCase):
     def test_workers_of_a_process_with_another_hash_seed(self):
-        self.processes.start(build, self.data_dir, {"workers": 5}).join()
+        self.processes.start(build, self.data_dir, workers=5).join()
         self.assert_whole()
 
     def test_records_are_read_in_order(self):
@@ -179,14 +178,9 @@ class SameBytesTest(ShardedTestCase):
             self.assertEqual(tuple(info.shard_lengths), lengths)
             data = opened.builder.as_dataset(split=split, shuffle_files=False)
             ids = [sample["sample_id"].decode() for sample in tfds.as_numpy(data)]
-            self.assertEqual(
-                ids,
-                [
-                    f"{split}{shard}_one_{index}"
-                    for shard, samples in enumerate(lengths)
-                    for index in range(samples)
-                ],
-            )
+            shards = [(f"{split}{i}", range(n)) for i, n in enumerate(lengths)]
+            expected = [f"{shard}_one_{i}" for shard, numbers in shards for i in numbers]
+            self.assertEqual(ids, expected)
         size = sum(info.num_bytes for info in opened.builder.info.splits.values())
         shards = [data for name, data in self.expected.items() if "tfrecord" in name]
         # Each record has 16 bytes around it.
@@ -197,7 +191,7 @@ class KilledTest(ShardedTestCase):
     def _kill(self, samples, **settings):
         """Build in another process; kill it once it has made so many samples."""
         process = self.processes.start(
-            build, self.data_dir, {"seconds": 0.02, "notes": self.notes, **settings}
+            build, self.data_dir, seconds=0.02, notes=self.notes, **settings
         )
         while not self.notes.exists() or len(self.notes.read_text().split()) < samples:
             time.sleep(0.005)
@@ -211,7 +205,7 @@ class KilledTest(ShardedTestCase):
         for _ in range(4):
             self._kill(int(rng.integers(1, 7)))
             made += self.made()
-        build(self.data_dir, {"notes": self.notes})
+        build(self.data_dir, notes=self.notes)
         self.assert_whole()
         # A shard that was begun loses its samples; each kill meets at most two of them.
         self.assertBetween(len(made + self.made()), 22, 22 + 4 * 2 * 6)
@@ -219,7 +213,7 @@ class KilledTest(ShardedTestCase):
     def test_work_of_another_configuration_is_not_used(self):
         self._kill(12, word="two", workers=1)
         self.made()
-        build(self.data_dir, {"notes": self.notes})
+        build(self.data_dir, notes=self.notes)
         self.assert_whole()
         self.assertLen(self.made(), 22)
 
@@ -228,25 +222,17 @@ class KilledTest(ShardedTestCase):
         left = path.with_name(f".{path.name}.partial")
         left.mkdir()
         (left / "fingerprint").write_text("one")
-        build(self.data_dir, {"notes": self.notes})
+        build(self.data_dir, notes=self.notes)
         self.assert_whole()
         self.assertEmpty(self.made())
 
 
 class ErrorTest(ShardedTestCase):
     def test_others_stop_soon(self):
+        settings = {"splits": {"train": (400,) * 6}, "seconds": 0.001, "workers": 3}
+        settings |= {**MISTAKE, "fails": "train0_one_5"}
         with self.assertRaisesRegex(UserError, "no such picture"):
-            build(
-                self.data_dir,
-                {
-                    "splits": {"train": (400,) * 6},
-                    "seconds": 0.001,
-                    "notes": self.notes,
-                    "workers": 3,
-                    "fails": "train0_one_5",
-                    "error": UserError("no such picture"),
-                },
-            )
+            build(self.data_dir, notes=self.notes, **settings)
         self.assertLess(len(self.made()), 150)
         self.assertEmpty(contents(self.data_dir))
 
@@ -254,30 +240,24 @@ class ErrorTest(ShardedTestCase):
         build(self.data_dir)
         before = contents(self.data_dir)
         with self.assertRaises(UserError):
-            build(self.data_dir, MISTAKE, overwrite=True)
+            build(self.data_dir, **MISTAKE, overwrite=True)
         self.assertEqual(contents(self.data_dir), before)
-        path = build(self.data_dir, {"word": "three"}, overwrite=True)
+        path = build(self.data_dir, word="three", overwrite=True)
         self.assertNotEqual(contents(self.data_dir), before)
         self.assertEqual(contents(self.data_dir).keys(), before.keys())
         self.assertEqual(path, self.data_dir / "tiny/some/1.0.0")
 
     def test_a_full_disk(self):
+        full = tf.errors.ResourceExhaustedError(None, None, "full")
+        settings = {"workers": 1, "fails": "train2_one_1", "error": full}
         with self.assertRaises(OSError):
-            build(
-                self.data_dir,
-                {
-                    "notes": self.notes,
-                    "workers": 1,
-                    "fails": "train2_one_1",
-                    "error": tf.errors.ResourceExhaustedError(None, None, "full"),
-                },
-            )
+            build(self.data_dir, notes=self.notes, **settings)
         self.assertEqual(
             [path for path in self.data_dir.rglob("*") if "part" in path.suffix],
             [self.data_dir / "tiny/some/.1.0.0.partial"],
         )
         self.assertLen(self.made(), 10)
-        build(self.data_dir, {"notes": self.notes})
+        build(self.data_dir, notes=self.notes)
         self.assert_whole()
         self.assertLen(self.made(), 22 - 8)
 
@@ -289,9 +269,9 @@ class ErrorTest(ShardedTestCase):
 
 class TwoProcessesTest(ShardedTestCase):
     def test_one_builds_and_the_others_wait(self):
-        settings = {"seconds": 0.005, "notes": self.notes}
         processes = [
-            self.processes.start(build, self.data_dir, settings) for _ in range(3)
+            self.processes.start(build, self.data_dir, seconds=0.005, notes=self.notes)
+            for _ in range(3)
         ]
         for process in processes:
             process.join()
@@ -307,17 +287,12 @@ class BeamTest(ShardedTestCase):
         return PipelineOptions(["--runner=DirectRunner", *more])
 
     def test_same_bytes_of_two_processes(self):
-        build(
-            self.data_dir,
-            {"notes": self.notes},
-            beam=self._options(
-                "--direct_num_workers=2", "--direct_running_mode=multi_processing"
-            ),
-        )
+        two = "--direct_num_workers=2", "--direct_running_mode=multi_processing"
+        build(self.data_dir, notes=self.notes, beam=self._options(*two))
         self.assert_whole()
         self.assertLen(self.made(), 22)
 
     def test_a_mistake_stays_one(self):
         with self.assertRaisesRegex(UserError, "^no such picture$"):
-            build(self.data_dir, MISTAKE, beam=self._options())
+            build(self.data_dir, **MISTAKE, beam=self._options())
         self.assertEmpty(contents(self.data_dir))

@@ -71,18 +71,3 @@ class PasteTest(tf.test.TestCase, parameterized.TestCase):
         nothing = Layer(np.zeros((3, 3, 3), np.uint8), np.zeros((3, 3), np.uint8))
         made = paste.paste(scene(), nothing, paste.Place(3, 3))
         self.assertEqual((made.seen, made.box), (0, (0, 0, 0, 0)))
-
-    def test_the_darkest_shadow(self):
-        # In the middle of a wide one nothing of the lamp is left but its strength.
-        opaque = np.full((60, 60, 4), 255, np.uint8)
-        most = [
-            float(
-                paste.cast_shadow(
-                    *(scene(), Layer.of(opaque), paste.Place(-20, -6)),
-                    np.random.default_rng(seed),
-                ).max()
-            )
-            for seed in range(100)
-        ]
-        self.assertAllInRange(most, 0.2, 0.6001)
-        self.assertGreater(max(most), 0.55)

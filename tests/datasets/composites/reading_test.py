@@ -154,18 +154,6 @@ class ReadingTest(SourcesTestCase):
         result = reading.read_background(PictureFile("rgba.png", self.root), 24)
         self.assertAllEqual(result, colour(1)[:, 4:28])
 
-    @parameterized.parameters(((16, 3000),), ((3000, 16),))
-    def test_large_and_wide_cutouts_fit(self, size):
-        pixels = np.full((*size, 4), 255, np.uint8)
-        pixels[0, 0] = 0
-        self.write({"a.png": saved(pixels)})
-        self.assertEqual(self.cutouts(), ["a.png"])
-        layer = reading.read_cutout(PictureFile("a.png", self.root), None, 15, 32)
-        self.assertBetween(layer.height, 1, 15)
-        self.assertBetween(layer.width, 1, 32)
-        self.assertTrue(layer.height == 15 or layer.width == 32)
-        self.assertAllEqual(layer.alpha.max(), 255)
-
     @hypothesis.settings(max_examples=150, deadline=None, database=None)
     @hypothesis.given(
         st.sampled_from(("PNG", "JPEG", "WEBP")),

@@ -94,7 +94,7 @@ class ValidationTestCase(TinyDataTestCase):
         return report
 
 
-class SampleTest(ValidationTestCase, parameterized.TestCase):
+class SampleTest(ValidationTestCase):
     def test_whole(self):
         calls = []
         report = validate(self.copy, progress=lambda *done: calls.append(done))
@@ -128,19 +128,16 @@ class SampleTest(ValidationTestCase, parameterized.TestCase):
         self._assert_found((name, "differ in size", "bg 64x64", "depth 32x64"))
 
     @parameterized.parameters(
-        ([-0.1, 0.3, 0.7, 0.6], "not within 0 to 1"),
         ([0.1, float("nan"), 0.7, 0.6], "not within 0 to 1"),
         ([0.7, 0.3, 0.1, 0.6], "not ymin < ymax"),
         # The mask has rows 10 to 41 and columns 20 to 35.
         ([12.5 / 64, 0.0, 1.0, 1.0], "mask is 2.5 px outside"),
     )
     def test_boxes(self, box, part):
-        name = self._edit(box=box)
-        self._assert_found((name, part))
-
-    def test_box_may_be_a_pixel_off(self):
-        self._edit(box=[11 / 64, 21 / 64, 41 / 64, 35 / 64])
+        name = self._edit(box=[11 / 64, 21 / 64, 41 / 64, 35 / 64])
         self._assert_found()
+        self._edit(box=box)
+        self._assert_found((name, part))
 
     def test_noise_of_jpeg_is_no_foreground(self):
         faint = np.full((SIDE, SIDE), 40, np.uint8)
@@ -177,7 +174,7 @@ class SampleTest(ValidationTestCase, parameterized.TestCase):
         self._assert_found(("val 0", name.decode(), "also that of train 00001-of"))
 
 
-class ShardTest(ValidationTestCase, parameterized.TestCase):
+class ShardTest(ValidationTestCase):
     def _count(self):
         return sum(1 for _ in read_shard(self.shard))
 
@@ -220,7 +217,7 @@ class ShardTest(ValidationTestCase, parameterized.TestCase):
         self.assertEqual(report.samples, 62)
 
 
-class DataSetTest(ValidationTestCase, parameterized.TestCase):
+class DataSetTest(ValidationTestCase):
     @parameterized.parameters(("std", -0.002, 1), ("mean", 5e-4, 0))
     def test_statistics(self, name, difference, lines):
         def change(metadata):
@@ -250,12 +247,12 @@ class DataSetTest(ValidationTestCase, parameterized.TestCase):
         self.assertEqual(report.notes, ["no depth: a data set of masks only"])
 
     def test_rooms_with_shadows(self):
-        report = validate(rooms.build(self.folder, num_samples=24, size=64))
+        report = validate(rooms.build(self.folder, num_samples=60, size=32))
         self.assertEqual((report.errors, report.warnings), ([], []))
-        self.assertEqual(report.samples, 24)
+        self.assertEqual(report.samples, 60)
 
 
-class LeakTest(ValidationTestCase, parameterized.TestCase):
+class LeakTest(ValidationTestCase):
     def _first(self, split):
         """The first record of a split."""
         for shard in self._shards(split):

@@ -77,11 +77,6 @@ class BuildTest(SourceTestCase):
         self.assertEqual(list(splits), ["train", "val"])
         self.assertLen(merged(splits), 36)
         self.assertBetween(len(splits["val"]), 4, 18)
-        for key in ("bg_id", "fg_id"):
-            seen, val = (
-                {s[key] for s in splits[split].values()} for split in ("train", "val")
-            )
-            self.assertNotEmpty(seen & val)
         with self.assertRaisesRegex(UserError, "`splitting`: received 'no'"):
             self.build(splitting="no")
 

@@ -69,6 +69,7 @@ class TablesTest(RefusalTestCase):
 
     @parameterized.parameters(
         (b"bg001_fg001_01\t1\t2\n", "line 1: expected 5", "received 3"),
+        (BOX.replace(b"3", b"three"), "line 1", "all of them numbers", "'three'"),
         (BOX.replace(b"3", b"nan"), "line 1", "all of them numbers", "'nan'"),
         (BOX + BOX, "line 2", "already on line 1"),
     )

@@ -17,7 +17,6 @@ from PIL import Image
 
 from keras_depthseg.datasets import original_layout
 from keras_depthseg.datasets.composites.maker import Maker
-from keras_depthseg.datasets.original_layout import reader
 from keras_depthseg.datasets.original_layout.writer import write_original_layout
 from tests.support.compositions import (
     SIZE,
@@ -127,15 +126,6 @@ class OriginalLayoutTest(RefusalTestCase):
                     where = f"{Path(name).parent}/{member.filename}"
                     unpacked[where] = archive.read(member)
         self.assertEqual(unpacked, files)
-
-    def test_some_of_all(self):
-        config = self._config(count=7)
-        write_original_layout(config, self.folder / "made", zipped=False)
-        expected = {config.plan.planned(n).sample_id for n in config.plan.numbers()}
-        found = reader.Layout(self.folder / "made").samples
-        self.assertEqual({sample.fg_bg for sample in found}, expected)
-        pictures = (self.folder / "made/fg_bg").iterdir()
-        self.assertEqual({path.stem for path in pictures}, expected)
 
     @parameterized.parameters(False, True)
     def test_same_bytes(self, zipped):

@@ -117,13 +117,6 @@ class DeterminismTest(tf.test.TestCase):
                 value = getattr(again[index], field)
                 self.assertTrue(np.array_equal(getattr(one, field), value), field)
 
-    def test_different_integers_different_images(self):
-        rooms = {
-            scene.make_room(*ids, 32).bg.tobytes() for ids in ((0, 0), (0, 1), (1, 0))
-        }
-        shapes = {cutouts.make_cutout(0, i, 32).rgba.tobytes() for i in range(40)}
-        self.assertEqual((len(rooms), len(shapes)), (3, 40))
-
 
 class CompositeTest(tf.test.TestCase):
     def test_nearer_box_hides_cutout_everywhere(self):
@@ -219,7 +212,7 @@ class PlanTest(tf.test.TestCase):
                 self.assertTrue(fronts.isdisjoint(e.fg_id for e in groups[name]), name)
 
     def test_few_samples(self):
-        for count in range(1, 12):
+        for count in (1, 2, 11):
             groups = plan.splits(plan.planned_samples(count, 0), 0)
             self.assertIn("train", groups)
             self.assertEqual(sum(map(len, groups.values())), count)

@@ -53,6 +53,7 @@ class SettingsTest(TeacherTestCase):
         ("larger=nearer,input=1:0", "input=1:0", "LOW below HIGH"),
         ("larger=nearer,input=0:1,output=imagenet", "'output=imagenet'", "output=0:1"),
         ("larger=nearer,input=0:1,size=448", "'size=448'", "size=448x640"),
+        ("larger=nearer,input=0:1,size=0x9", "size=0x9", "HEIGHTxWIDTH"),
         ("larger=nearer,input=0:1,crop=-1", "crop=-1", "0 pixels or more"),
         ("larger=nearer,input=0:1,unit=feet", "unit=feet", "metre or relative"),
         ("larger=farther,input=0:1,unit=metre", "no scale", "scale=METRES"),

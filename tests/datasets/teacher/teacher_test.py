@@ -28,16 +28,6 @@ class LabelTest(TeacherTestCase):
         # The reduced picture is rounded to grey levels.
         labels = teacher.label(larger)
         self.assertAllClose(labels, expected[..., 0], rtol=0, atol=0.6 / 255)
-        smaller = np.stack([colour(seed, (5, 12)) for seed in range(2)])
-        grown = tf.image.resize(smaller, SIZE).numpy().mean(-1) / 255
-        areas = np.zeros((5, 8))
-        for row in range(5):
-            for column in range(8):
-                begin = max(row / 5, column / 8)
-                areas[row, column] = max(0, min((row + 1) / 5, (column + 1) / 8) - begin)
-        expected = np.einsum("rh,bhw->brw", areas * 5, grown)
-        labels = teacher.label(smaller)
-        self.assertAllClose(labels, expected, rtol=0, atol=1.6 / 255)
 
     @parameterized.parameters(
         ("input=-1:1", lambda x: x / 127.5 - 1),
