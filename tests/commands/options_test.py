@@ -20,11 +20,7 @@ class OptionTableTest(parameterized.TestCase):
 
     @parameterized.parameters(
         ("train", "| run | `--keep EPOCHS` | Keep the weights of the last epochs, this "),
-        (
-            "data compose",
-            "| output | `--layout records,original` | records, for training",
-        ),
-        ("data card", "| data | `DIR` | Folder of records | required |"),
+        ("data compose", "| output | `--layout records,original` | records, for train"),
         ("data card", "| data | `--seed N` | Seed of the choice of pictures | `0` |"),
     )
     def test_row(self, command, start):

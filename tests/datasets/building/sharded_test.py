@@ -22,7 +22,6 @@ from keras_depthseg.pictures import encode
 from tests.support.tiny_data import RefusalTestCase
 
 SPLITS = {"train": (5, 3, 4, 6), "val": (2, 2)}
-LENGTHS = SPLITS["train"] + SPLITS["val"]
 
 
 @dataclasses.dataclass(frozen=True)

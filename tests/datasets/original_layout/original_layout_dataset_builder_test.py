@@ -206,12 +206,9 @@ class RefusalTest(SourceTestCase):
 
     def test_data_dir_is_a_file(self):
         write_source(self.source, 1, 1)
-        path = self.source.with_name("taken")
-        path.write_bytes(b"")
-        self.assert_refused(
-            "`data_dir` cannot be created: received",
-            call=lambda: original_layout.build(self.source, path),
-        )
+        self.data_dir = self.source / "file_map.txt"
+        with self.assertRaisesRegex(UserError, "`data_dir` cannot be created: received"):
+            self.build()
 
 
 # TFDS's test case needs dill, which TFDS itself does not.

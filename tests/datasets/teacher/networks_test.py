@@ -27,10 +27,9 @@ from tests.support.tiny_networks import (
 class NetworkTest(TeacherTestCase):
     def test_size_that_contradicts(self):
         path = self.save(keras_network())
-        self.teacher(path, "input=0:1,larger=farther,size=8x12")
+        options = "input=0:1,larger=farther,size=8x13"
         self.assert_refused(
-            lambda: self.teacher(path, "input=0:1,larger=farther,size=8x13"),
-            *(path, "size=8x13", "(8, 12)", "leave size out"),
+            lambda: self.teacher(path, options), path, "size=8x13", "(8, 12)"
         )
 
     def test_size_that_is_left_open(self):
