@@ -45,13 +45,6 @@ def moments(images):
 
 
 class CardTestCase(TinyDataTestCase):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.page_path = cls.shared / "card.html"
-        write_card(cls.records, cls.page_path)
-        cls.page = CardPage(cls.page_path.read_text(encoding="utf-8"))
-
     def _card(self, data_dir):
         path = self.folder / "card.html"
         write_card(data_dir, path)
@@ -101,6 +94,13 @@ class CardTestCase(TinyDataTestCase):
 
 
 class CardTest(CardTestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.page_path = cls.shared / "card.html"
+        write_card(cls.records, cls.page_path)
+        cls.page = CardPage(cls.page_path.read_text(encoding="utf-8"))
+
     def test_one_page_of_its_own(self):
         page = self.page
         self.assertEqual(page.open, [])
