@@ -10,7 +10,6 @@ from unittest import mock
 
 import keras
 import numpy as np
-import tensorflow as tf
 from absl.testing import parameterized
 
 from keras_depthseg.runtimes import KINDS, model_kind, open_model
@@ -44,7 +43,7 @@ def two_inputs():
     return keras.Model({"bg": bg, "fg_bg": fg_bg}, outputs)
 
 
-class RuntimesTest(RefusalTestCase, parameterized.TestCase):
+class RuntimesTest(RefusalTestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -59,10 +58,6 @@ class RuntimesTest(RefusalTestCase, parameterized.TestCase):
         write_litert(cls.networks / "int8.tflite", network, cls.images)
         if HAS_ONNX:
             write_onnx(cls.networks / "net.onnx", channels_first=False, batch="n")
-
-    def setUp(self):
-        super().setUp()
-        self.folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
 
     def _path(self, form):
         if form == "onnx" and not HAS_ONNX:
@@ -154,7 +149,3 @@ class RuntimesTest(RefusalTestCase, parameterized.TestCase):
         (found,) = model.run(self.images[:1].transpose(0, 3, 1, 2))
         expected = convolution(self.images[:1])[:, None]
         self.assertAllClose(found, expected, rtol=0, atol=1e-4)
-
-
-if __name__ == "__main__":
-    tf.test.main()

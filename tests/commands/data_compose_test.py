@@ -8,24 +8,19 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 import zlib
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl.testing import parameterized
 
 import depthseg
 from keras_depthseg.commands import main, terminal
-from keras_depthseg.datasets.compose import compose
 from keras_depthseg.datasets.composites.composites_dataset_builder import Builder
-from keras_depthseg.datasets.composites.options import ComposeOptions
-from tests.support.tiny_data import colour, encoded, mask
+from tests.support.tiny_data import RefusalTestCase, colour, encoded, mask
 
 SIZE = (32, 40)
 
@@ -66,10 +61,9 @@ def full_disk(limit):
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
 
-class CommandTestCase(tf.test.TestCase, parameterized.TestCase):
+class CommandTestCase(RefusalTestCase):
     def setUp(self):
         super().setUp()
-        self.folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
         self.bg, self.fg = self.folder / "bg", self.folder / "fg"
         self.out = self.folder / "out"
         self.partial = self.folder / ".out.partial"
@@ -114,16 +108,12 @@ class CommandTestCase(tf.test.TestCase, parameterized.TestCase):
         self.assertFalse(self.partial.exists())
         return errors
 
-    def assert_refused(self, *parts, told=(), **options):
-        """Status 2, one line of error after those about pictures, nothing changed."""
+    def assert_refused(self, *parts, **options):
+        """Status 2, one line of error, nothing changed."""
         before = state(self.folder)
         status, output, errors = self.command(*self.arguments(**options))
         self.assertEqual((status, output), (2, []), errors)
-        *pictures, line = errors
-        self.assertLen(pictures, len(told), errors)
-        for picture, part in zip(pictures, told, strict=True):
-            self.assertStartsWith(picture, "left out: ")
-            self.assertIn(part, picture)
+        (line,) = errors
         self.assertStartsWith(line, "error: ")
         for part in parts:
             self.assertIn(str(part), line)
@@ -144,49 +134,23 @@ class CommandTestCase(tf.test.TestCase, parameterized.TestCase):
 
 class GoodTest(CommandTestCase):
     def test_bad_pictures_are_told_and_left_out(self):
-        self.write(
-            {
-                "bg/bad.jpg": b"text",
-                "bg/new\nline.png": b"",
-                "fg/opaque.png": png(colour(0, SIZE)),
-                "fg/x.heic": b"",
-            }
-        )
-        errors = self.compose()
-        cutouts, backgrounds = errors[:2], errors[2:]
-        self.assertStartsWith(cutouts[0], f"left out: {self.fg}/x.heic: received a .heic")
-        self.assertStartsWith(cutouts[1], f"left out: {self.fg}/opaque.png: received RGB")
-        self.assertStartsWith(backgrounds[0], f"left out: {self.bg}/bad.jpg: received")
-        self.assertStartsWith(backgrounds[1], rf"left out: {self.bg}/new\nline.png: rec")
-        self.assertLen(errors, 4)
+        self.write({"bg/new\nline.png": b"", "fg/x.heic": b""})
+        cutout, background = self.compose()
+        self.assertStartsWith(cutout, f"left out: {self.fg}/x.heic: received a .heic")
+        self.assertStartsWith(background, rf"left out: {self.bg}/new\nline.png: rec")
         self.assertEqual(self.files_used(), {"0.png", "1.png", "2.png"})
         self.assertLen(self.samples(), 30)
 
-    @parameterized.parameters({}, {"layout": "original", "zip": True})
-    def test_second_time_changes_nothing(self, **options):
+    def test_second_time_changes_nothing(self):
+        options = {"layout": "original", "zip": True}
         self.compose(**options)
         before = state(self.folder)
         self.assertNotEmpty([name for name in before if name.startswith("out/")])
-        status, output, _ = self.command(*self.arguments(**options))
+        # How it is made does not count, what is made does.
+        status, output, _ = self.command(*self.arguments(workers=1, **options))
         self.assertEqual((status, output), (0, [f"{self.out}: nothing to do"]))
         self.assertEqual(state(self.folder), before)
-        # How it is made does not count, what is made does.
-        self.assertEqual(self.command(*self.arguments(workers=1, **options))[0], 0)
         self.assert_refused("exists and is not the data set", seed=1, **options)
-
-    @parameterized.parameters(((900, 700),), ((1500, 20),), ((20, 1500),))
-    def test_large_and_wide_cutouts_are_wholly_inside(self, size):
-        shutil.rmtree(self.fg)
-        self.write({"fg/a.png": png(cutout(1, size))})
-        self.compose(unseen_fraction=0)
-        opacity = {int(sample["mask"].sum()) for sample in self.samples()}
-        # Wherever it is, all of it is seen.
-        self.assertLen(opacity, 1)
-        for sample in self.samples():
-            rows, columns, _ = np.nonzero(sample["mask"])
-            height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
-            self.assertTrue(height == 15 or width == 32, (height, width))
-            self.assertLessEqual(height, 15)
 
     def test_zips_and_masks_and_depth(self):
         self.write({f"masks/{i}_mask.png": png(mask(SIZE) > 0) for i in range(3)})
@@ -196,115 +160,35 @@ class GoodTest(CommandTestCase):
             name: shutil.make_archive(self.folder / name, "zip", self.folder / name)
             for name in ("bg", "fg", "masks", "depth")
         }
-        errors = self.compose(
-            bg=zips["bg"],
-            fg=zips["fg"],
-            fg_mask=zips["masks"],
-            depth=f"{zips['depth']},step=0.001",
-        )
+        sources = {"bg": zips["bg"], "fg": zips["fg"], "fg_mask": zips["masks"]}
+        errors = self.compose(**sources, depth=f"{zips['depth']},step=0.001")
         self.assertEqual(errors, [])
         self.assertEqual({s["depth"].dtype for s in self.samples()}, {np.dtype("uint16")})
-
-    @parameterized.parameters("records", "original")
-    def test_two_at_once(self, layout):
-        # In place of two processes: their locks keep threads apart as well.
-        options = ComposeOptions(
-            bg=str(self.bg), fg=self.fg, size=32, count=30, layout=layout
-        )
-        results, errors = [], io.StringIO()
-
-        def build():
-            results.append(compose(options, self.out))
-
-        with contextlib.redirect_stderr(errors):
-            threads = [threading.Thread(target=build) for _ in range(3)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-        self.assertEqual(results, [self.out] * 3)
-        self.assertFalse(self.partial.exists())
-        self.assertEqual(self.command(*self.arguments(layout=layout))[0], 0)
 
 
 class RefusedTest(CommandTestCase):
     @parameterized.named_parameters(
-        ("count_0", {"count": 0}, "--count: received 0; accepted: 1 or more. Change"),
-        ("count_text", {"count": "many"}, "argument --count: invalid int value: 'many'"),
         ("size", {"size": 31}, "--size: received 31; accepted: 32 to 4096 pixels"),
-        ("fg_height", {"fg_height": 33}, "--fg-height: received 33; accepted: 1 to 32"),
-        ("placements", {"placements": 10**6}, "--placements: received 1000000; accepted"),
-        ("workers", {"workers": 0}, "--workers: received 0; accepted: 1 or more"),
-        ("seed", {"seed": 2**32}, "--seed: received 4294967296; accepted: 0 to 42949"),
         ("shadow_nan", {"shadow": "nan"}, "--shadow: received nan; accepted: 0 to 1"),
         ("val", {"val_fraction": 1}, "--val-fraction: received 1.0; accepted: 0 or more"),
-        ("unseen", {"unseen_fraction": -0.1}, "--unseen-fraction: received -0.1"),
-        ("placement", {"placement": "up"}, "argument --placement: invalid choice: 'up'"),
         ("zip", {"zip": True}, "--zip: received True; accepted: only with --layout orig"),
-        (
-            *("beam_original", {"layout": "original", "beam": "--runner=DirectRunner"}),
-            "accepted: only with --layout records",
-        ),
-        (
-            *("beam_runner", {"beam": "--runner=Nope"}),
-            *("--beam: received '--runner=Nope', which Apache Beam", "Unexpected pipel"),
-        ),
-        (
-            *("beam_number", {"beam": "--direct_num_workers=x"}),
-            *("argument --direct_num_workers: invalid int value: 'x'", "accepted"),
-        ),
+        ("no_beam", {"layout": "original", "beam": ""}, "only with --layout records"),
+        ("beam_runner", {"beam": "--runner=Nope"}, "--beam: received", "Unexpected"),
         ("beam_quotes", {"beam": "--runner='"}, "--beam: received", "No closing quot"),
-        ("rooms_0", {"bg": "rooms:0"}, "--bg: received rooms:0; accepted: rooms:1 to"),
         ("rooms_large", {"bg": f"rooms:{10**9}"}, "accepted: rooms:1 to rooms:100000"),
-        (
-            *("rooms_depth", {"bg": "rooms:2", "depth": "maps,step=1"}),
-            *("--depth: received maps,step=1 for rendered rooms", "Leave it out"),
-        ),
+        ("rooms_depth", {"bg": "rooms:2", "depth": "x"}, "--depth: received x for rend"),
         ("standing", {"placement": "standing"}, "--placement: received standing"),
         ("no_bg", {"bg": None}, "arguments are required: --bg; see depthseg data comp"),
+        ("depth", {"depth": "nowhere,step=1"}, "nowhere: it cannot be read (No such"),
         ("too_many", {"count": 181}, "--count: received 181", "180 samples", "at most"),
         # 240 MB of numbers otherwise.
         (
-            "more_than_memory_holds",
-            {"bg": "rooms:100", "placements": 100_000, "count": None},
+            *("many", {"bg": "rooms:100", "placements": 100_000, "count": None}),
             *("--count: received none; ", "30,000,000", "most 10,000,000 are"),
         ),
     )
     def test_options(self, options, *parts):
         self.assert_refused(*parts, **options)
-
-    @parameterized.named_parameters(
-        ("no_meaning", "depth", "received no more; accepted: step=METRES of one grey"),
-        ("bad_number", "depth,step=1mm", "received step=1mm; accepted: metres, 1e-06"),
-        ("missing", "no such folder,step=1", "no such folder: it cannot be read (No suc"),
-        ("no_network", "no such.onnx,larger=nearer", "no such.onnx: no such file"),
-    )
-    def test_depth(self, depth, *parts):
-        (self.folder / "depth").mkdir()
-        self.assert_refused(*parts, depth=f"{self.folder}/{depth}")
-
-    @parameterized.parameters(
-        *(("bg", "file"), ("bg", "missing"), ("fg", "empty"), ("fg", "missing")),
-        *(("fg_mask", "empty"), ("fg_mask", "missing")),
-    )
-    def test_source(self, option, kind):
-        path = self.folder / "a\nb"
-        if kind == "file":
-            path.touch()
-        elif kind == "empty":
-            path.mkdir()
-        part = {"file": "it is no folder", "missing": "No such file"}.get(
-            kind, "no usable"
-        )
-        self.assert_refused(r"a\nb: ", part, **{option: path})
-
-    def test_nothing_left(self):
-        for path in self.fg.iterdir():
-            path.write_bytes(b"")
-        self.assert_refused(
-            *(self.fg, "none of its 3 pictures can be used; expected", "Correct"),
-            told=("fg/0.png", "fg/1.png", "fg/2.png"),
-        )
 
     def test_folder_named_rooms(self):
         (self.folder / "rooms").mkdir()
@@ -315,16 +199,12 @@ class RefusedTest(CommandTestCase):
 
 class OutTest(CommandTestCase):
     @parameterized.named_parameters(
-        ("empty_folder", {}),
-        ("folder", {"out/notes.txt": b"mine"}),
         ("file", {"out": b"mine"}),
         ("damaged_mark", {"out/fingerprint.json": b"{"}),
         ("mark_of_another", {"out/fingerprint.json": b'{"fingerprint": "0"}'}),
     )
     def test_occupied(self, files):
         self.write(files)
-        if not files:
-            self.out.mkdir()
         self.assert_refused(
             f"--out: {self.out} exists and is not the data set", "expected a new folder"
         )
@@ -332,33 +212,11 @@ class OutTest(CommandTestCase):
     def test_occupied_is_told_before_anything_is_read(self):
         self.out.mkdir()
         (self.bg / "bad.jpg").touch()
-        self.assert_refused("exists and is not", told=())
+        self.assert_refused("exists and is not")
 
-    def test_link_to_nowhere(self):
-        self.out.symlink_to(self.folder / "nowhere")
-        self.assert_refused("exists and is not the data set")
-        self.assertTrue(self.out.is_symlink())
-
-    @parameterized.named_parameters(
-        ("in_a_file", "bg/0.png/out", "Not a directory"),
-        ("long_hidden_name", "x" * 250, "File name too long"),
-        ("not_writable", "/proc/no/out", "No such file or directory"),
-    )
-    def test_cannot_be_written(self, name, reason):
-        self.assert_refused(
-            *("--out: ", f"cannot be written ({reason})", "expected a folder", "Choose"),
-            out=self.folder / name,
-        )
-
-    def test_missing_parents_and_dots(self):
-        self.out = self.folder / "a/b/out"
-        self.partial = self.folder / "a/b/.out.partial"
-        status, output, _ = self.command(
-            *self.arguments(out=self.folder / "a/x/../b/out/.")
-        )
-        self.assertEqual((status, len(output)), (0, 1))
-        self.assertLen(self.samples(), 30)
-        self.assertEqual(os.listdir(self.folder / "a"), ["b"])
+    def test_in_a_file(self):
+        part = "cannot be written (Not a directory); expected a folder"
+        self.assert_refused("--out: ", part, out=self.bg / "0.png/out")
 
     def interrupt(self):
         """Ctrl-C once the build has begun."""
@@ -372,11 +230,8 @@ class OutTest(CommandTestCase):
     def test_other_options_or_pictures_for_an_unfinished_build(self):
         self.interrupt()
         for options in ({"seed": 1}, {"layout": "original"}):
-            self.assert_refused(
-                *(f"--out: {self.partial} is an unfinished data set of other options",),
-                *("expected the same ones", "or remove it"),
-                **options,
-            )
+            part = f"--out: {self.partial} is an unfinished data set of other options"
+            self.assert_refused(part, **options)
         self.write({"fg/3.png": png(cutout(20))})
         self.assert_refused("is an unfinished data set of other options or pictures")
         (self.fg / "3.png").unlink()
@@ -403,7 +258,7 @@ class OutTest(CommandTestCase):
         self.assert_refused("is an unfinished data set of other options", seed=1)
         self.compose()
 
-    @parameterized.parameters(("records", 0), ("records", 1500), ("original", 100))
+    @parameterized.parameters(("records", 1500), ("original", 100))
     def test_full_disk(self, layout, limit):
         before = state(self.folder)
         with full_disk(limit):
@@ -420,27 +275,21 @@ class OutTest(CommandTestCase):
 
 
 class ProcessTest(CommandTestCase):
-    def start(self, *arguments, longest_file=resource.RLIM_INFINITY):
-        def prepare():
-            # In the background of a script it is ignored, and so it would stay.
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (longest_file, longest_file))
-
-        return subprocess.Popen(
-            [sys.executable, depthseg.__file__, *arguments],
-            env={**os.environ, "PYTHONPATH": str(Path(depthseg.__file__).parent)},
+    def test_ctrl_c(self):
+        (self.bg / "bad.jpg").touch()
+        long = {"count": 5000, "placements": 1000}
+        env = {**os.environ, "PYTHONPATH": str(Path(depthseg.__file__).parent)}
+        # JAX sets it when it is imported, for all that comes after.
+        env.pop("TF_CPP_MIN_LOG_LEVEL", None)
+        stopped = subprocess.Popen(
+            [sys.executable, depthseg.__file__, *self.arguments(**long)],
+            env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=prepare,
+            # In the background of a script it is ignored, and so it would stay.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
-
-    def test_full_disk_and_ctrl_c(self):
-        (self.bg / "bad.jpg").touch()
-        # Each spends seconds on importing TensorFlow, so side by side.
-        full = self.start(*self.arguments(out=self.folder / "full"), longest_file=9000)
-        long = {"count": 5000, "placements": 1000}
-        stopped = self.start(*self.arguments(**long))
         while not (made := list(self.partial.rglob("*.tfrecord*.json"))):
             self.assertIsNone(stopped.poll())
             time.sleep(0.01)
@@ -464,16 +313,3 @@ class ProcessTest(CommandTestCase):
         self.assertLessEqual(before.items(), after.items())
         builder = tfds.builder_from_directory(self.out)
         self.assertEqual(sum(s.num_examples for s in builder.info.splits.values()), 5000)
-
-        output, errors = full.communicate()
-        self.assertEqual((full.returncode, output), (2, ""), errors)
-        picture, line = messages(errors)
-        self.assertStartsWith(picture, "left out: ")
-        self.assertStartsWith(line, f"error: --out: {self.folder}/full cannot be written")
-        self.assertFalse((self.folder / "full").exists())
-        self.out = self.folder / "full"
-        self.compose()
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from unittest import mock
 
-from absl.testing import absltest, parameterized
+from absl.testing import parameterized
 
 import depthseg
 import keras_depthseg
@@ -41,17 +41,15 @@ def fresh_process(*arguments):
 
 class FastStartTest(parameterized.TestCase):
     @parameterized.parameters(
-        *((f"{command} --help", 0, "") for command in COMMANDS),
-        *((f"{command} --colour", 2, "error: ") for command in COMMANDS),
         ("--version", 0, ""),
+        ("train --help", 0, ""),
+        ("data compose --help", 0, ""),
         ("train --data nowhere", 2, "error: nowhere: no such folder; give a folder of"),
-        ("train --loss x", 2, "error: argument --loss: invalid choice: 'x'"),
         ("train --clip-norm -1", 2, "error: --clip-norm must be 0 (none) or above"),
         ("train --resume --run-dir nowhere", 2, "error: nowhere: not a run folder"),
         ("data card nowhere", 2, "error: nowhere: no such folder; give a folder of"),
         ("data validate nowhere", 2, "error: nowhere: no such folder; give a folder of"),
         ("data compose --bg nowhere --fg x --out y", 2, "error: nowhere: it cannot be"),
-        ("data compose --bg rooms --fg x --out y", 2, "error: x: it cannot be read"),
     )
     def test_without_tensorflow(self, arguments, status, start):
         process = fresh_process("-c", SCRIPT, *arguments.split())
@@ -88,17 +86,14 @@ class ImportTest(parameterized.TestCase):
         process = fresh_process("-c", script)
         self.assertEqual(process.stdout, "True\n", process.stderr)
 
-    def test_unknown_name(self):
-        with self.assertRaisesRegex(AttributeError, "has no attribute 'colour'"):
-            _ = keras_depthseg.colour
-
-    def test_training_hands_on_its_public_names(self):
+    def test_public_names(self):
         from keras_depthseg import training
 
         for name in training.__all__:
             self.assertIsNotNone(getattr(training, name))
-        with self.assertRaisesRegex(AttributeError, "has no attribute 'colour'"):
-            _ = training.colour
+        for module in (keras_depthseg, training):
+            with self.assertRaisesRegex(AttributeError, "has no attribute 'colour'"):
+                _ = module.colour
 
 
 class HelpTest(parameterized.TestCase):
@@ -134,10 +129,8 @@ class HelpTest(parameterized.TestCase):
             self.assertNotRegex(line, r"\w-$|\s-+$")
 
     def test_version(self):
-        status, output, _ = self.command("--version")
-        self.assertEqual(
-            (status, output), (0, [f"depthseg {keras_depthseg.__version__}"])
-        )
+        expected = 0, [f"depthseg {keras_depthseg.__version__}"], []
+        self.assertEqual(self.command("--version"), expected)
 
     @parameterized.parameters(
         *((command, "--x\ny") for command in COMMANDS), ("",), ("data",)
@@ -146,7 +139,3 @@ class HelpTest(parameterized.TestCase):
         status, output, errors = self.command(*command.split(), *options)
         self.assertEqual((status, output), (2, []))
         self.assertRegex("\n".join(errors), r"^error: .+; see depthseg.* --help$")
-
-
-if __name__ == "__main__":
-    absltest.main()

@@ -5,7 +5,7 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
-from absl.testing import absltest, parameterized
+from absl.testing import parameterized
 
 from keras_depthseg.commands.parsing import (
     Parser,
@@ -94,7 +94,3 @@ class NameOptionsTest(parameterized.TestCase):
     def test_backquoted_arguments(self, message, expected):
         options = {"clip_norm": "--clip-norm", "schedule": "--resolution-schedule"}
         self.assertEqual(name_options(message, options), expected)
-
-
-if __name__ == "__main__":
-    absltest.main()

@@ -66,7 +66,3 @@ class MessagesTest(absltest.TestCase):
         ):
             raise UserError("`keep`: received `x`")
         self.assertEmpty(logging.getLogger("keras_depthseg").handlers)
-
-
-if __name__ == "__main__":
-    absltest.main()

@@ -4,22 +4,16 @@ import csv
 import dataclasses
 import json
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 from unittest import mock
 
 import tensorflow as tf
 from absl.testing import parameterized
 
-import train
 from keras_depthseg.commands import main
 from keras_depthseg.training.config import RunConfig
 from keras_depthseg.training.recipes import RECIPES, Recipe
 from tests.support.tiny_data import SIDE, TinyDataTestCase, write_source
-
-COMPOSITE = "fg_bg/bg001_fg001_01.jpeg"
 
 
 def _files(folder):
@@ -82,15 +76,8 @@ class GoodRunTest(CommandTestCase):
         config = json.loads((self.run_dir / "config.json").read_text())
         self.assertEqual(config["phases"], [dict(resolution=32, epochs=1, batch_size=2)])
         self.assertEqual((config["seed"], config["precision"]), (5, "mixed_float16"))
-        self.assertEqual(
-            config["recipe"],
-            {
-                **vars(RECIPES["quick"]),
-                "schedule": "32:1",
-                "optimizer": "sgd",
-                "width": 1,
-            },
-        )
+        changed = {"schedule": "32:1", "optimizer": "sgd", "width": 1}
+        self.assertEqual(config["recipe"], {**vars(RECIPES["quick"]), **changed})
         (row,) = csv.DictReader((self.run_dir / "history.csv").read_text().splitlines())
         self.assertTrue(math.isfinite(float(row["loss"])))
         for name in ("model.keras", "predictions.png", "curves.png"):
@@ -121,25 +108,14 @@ class GoodRunTest(CommandTestCase):
 
     def test_every_field_can_be_set(self):
         recipe = {
-            "schedule": "32:1",
-            "loss": "ssim_dice",
-            "augment": "original",
-            "optimizer": "adamw",
-            "learning_rate": 0.5,
-            "width": 3,
-            "initialisation": "independent",
-            "learning_rate_schedule": "cosine",
-            "divide_after_first_phase": 1.0,
-            "weight_decay": 0.1,
-            "clip_norm": 2.0,
-            "accumulate": 3,
-            "average": 0.9,
+            **{"schedule": "32:1", "loss": "ssim_dice", "augment": "original"},
+            **{"optimizer": "adamw", "learning_rate": 0.5, "weight_decay": 0.1},
+            **{"learning_rate_schedule": "cosine", "divide_after_first_phase": 1.0},
+            **{"width": 3, "initialisation": "independent", "clip_norm": 2.0},
+            **{"accumulate": 3, "average": 0.9},
         }
         settings = {
-            "batch_size": 5,
-            "precision": "float32",
-            "seed": 7,
-            "keep": 2,
+            **{"batch_size": 5, "precision": "float32", "seed": 7, "keep": 2},
             "checkpoint_minutes": 1.5,
         }
         switches = {"deterministic": True, "xla": True}
@@ -159,7 +135,7 @@ class GoodRunTest(CommandTestCase):
         self.assertEqual(config, expected)
 
 
-class ResumeOptionsTest(CommandTestCase, parameterized.TestCase):
+class ResumeOptionsTest(CommandTestCase):
     def setUp(self):
         super().setUp()
         self.run_dir.mkdir()
@@ -190,15 +166,11 @@ class ResumeOptionsTest(CommandTestCase, parameterized.TestCase):
         self.assert_refused(lambda: run("--resume"), "--resume: received no --run-dir")
 
 
-class RefusedTest(CommandTestCase, parameterized.TestCase):
+class RefusedTest(CommandTestCase):
     @parameterized.parameters(
         ({"resolution_schedule": "100:3"}, "schedule", "'100:3'", "are 96 and 128"),
-        ({"learning_rate": "nan"}, "--learning-rate must be above 0: received nan"),
-        ({"width": 0}, "--width must be at least 1"),
-        ({"seed": -1}, "--seed: received -1"),
         ({"weight_decay": 0.1}, "--weight-decay is for --optimizer adamw"),
         ({"lr_range_test": "1:2"}, "'1:2'"),
-        ({"data": "nowhere"}, "nowhere: no such folder", "or rooms"),
     )
     def test_option(self, options, *parts):
         self.assert_command_refused(*parts, **{"data": self.records, **options})
@@ -218,10 +190,6 @@ class RefusedTest(CommandTestCase, parameterized.TestCase):
         (self.run_dir / ".lock").touch()
         self.assertEqual(trained(*self.arguments(self.records))[1], self.run_dir)
 
-    def test_run_folder_is_a_file(self):
-        self.run_dir.write_bytes(b"")
-        self.assert_command_refused(self.run_dir, "a run folder", data=self.records)
-
     def test_xla_is_refused_before_records_are_made(self):
         write_source(self.source, 4, 4)
         arguments = [*self.arguments(precision="mixed_bfloat16"), "--xla"]
@@ -229,34 +197,3 @@ class RefusedTest(CommandTestCase, parameterized.TestCase):
         with mock.patch.object(tf.config, "list_physical_devices", return_value=[]):
             self.assert_refused(lambda: run(*arguments), "--xla with", "leave --xla out")
         self.assertFalse(self.cache.exists())
-
-
-class ProcessTest(CommandTestCase):
-    def test_status_and_one_line(self):
-        write_source(self.source, 4, 4)
-        composite = self.source / COMPOSITE
-        composite.write_bytes(composite.read_bytes()[:100])
-        before = _files(self.folder)
-        # JAX sets TF_CPP_MIN_LOG_LEVEL when it is imported, for all that comes after.
-        environment = {**os.environ, "PYTHONPATH": str(Path(train.__file__).parent)}
-        environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
-        process = subprocess.run(
-            [sys.executable, train.__file__, *self.arguments()],
-            cwd=self.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        # Before the error there are progress bars.
-        *_, line = process.stderr.splitlines()
-        self.assertEqual(process.returncode, 2, process.stderr)
-        self.assertRegex(line, f"^error: .*{COMPOSITE}")
-        self.assertNotIn("Traceback", process.stderr)
-        self.assertNotIn("port.cc", process.stderr)
-        self.assertEqual(_files(self.folder), before)
-        self.assertFalse(self.run_dir.exists())
-
-
-if __name__ == "__main__":
-    tf.test.main()

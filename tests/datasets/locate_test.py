@@ -2,20 +2,14 @@ import os
 from pathlib import Path
 from unittest import mock
 
-import tensorflow as tf
-
 from keras_depthseg.datasets import locate, original_layout
 from keras_depthseg.datasets.pets_in_rooms import pets_in_rooms_dataset_builder
 from keras_depthseg.datasets.rooms import rooms_dataset_builder
 from keras_depthseg.errors import UserError
+from tests.support.tiny_data import RefusalTestCase
 
 
-class LocateTest(tf.test.TestCase):
-    def setUp(self):
-        super().setUp()
-        self.folder = Path(self.get_temp_dir()) / self._testMethodName
-        self.folder.mkdir()
-
+class LocateTest(RefusalTestCase):
     def locate(self, data, **options):
         return locate.locate_records(str(data), self.folder / "cache", **options)
 

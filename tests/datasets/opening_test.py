@@ -12,7 +12,7 @@ from tests.support.tiny_data import TinyDataTestCase, remove_field
 AGAIN = "build the data set again"
 
 
-class OpeningTest(TinyDataTestCase, parameterized.TestCase):
+class OpeningTest(TinyDataTestCase):
     def setUp(self):
         super().setUp()
         self.copy = self.folder / "copy"
@@ -39,15 +39,11 @@ class OpeningTest(TinyDataTestCase, parameterized.TestCase):
     def test_missing_folder(self):
         shutil.rmtree(self.copy)
         self._refused(self.copy, "no such folder")
+        self.copy.mkdir()
+        self._refused("not a data set", "dataset_info.json")
 
-    def test_another_folder(self):
-        self.assert_refused(
-            lambda: open_records(self.folder), "not a data set", "dataset_info.json"
-        )
-
-    @parameterized.product(
-        name=["dataset_info.json", "features.json", "metadata.json"],
-        content=["", "[1]", "null"],
+    @parameterized.parameters(
+        ("dataset_info.json", ""), ("features.json", "[1]"), ("metadata.json", "null")
     )
     def test_damaged_json(self, name, content):
         (self.copy / name).write_text(content)
@@ -70,15 +66,11 @@ class OpeningTest(TinyDataTestCase, parameterized.TestCase):
         self.shard.unlink()
         self._refused(self.shard, "is missing", AGAIN)
 
-    @parameterized.parameters(1, 17, None)
-    def test_cut_shard(self, cut):
+    def test_cut_and_longer_shard(self):
         data = self.shard.read_bytes()
-        self.shard.write_bytes(data[: -cut if cut else 0])
-        self._refused(self.shard, "damaged", "whole records of", AGAIN)
-
-    def test_longer_shard(self):
-        self.shard.write_bytes(self.shard.read_bytes() + b"x")
-        self._refused(self.shard, "damaged", AGAIN)
+        for content in (data[:5], data[:-1], data + b"x"):
+            self.shard.write_bytes(content)
+            self._refused(self.shard, "damaged", "whole records of", AGAIN)
 
     def test_shards_need_not_be_whole(self):
         self.shard.unlink()

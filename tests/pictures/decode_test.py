@@ -39,9 +39,7 @@ class DecoderTest(tf.test.TestCase, parameterized.TestCase):
         tolerance = 2 if extension == "jpeg" else 0
         self.assertAllClose(image.astype(int), expected.astype(int), atol=tolerance)
 
-    @parameterized.product(
-        size=[(40, 56), (33, 63), (24, 17), (32, 20)], kind=["rgb", "uint8", "uint16"]
-    )
+    @parameterized.product(size=[(40, 56), (24, 17)], kind=["rgb", "uint8", "uint16"])
     def test_resizing_is_half_pixel_bilinear(self, size, kind):
         pixels = colour(1, size) if kind == "rgb" else grey(1, kind, size)[..., None]
         image = Decoder(pixels.shape[-1], 32)(encoded(pixels.squeeze(), "png"))
@@ -92,14 +90,6 @@ class ReducedTest(tf.test.TestCase, parameterized.TestCase):
         )
         self.assertAllEqual(_fresh(size), expected)
 
-    def test_reduced_is_near_the_area_average(self):
-        smooth = cv2.resize(colour(5, (8, 8)), (256, 256), interpolation=cv2.INTER_CUBIC)
-        data = encoded(smooth)
-        whole = np.asarray(Image.open(io.BytesIO(data)))
-        expected = cv2.resize(whole, (32, 32), interpolation=cv2.INTER_AREA)
-        image = Decoder(3, 32)(data)
-        self.assertAllClose(image.astype(int), expected.astype(int), atol=4)
-
     @hypothesis.given(st.lists(st.sampled_from(SIZES), min_size=2, max_size=6))
     def test_what_was_decoded_before_does_not_matter(self, sizes):
         decoder = Decoder(3, RESOLUTION)
@@ -132,16 +122,13 @@ class BackgroundCacheTest(tf.test.TestCase):
 
     def test_decodes_once_while_capacity_lasts(self):
         cache = BackgroundCache(4 * self.size)
+        none = BackgroundCache(0)
         for data, expected in zip(2 * self.encoded, 2 * self.expected, strict=True):
             self.assertAllEqual(cache(data, self.decode), expected)
+            self.assertAllEqual(none(data, self.decode), expected)
         self.assertEqual(self._decoded(cache, self.decode, 3 * self.encoded), 3 * 2)
         cache.clear()
         self.assertEqual(self._decoded(cache, self.decode, self.encoded), 6)
-
-    def test_without_capacity_it_still_decodes(self):
-        cache = BackgroundCache(0)
-        for data, expected in zip(self.encoded, self.expected, strict=True):
-            self.assertAllEqual(cache(data, self.decode), expected)
 
     def test_another_resolution_takes_the_room(self):
         cache = BackgroundCache(6 * self.size)
@@ -168,7 +155,3 @@ class BackgroundCacheTest(tf.test.TestCase):
         for side, i, image in images:
             expected = decoders[side](self.encoded[i])
             self.assertTrue(np.array_equal(image, expected))
-
-
-if __name__ == "__main__":
-    tf.test.main()

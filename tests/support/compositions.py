@@ -9,16 +9,14 @@ from unittest import mock
 
 import cv2
 import numpy as np
-import tensorflow as tf
 import tensorflow_datasets as tfds
-from absl.testing import parameterized
 
 from keras_depthseg.datasets.building import clean_builder
 from keras_depthseg.datasets.composites.composites_dataset_builder import Builder
 from keras_depthseg.datasets.composites.configure import make_config
 from keras_depthseg.datasets.composites.options import ComposeOptions
 from keras_depthseg.datasets.composites.scene import Scene
-from tests.support.tiny_data import colour, encoded
+from tests.support.tiny_data import RefusalTestCase, colour, encoded
 
 SIZE = 48
 HEIGHT = 14
@@ -173,7 +171,7 @@ def samples(path):
     ]
 
 
-class CompositesTestCase(tf.test.TestCase, parameterized.TestCase):
+class CompositesTestCase(RefusalTestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -181,10 +179,6 @@ class CompositesTestCase(tf.test.TestCase, parameterized.TestCase):
             Path(cls.enter_context(tempfile.TemporaryDirectory())) / "pictures"
         )
         cls.depth = f"{cls.pictures}/depth,step={STEP}"
-
-    def setUp(self):
-        super().setUp()
-        self.folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
 
     def config(self, **options):
         return compose_config(self.pictures, **options)

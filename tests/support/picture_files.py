@@ -2,14 +2,11 @@
 
 import io
 import struct
-import tempfile
 import zipfile
 import zlib
-from pathlib import Path
 
 import cv2
 import numpy as np
-from absl.testing import parameterized
 from PIL import Image
 
 from keras_depthseg.datasets.composites import gather
@@ -63,10 +60,9 @@ def changed(data, position):
     return data[:position] + bytes([data[position] ^ 0xFF]) + data[position + 1 :]
 
 
-class SourcesTestCase(RefusalTestCase, parameterized.TestCase):
+class SourcesTestCase(RefusalTestCase):
     def setUp(self):
         super().setUp()
-        self.folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
         self.root = self.folder / "source"
         self.beside = self.folder / "beside"
         self.lines = []

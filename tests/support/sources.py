@@ -1,15 +1,11 @@
 """A source folder in the original layout, and the data set built from it."""
 
-import tempfile
 import zipfile
-from pathlib import Path
 
-import tensorflow as tf
 import tensorflow_datasets as tfds
-from absl.testing import parameterized
 
 from keras_depthseg.datasets import original_layout, records
-from keras_depthseg.errors import UserError
+from tests.support.tiny_data import RefusalTestCase
 
 
 def zip_folders(root):
@@ -40,23 +36,17 @@ def merged(splits):
     return {name: sample for split in splits.values() for name, sample in split.items()}
 
 
-class SourceTestCase(tf.test.TestCase, parameterized.TestCase):
+class SourceTestCase(RefusalTestCase):
     def setUp(self):
         super().setUp()
-        folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
-        self.source = folder / "source"
-        self.data_dir = folder / "data"
+        self.source = self.folder / "source"
+        self.data_dir = self.folder / "data"
 
     def build(self, **settings):
         return original_layout.build(self.source, self.data_dir, **settings)
 
     def assert_refused(self, *parts, call=None):
         """The call fails with one line that has all `parts`, and leaves nothing."""
-        with self.assertRaises(UserError) as caught:
-            (call or self.build)()
-        message = str(caught.exception)
-        self.assertLen(message.splitlines(), 1, message)
-        for part in parts:
-            self.assertIn(part, message)
+        super().assert_refused(call or self.build, *parts)
         if self.data_dir.exists():
             self.assertEmpty(list(self.data_dir.iterdir()))

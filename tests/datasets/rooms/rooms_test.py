@@ -7,7 +7,6 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from keras_depthseg.datasets import records
 from keras_depthseg.datasets.rooms import (
     assembly,
     cutouts,
@@ -118,13 +117,6 @@ class DeterminismTest(tf.test.TestCase):
                 value = getattr(again[index], field)
                 self.assertTrue(np.array_equal(getattr(one, field), value), field)
 
-    def test_different_integers_different_images(self):
-        rooms = {
-            scene.make_room(*ids, 32).bg.tobytes() for ids in ((0, 0), (0, 1), (1, 0))
-        }
-        shapes = {cutouts.make_cutout(0, i, 32).rgba.tobytes() for i in range(40)}
-        self.assertEqual((len(rooms), len(shapes)), (3, 40))
-
 
 class CompositeTest(tf.test.TestCase):
     def test_nearer_box_hides_cutout_everywhere(self):
@@ -220,7 +212,7 @@ class PlanTest(tf.test.TestCase):
                 self.assertTrue(fronts.isdisjoint(e.fg_id for e in groups[name]), name)
 
     def test_few_samples(self):
-        for count in range(1, 12):
+        for count in (1, 2, 11):
             groups = plan.splits(plan.planned_samples(count, 0), 0)
             self.assertIn("train", groups)
             self.assertEqual(sum(map(len, groups.values())), count)
@@ -269,21 +261,6 @@ class BuilderTest(tf.test.TestCase):
             stored = builder.info.metadata["statistics"]["bg"]
             # TensorFlow's default JPEG decoder is 1.3 levels of 255 low in red and blue.
             self.assertAllClose(stored["mean"], statistics.result()["mean"], atol=8e-3)
-
-    def test_same_records_for_any_number_of_workers(self):
-        def stored(workers):
-            with tempfile.TemporaryDirectory() as folder:
-                builder = build(folder, num_samples=12, size=32, workers=workers)
-                decoders = {
-                    name: tfds.decode.SkipDecoding() for name in records.IMAGE_FIELDS
-                }
-                data = builder.as_dataset(split="train", decoders=decoders)
-                return [
-                    [sample[name] for name in ("sample_id", *records.IMAGE_FIELDS)]
-                    for sample in tfds.as_numpy(data)
-                ]
-
-        self.assertEqual(stored(1), stored(3))
 
     def test_bad_arguments(self):
         for options in ({"num_samples": 0}, {"size": 0}, {"size": -8}, {"seed": -1}):

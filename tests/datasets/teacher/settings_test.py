@@ -4,7 +4,6 @@ import dataclasses
 import json
 
 import hypothesis
-import tensorflow as tf
 from absl.testing import parameterized
 from hypothesis import strategies as st
 
@@ -15,8 +14,6 @@ from tests.support.tiny_networks import TeacherTestCase, keras_network
 class SettingsTest(TeacherTestCase):
     def setUp(self):
         super().setUp()
-        self.path = self.folder / "a,b=c.tflite"
-        self.path.write_bytes(b"")
         self.path = self.folder / "a,b.tflite"
         self.path.write_bytes(b"")
 
@@ -52,31 +49,21 @@ class SettingsTest(TeacherTestCase):
 
     @parameterized.parameters(
         ("input=0:1", "no larger", "farther or nearer"),
-        ("input=0:1,larger=far", "larger=far", "farther or nearer"),
         ("larger=nearer", "no input", "LOW:HIGH"),
-        ("larger=nearer,input=0", "'input=0'", "input=0:1"),
         ("larger=nearer,input=1:0", "input=1:0", "LOW below HIGH"),
-        ("larger=nearer,input=0:nan", "input=0:nan", "LOW below HIGH"),
-        ("larger=nearer,input=imagenets", "'input=imagenets'", "input=0:1"),
         ("larger=nearer,input=0:1,output=imagenet", "'output=imagenet'", "output=0:1"),
-        ("larger=nearer,input=0:1,output=5:5", "output=5:5", "LOW below HIGH"),
         ("larger=nearer,input=0:1,size=448", "'size=448'", "size=448x640"),
         ("larger=nearer,input=0:1,size=0x9", "size=0x9", "HEIGHTxWIDTH"),
         ("larger=nearer,input=0:1,crop=-1", "crop=-1", "0 pixels or more"),
-        ("larger=nearer,input=0:1,crop=a", "'crop=a'", "crop=16"),
         ("larger=nearer,input=0:1,unit=feet", "unit=feet", "metre or relative"),
         ("larger=farther,input=0:1,unit=metre", "no scale", "scale=METRES"),
-        ("larger=farther,input=0:1,scale=10", "scale=10", "unit=metre"),
         ("larger=farther,input=0:1,unit=metre,scale=0", "scale=0", "more than 0"),
-        ("larger=farther,input=0:1,unit=metre,scale=x", "'scale=x'", "scale=10"),
         ("larger=nearer,input=0:1,unit=metre,scale=9", "larger=nearer", "farther"),
         (
             "larger=farther,input=0:1,unit=metre,scale=9,output=0:1",
             *("output=0:1", "no output"),
         ),
         ("larger=nearer,input=0:1,colour=bgr", "'colour=bgr'", "larger, size, input"),
-        ("larger=nearer,input=0:1,crop", "'crop'", "crop=16"),
-        ("larger=nearer,input=0:1,", "''", "KEY=VALUE"),
         ("larger=nearer,larger=farther,input=0:1", "larger twice", "once"),
     )
     def test_refused(self, options, *parts):
@@ -84,10 +71,9 @@ class SettingsTest(TeacherTestCase):
             lambda: parse_teacher(f"{self.path},{options}"), self.path, *parts
         )
 
-    @parameterized.parameters("no/such.tflite", "such.onnx", "no/such", "model.pth")
-    def test_missing_file(self, name):
-        text = f"{self.folder}/{name},input=0:1,larger=nearer"
-        self.assert_refused(lambda: parse_teacher(text), name, "no such file", ".tflite")
+    def test_missing_file(self):
+        text = f"{self.folder}/no/such.onnx,input=0:1,larger=nearer"
+        self.assert_refused(lambda: parse_teacher(text), "such.onnx", "no such file")
 
     def test_unknown_format(self):
         path = self.folder / "model.pth"
@@ -128,7 +114,3 @@ class SettingsTest(TeacherTestCase):
         before = settings.fingerprint()
         (self.folder / "net.onnx.data").write_bytes(b"weights")
         self.assertNotEqual(settings.fingerprint(), before)
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -28,21 +28,9 @@ class LabelTest(TeacherTestCase):
         # The reduced picture is rounded to grey levels.
         labels = teacher.label(larger)
         self.assertAllClose(labels, expected[..., 0], rtol=0, atol=0.6 / 255)
-        smaller = np.stack([colour(seed, (5, 12)) for seed in range(2)])
-        grown = tf.image.resize(smaller, SIZE).numpy().mean(-1) / 255
-        areas = np.zeros((5, 8))
-        for row in range(5):
-            for column in range(8):
-                begin = max(row / 5, column / 8)
-                areas[row, column] = max(0, min((row + 1) / 5, (column + 1) / 8) - begin)
-        expected = np.einsum("rh,bhw->brw", areas * 5, grown)
-        labels = teacher.label(smaller)
-        self.assertAllClose(labels, expected, rtol=0, atol=1.6 / 255)
 
     @parameterized.parameters(
-        ("input=0:1", lambda x: x / 255),
         ("input=-1:1", lambda x: x / 127.5 - 1),
-        ("input=0:255", lambda x: x),
         (
             "input=imagenet",
             lambda x: (x / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225],
@@ -66,7 +54,7 @@ class LabelTest(TeacherTestCase):
             self.assertAllClose(nearer.label(self.pictures), inverse, rtol=0, atol=1e-6)
             self.assertEqual(nearer.depth, DepthMetadata())
 
-    def teststretched(self):
+    def test_stretched(self):
         teacher = self.teacher(self.save(grey_network()))
         picture = colour(1, SIZE)
         brighter = (picture // 2 + 100).astype(np.uint8)
@@ -115,13 +103,11 @@ class LabelTest(TeacherTestCase):
             *(path, "1 depths that are not finite", "picture 2", "input=0:1"),
         )
 
-    @parameterized.parameters(
-        ((1, 8, 12), np.uint8), ((8, 12, 3), np.uint8), ((1, 8, 12, 3), np.float32)
-    )
-    def test_other_arrays_are_a_bug(self, shape, dtype):
+    def test_other_arrays_are_a_bug(self):
         teacher = self.teacher(self.save(grey_network()))
-        with self.assertRaisesRegex(ValueError, "uint8"):
-            teacher.label(np.zeros(shape, dtype))
+        for pixels in (self.pictures[0], self.pictures.astype("float32")):
+            with self.assertRaisesRegex(ValueError, "uint8"):
+                teacher.label(pixels)
 
     def test_alone_in_a_batch_or_in_threads_to_the_bit(self):
         teacher = self.teacher(self.save(keras_network()))
@@ -132,7 +118,3 @@ class LabelTest(TeacherTestCase):
             labels = pool.map(lambda i: teacher.label(self.pictures[i][None])[0], order)
             for position, label in zip(order, labels, strict=True):
                 self.assertAllEqual(label, expected[position])
-
-
-if __name__ == "__main__":
-    tf.test.main()
