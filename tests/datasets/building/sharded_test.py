@@ -6,6 +6,7 @@ import os
 import signal
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -47,6 +48,10 @@ class TinyShard(Shard):
                 raise config.error
             colours = [len(sample_id), 3 * index, ord(self.name[-1])]
             plate = np.full((8, 8, 3), colours, np.uint8)
+            if config.noise:
+                plate = np.random.default_rng(index).integers(
+                    0, 256, (90, 90, 3), np.uint8
+                )
             picture = encode.encode_colour(plate, lossless=True)
             features = {
                 "bg": picture,
@@ -68,6 +73,7 @@ class TinyConfig(tfds.core.BuilderConfig):
     word: str = "one"
     workers: int | None = 2
     seconds: float = 0.0
+    noise: bool = False
     notes: Path | None = None
     fails: str | None = None
     error: Exception | None = None
@@ -184,6 +190,20 @@ class SameBytesTest(ShardedTestCase):
         shards = [data for name, data in self.expected.items() if "tfrecord" in name]
         # Each record has 16 bytes around it.
         self.assertEqual(size, sum(map(len, shards)) - 16 * 22)
+
+    def test_memory_does_not_grow_with_the_samples(self):
+        def peak(shards):
+            with tempfile.TemporaryDirectory() as folder:
+                tracemalloc.start()
+                splits = {"train": (10,) * shards}
+                build(folder, splits=splits, workers=1, noise=True)
+                _, most = tracemalloc.get_traced_memory()
+                tracemalloc.stop()
+                return most
+
+        peak(1)
+        # 160 samples more, of 24 kB each.
+        self.assertLess(peak(20), peak(4) + 500_000)
 
 
 class KilledTest(ShardedTestCase):
