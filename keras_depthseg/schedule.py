@@ -63,7 +63,7 @@ def parse_schedule(
         match = _PHASE.fullmatch(part.strip())
         if not match:
             raise UserError(
-                f"schedule {text!r}: received {part.strip()!r}; a phase is "
+                f"`schedule` {text!r}: received {part.strip()!r}; a phase is "
                 "resolution:epochs or resolution:epochs:batch, phases are separated by "
                 "commas, for instance 96:3,160:5,224:3."
             )
@@ -77,7 +77,7 @@ def parse_schedule(
                 )
             )
         except UserError as error:
-            raise UserError(f"schedule {text!r}: {error}") from None
+            raise UserError(f"`schedule` {text!r}: {error}") from None
     return tuple(phases)
 
 
