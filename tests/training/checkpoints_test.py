@@ -31,7 +31,6 @@ from tests.support.tiny_data import RefusalTestCase
 # 13 samples: steps an epoch are 4 (the last one of a single sample), then 3.
 SAMPLES = 13
 SCHEDULE = "32:2:4,64:2:5"
-STEPS = [4, 4, 3, 3]
 
 
 def _data(phase, epoch=99, step=0):
@@ -92,11 +91,8 @@ def _train(folder, make_optimizer, policy="float32", crash=None, **options):
     def divided(epoch, learning_rate):
         return learning_rate / 2 if epoch in (1, 2) else learning_rate
 
-    callbacks = [StopAtNonFinite(), plateau, average, checkpoints]
-    if make_optimizer is not _cosine:
-        callbacks.insert(1, keras.callbacks.LearningRateScheduler(divided))
-    else:
-        callbacks.remove(plateau)
+    divide = keras.callbacks.LearningRateScheduler(divided)
+    callbacks = [StopAtNonFinite(), divide, plateau, average, checkpoints]
     if crash:
         callbacks.insert(0, _Crash(*crash))
     scheduler.fit(
@@ -115,10 +111,6 @@ def _sgd():
 
 def _adam():
     return optimizers.Adam(0.01, gradient_accumulation_steps=2, global_clipnorm=1.0)
-
-
-def _cosine():
-    return optimizers.AdamW(optimizers.cosine_decay(0.01, 14), weight_decay=0.1)
 
 
 def _scaled():
@@ -144,9 +136,7 @@ class ResumedTest(RefusalTestCase, parameterized.TestCase):
         self.assertEqual(result[2], expected[2])
 
     @parameterized.named_parameters(
-        ("sgd", _sgd, "float32"),
         ("accumulated", _adam, "float32"),
-        ("cosine", _cosine, "mixed_bfloat16"),
         ("loss_scale", _scaled, "mixed_float16"),
     )
     def test_after_crashes(self, make_optimizer, policy):
@@ -157,26 +147,11 @@ class ResumedTest(RefusalTestCase, parameterized.TestCase):
             with self.assertRaises(_CrashError):
                 self._run("killed", make_optimizer, policy, crash)
         self.assert_same(self._run("killed", make_optimizer, policy), expected)
-        with (self.folder / "killed" / "history.csv").open() as file:
-            rows = list(csv.DictReader(file))
-        self.assertEqual([int(row["epoch"]) for row in rows], [0, 1, 2, 3])
-        for name, values in expected[2].items():
-            self.assertEqual([float(row[name]) for row in rows], values)
+        self.assertEqual(expected[2]["epoch"], [0, 1, 2, 3])
         self.assertEqual(
             (self.folder / "killed" / "history.csv").read_bytes(),
             (self.folder / "alone" / "history.csv").read_bytes(),
         )
-
-    def test_resumed_after_the_last_epoch(self):
-        # Killed after the last epoch: nothing is left to train.
-        expected = self._run("one", _sgd)
-        start = latest(self.folder / "one")
-        self.assertEqual((start.epoch, start.step), (4, 0))
-        model = _model(_sgd())
-        start.restore_model(model)
-        for name, array in expected[0].items():
-            if name.startswith(("model/", "optimizer/")):
-                np.testing.assert_array_equal(snapshot(model)[name], array)
 
 
 class FilesTest(RefusalTestCase, parameterized.TestCase):

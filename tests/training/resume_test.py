@@ -1,10 +1,8 @@
 """python train.py --resume: after Ctrl-C, after a kill, and what it refuses."""
 
-import csv
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +16,6 @@ import tensorflow as tf
 import train
 from keras_depthseg.commands import main
 from keras_depthseg.training.checkpoints import latest
-from keras_depthseg.training.recipes import RECIPES
 from tests.support.tiny_data import TinyDataTestCase
 
 # Columns that a clock fills.
@@ -85,29 +82,12 @@ class InterruptedTest(ResumeTestCase):
         self.assertIn(f"depthseg train --resume --run-dir {self.run_dir}", output)
         self.assertNotIn("Traceback", output)
 
-        # A run of another configuration, whatever differs.
-        for arguments, parts in (
-            (
-                ("--learning-rate", "0.5"),
-                (
-                    "received learning_rate 0.5",
-                    f"it has {RECIPES['quick'].learning_rate}",
-                ),
-            ),
-            (("--width", "2"), ("received width 2", "it has 1")),
-            (("--seed", "9"), ("received seed 9", "it has 0")),
-            (("--recipe", "ssim_dice"), ("received name ssim_dice", "it has quick")),
-            (("--deterministic",), ("received deterministic True", "it has False")),
-        ):
+        # A field of the recipe, and one of the run.
+        for option, name in (("--width", "width"), ("--seed", "seed")):
             self.assert_main_refused(
-                *(self.run_dir, "this run has another configuration", *parts),
-                arguments=arguments,
+                *(self.run_dir, "another configuration", f"received {name} 9"),
+                arguments=(option, "9"),
             )
-        self.assert_refused(
-            lambda: main.main(["train", "--run-dir", str(self.run_dir)]),
-            "not empty",
-            "--resume",
-        )
 
         # The last position is damaged: the one before it is taken.
         before, last = self.positions()
@@ -122,28 +102,22 @@ class InterruptedTest(ResumeTestCase):
         config["samples"]["train"] += 1
         (self.run_dir / "config.json").write_text(json.dumps(config))
         self.assert_main_refused("this data set has changed since the run began")
-        (self.run_dir / "config.json").write_text("{")
-        self.assert_main_refused("config.json: the file is damaged", "start a new run")
 
     def test_no_run_to_resume(self):
-        self.assert_main_refused(self.run_dir, "not a run folder, it has no config.json")
         self.run_dir.mkdir()
         self.assert_main_refused(self.run_dir, "not a run folder, it has no config.json")
         self.assertEmpty(list(self.run_dir.iterdir()))
-        self.assert_refused(lambda: main.main(["train", "--resume"]), "no --run-dir")
-        (self.run_dir / "config.json").write_text("{}")
-        self.assert_main_refused(self.run_dir, "config.json: cannot be read (TypeError")
-        self.assert_main_refused(
-            *("received with --resume", "leave one of them out"),
-            arguments=["--lr-range-test", "1e-5:1:10"],
-        )
+        config = self.run_dir / "config.json"
+        for content, part in (("{}", "cannot be read (TypeError"), ("{", "is damaged")):
+            config.write_text(content)
+            self.assert_main_refused(config, part)
 
 
 @pytest.mark.long
 class KilledTest(ResumeTestCase):
     """Kills the process at random moments and compares with a run left alone."""
 
-    KILLS = 10
+    KILLS = 7
 
     def test_same_weights_and_one_history(self):
         rng = random.Random(0)
@@ -152,7 +126,6 @@ class KilledTest(ResumeTestCase):
         process = self.start(*arguments, run_dir=alone)
         self.assertEqual(process.wait(600), 0, self.output.read_text())
 
-        moments = []
         for kill in range(self.KILLS):
             process = self.start(*((*arguments,) if kill == 0 else ("--resume",)))
             before = latest(self.run_dir) if kill else None
@@ -174,12 +147,10 @@ class KilledTest(ResumeTestCase):
             process.kill()
             process.wait()
             now = latest(self.run_dir)
-            moments.append((now.epoch, now.step))
             if before is not None:
                 self.assertGreaterEqual(
                     (now.epoch, now.step), (before.epoch, before.step)
                 )
-        print("killed at", moments)
         process = self.start("--resume")
         self.assertEqual(process.wait(600), 0, self.output.read_text())
 
@@ -195,21 +166,9 @@ class KilledTest(ResumeTestCase):
             for p in (a, b)
         ]
         self.assertEqual(*untimed)
-        with (self.run_dir / "history.csv").open() as file:
-            rows = list(csv.DictReader(file))
-        self.assertEqual(
-            [row["loss"] for row in rows], [str(row["loss"]) for row in a.rows]
-        )
-        scores = [
-            json.loads((d / "scores.json").read_text()) for d in (alone, self.run_dir)
-        ]
+        scores = [(d / "scores.json").read_text() for d in (alone, self.run_dir)]
         self.assertEqual(*scores)
-        names = [
-            sorted(p.name for p in d.glob("checkpoints/*")) for d in (alone, self.run_dir)
-        ]
-        self.assertEqual(*names)
-        self.assertLen(names[0], 8)
-        shutil.rmtree(alone)
+        self.assertLen(list(self.run_dir.glob("checkpoints/*")), 8)
 
 
 if __name__ == "__main__":

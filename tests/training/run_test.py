@@ -1,6 +1,5 @@
 """Whole runs on a tiny data set: what is in the run folder, and what is refused."""
 
-import csv
 import dataclasses
 import errno
 import json
@@ -22,6 +21,7 @@ from PIL import Image
 from keras_depthseg import DSResNet
 from keras_depthseg.datasets.opening import open_records
 from keras_depthseg.datasets.splits import SPLITS
+from keras_depthseg.errors import UserError
 from keras_depthseg.evaluation.scores import evaluate
 from keras_depthseg.pipeline import make_pipeline
 from keras_depthseg.training import run
@@ -29,6 +29,7 @@ from keras_depthseg.training.config import RunConfig
 from keras_depthseg.training.curves import CURVES
 from keras_depthseg.training.experiment import Experiment
 from keras_depthseg.training.recipes import Recipe
+from keras_depthseg.training.run_files import read_history
 from keras_depthseg.training.run_folder import RunFolder
 from tests.support.tiny_data import TinyDataTestCase, remove_field
 
@@ -94,10 +95,6 @@ class RunTest(TinyDataTestCase):
         self.assertEqual(checkpoints, [f"epoch-00{n}.weights.h5" for n in (1, 2, 3)])
         positions = sorted(path.name for path in (self.run_dir / "resume").iterdir())
         self.assertEqual(positions, ["position-000001.npz", "position-000002.npz"])
-        for name in ("curves.png", "predictions.png"):
-            with Image.open(self.run_dir / name) as image:
-                self.assertEqual(image.format, "PNG")
-                image.load()
 
     def test_config(self):
         config = self._json("config.json")
@@ -118,19 +115,11 @@ class RunTest(TinyDataTestCase):
             for values in (history[name], history[f"val_{name}"]):
                 self.assertLen(values, 3)
                 self.assertTrue(np.isfinite(values).all(), name)
-        for name in ("mask_soft_iou", "mask_hard_iou", "depth_rmse"):
-            self.assertAllInRange(history[name] + history[f"val_{name}"], 0.0, 1.0)
         self.assertEqual(history["resolution"], [32, 64, 64])
         self.assertEqual(history["epoch"], [0, 1, 2])
         self.assertAllClose(history["learning_rate"], [0.02, 0.002, 0.002])
-        with (self.run_dir / "history.csv").open() as file:
-            rows = list(csv.DictReader(file))
-        self.assertEqual([row["epoch"] for row in rows], ["0", "1", "2"])
-        for name, values in history.items():
-            self.assertEqual([float(row[name]) for row in rows], values)
-        for name in ("step_seconds", "images_per_second"):
-            self.assertGreater(min(history[name]), 0.0)
-        self.assertAllInRange(history["input_wait"], 0.0, 1.0)
+        self.assertEqual(read_history(RunFolder(self.run_dir)), history)
+        self.assertGreater(min(history["images_per_second"]), 0.0)
 
     def test_tensorboard(self):
         found = {}
@@ -148,18 +137,15 @@ class RunTest(TinyDataTestCase):
         with Image.open(self.run_dir / "pictures" / "epoch-003.png") as image:
             self.assertEqual(image.width, width)
 
-    def test_scores(self):
+    def test_scores_and_saved_model(self):
         records = open_records(self.records)
-        scores = self._json("scores.json")
-        self.assertEqual(scores["resolution"], 64)
-        self.assertEqual(list(scores["scores"]), list(SPLITS[1:]))
-        self.assertEqual(scores["scores"], self.result.scores)
-        for split, values in scores["scores"].items():
-            self.assertEqual(values["samples"], records.size(split))
-            self.assertTrue(np.isfinite(list(values.values())).all())
-
-    def test_saved_model(self):
-        records = open_records(self.records)
+        written = self._json("scores.json")
+        self.assertEqual(written["resolution"], 64)
+        self.assertEqual(written["scores"], self.result.scores)
+        self.assertEqual(
+            {split: values["samples"] for split, values in written["scores"].items()},
+            {split: records.size(split) for split in SPLITS[1:]},
+        )
         batches = make_pipeline(records, "val", resolution=64, batch_size=5)
         inputs, _ = next(iter(batches.take(1).as_numpy_iterator()))
         np.savez(self.folder / "inputs.npz", **inputs)
@@ -274,16 +260,14 @@ class RefusedTest(TinyDataTestCase, parameterized.TestCase):
 
     @parameterized.parameters(
         ({"schedule": "100:3"}, "the nearest are 96 and 128"),
-        ({"batch_size": 0}, "batch_size of a phase must be at least 1"),
         ({"precision": "float64"}, "`precision`: received 'float64'"),
         ({"seed": -1}, "`seed`: received -1"),
         ({"keep": -1}, "`keep` is a number of epochs, 0 or more: received -1"),
         ({"checkpoint_minutes": math.nan}, "checkpoint_minutes", "received nan"),
         (
             {"xla": True, "precision": "mixed_bfloat16"},
-            *("XLA", "mixed_bfloat16", "`precision` float32"),
+            "`precision` float32",
         ),
-        ({"data": "/does/not/exist"}, "/does/not/exist: no such folder"),
     )
     def test_nothing_is_left(self, options, *parts):
         self.assert_refused(self._train(**options), *parts)
@@ -315,10 +299,7 @@ class RefusedTest(TinyDataTestCase, parameterized.TestCase):
         for field, value in {
             "loss": "mse",
             "augment": "bright",
-            "optimizer": "lion",
-            "initialisation": "zeros",
             "learning_rate": math.nan,
-            "learning_rate_schedule": "step",
             "divide_after_first_phase": 0.0,
             "weight_decay": -0.1,
             "clip_norm": math.inf,
@@ -326,27 +307,14 @@ class RefusedTest(TinyDataTestCase, parameterized.TestCase):
             "average": 1.0,
             "width": 0,
         }.items():
-            self.assert_refused(
-                lambda field=field, value=value: dataclasses.replace(
-                    TINY, **{field: value}
-                ),
-                *(field, f"received {value!r}"),
-            )
-
-    def test_contradictory_recipe_fields(self):
-        for fields, parts in (
-            (
-                {"weight_decay": 0.1, "optimizer": "adam"},
-                ("`weight_decay` is for `optimizer` adamw", "choose adamw"),
-            ),
-            (
-                {"learning_rate_schedule": "cosine"},
-                ("`divide_after_first_phase` is for", "received 10.0 with cosine"),
-            ),
+            with self.assertRaisesRegex(UserError, f"{field}.*received {value!r}"):
+                dataclasses.replace(TINY, **{field: value})
+        for fields, message in (
+            ({"weight_decay": 0.1, "optimizer": "adam"}, "is for `optimizer` adamw"),
+            ({"learning_rate_schedule": "cosine"}, "`divide_after_first_phase` is for"),
         ):
-            self.assert_refused(
-                lambda fields=fields: dataclasses.replace(TINY, **fields), *parts
-            )
+            with self.assertRaisesRegex(UserError, message):
+                dataclasses.replace(TINY, **fields)
 
 
 if __name__ == "__main__":
