@@ -229,11 +229,6 @@ class CommandTest(parameterized.TestCase):
             return end.code
         return 0
 
-    @parameterized.parameters("train --no-such-option", "data no_such_command --help")
-    def test_refuses_other_commands(self, line):
-        with contextlib.redirect_stderr(io.StringIO()):
-            self.assertEqual(self.status_of(line.split()), 2)
-
     def test_finds_commands_in_blocks_and_tables(self):
         text = (
             "    python train.py --data a \\\n        --xla  # comment\n"

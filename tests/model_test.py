@@ -9,7 +9,6 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from keras_depthseg import DSResNet, losses
-from keras_depthseg.layers import BatchNormalization
 from keras_depthseg.networks.original_weights import load_original_weights
 from tests.support import reference
 

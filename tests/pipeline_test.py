@@ -5,7 +5,6 @@ import shutil
 from unittest import mock
 
 import albumentations
-import cv2
 import keras
 import numpy as np
 import tensorflow as tf
@@ -90,20 +89,14 @@ class SkipTest(TinyDataTestCase):
         for one, other in ((a, b), (c, d), (a, c)):
             self.assertNotEqual(list(one["sample_id"]), list(other["sample_id"]))
 
-    def test_decodes_nothing_of_skipped_batches(self):
-        with mock.patch.object(cv2, "imdecode", side_effect=ValueError("decoded")):
-            batches = sample_batches(self.records, batch_size=5, skip=99)
-            self.assertEmpty(list(batches))
-
 
 class EverySampleOnceTest(TinyDataTestCase):
     def test_each_epoch_of_each_phase(self):
         records = open_records(self.records)
         everything = sorted(_ids(sample_batches(records, batch_size=5)))
         size = records.size("train")
-        phases = parse_schedule("32:2:4,64:3:3,32:2:5,64:1:1,96:2:64")
-        remainders = [size % phase.batch_size for phase in phases]
-        self.assertGreater(sum(map(bool, remainders)), 2, "no partial last batch")
+        phases = parse_schedule("32:2:4,64:1:7,32:1:64")
+        self.assertTrue(size % 7, "no partial last batch")
         ends = _EpochEnds()
         ResolutionScheduler(
             phases,
@@ -136,37 +129,18 @@ class OrderTest(TinyDataTestCase):
         )
         return [_fields(batches) for _ in range(count)]
 
-    def test_same_seed_gives_the_same_passes_and_another_does_not(self):
-        for first, second in zip(
-            self._passes(seed=3, augment="original"),
-            self._passes(seed=3, augment="original"),
-            strict=True,
-        ):
-            self.assertEqual(first.keys(), second.keys())
-            for name in first:
-                self.assertAllEqual(first[name], second[name])
-        (other,) = self._passes(1, seed=4)
-        self.assertNotEqual(list(first["sample_id"]), list(other["sample_id"]))
-
-    def test_the_second_pass_differs(self):
+    def test_follows_from_the_seed_and_the_pass(self):
         first, second = self._passes(seed=3, augment="original")
-        self.assertNotEqual(list(first["sample_id"]), list(second["sample_id"]))
-        self.assertCountEqual(first["sample_id"], second["sample_id"])
+        (same,), (other,) = self._passes(1, seed=3, augment="original"), self._passes(1)
+        for name in first:
+            self.assertAllEqual(first[name], same[name])
+        in_order = _ids(sample_batches(self.records, resolution=32, seed=3))
+        orders = [list(x["sample_id"]) for x in (first, second, other)] + [in_order]
+        self.assertLen({tuple(order) for order in orders}, 4)
         order = [np.argsort(fields["sample_id"]) for fields in (first, second)]
         for name in ("mask", "depth", "box"):
             self.assertAllEqual(first[name][order[0]], second[name][order[1]])
-        for name in ("bg", "fg_bg"):
-            images = first[name][order[0]], second[name][order[1]]
-            unchanged = np.mean(
-                [np.array_equal(*pair) for pair in zip(*images, strict=True)]
-            )
-            self.assertLess(unchanged, 0.5)
-
-    def test_without_shuffling_order_is_that_of_the_records(self):
-        batches = [sample_batches(self.records, resolution=32, seed=s) for s in (0, 1)]
-        self.assertEqual(_ids(batches[0]), _ids(batches[1]))
-        (shuffled,) = self._passes(1)
-        self.assertNotEqual(_ids(batches[0]), list(shuffled["sample_id"]))
+        self.assertNotAllEqual(first["bg"][order[0]], second["bg"][order[1]])
 
     def test_a_small_buffer_loses_nothing(self):
         with mock.patch.object(pipeline, "SHUFFLE_BUFFER_BYTES", 1):
@@ -180,7 +154,7 @@ class ContentTest(TinyDataTestCase):
         return np.asarray(Image.open(self.shared / "source" / path))
 
     def test_shapes_dtypes_and_ranges(self):
-        for resolution in (32, 64, 96):
+        for resolution in (32, 96):
             batches = make_pipeline(self.records, resolution=resolution, batch_size=7)
             square = (resolution, resolution)
             for name in ("bg", "fg_bg"):
@@ -220,24 +194,6 @@ class ContentTest(TinyDataTestCase):
             self.assertAllEqual(sample["mask"][..., 0] * 255, mask((SIDE, SIDE)))
             depth = self._source(f"fg_bg_depth/{name}_depth_map.JPG") / 255
             self.assertAllClose(sample["depth"][..., 0], depth, atol=2 / 255)
-
-    def test_labels_stay_aligned_with_the_images(self):
-        for resolution in (32, 96):
-            batches = sample_batches(self.records, resolution=resolution)
-            fields = _fields(batches)
-            self.assertAllEqual(
-                fields["mask"], fields["mask"][:1].repeat(len(fields["mask"]), 0)
-            )
-            opaque = fields["mask"][0, ..., 0] >= 0.5
-            # All samples have one mask, so its edges stand out of their mean.
-            changed = np.abs(np.int32(fields["bg"]) - np.int32(fields["fg_bg"]))
-            changed = changed.mean((0, 3))
-            changed = changed > 0.5 * changed.max()
-            for axis, edges in ((1, (SIDE // 6, SIDE * 2 // 3)), (0, (20, 36))):
-                expected = np.multiply(edges, resolution / SIDE)
-                for picture in (opaque, changed):
-                    inside = np.flatnonzero(picture.any(axis))
-                    self.assertAllClose(inside[[0, -1]] + (0, 1), expected, atol=1.0)
 
     def test_every_split_and_a_missing_one(self):
         records = open_records(self.records)
@@ -294,12 +250,6 @@ class OneShardTest(TinyDataTestCase):
         "cutouts": 9,
         "depth": lambda seed: encoded(grey(seed, "u2", (SIDE, SIDE)), "png"),
     }
-
-    def test_passes_differ_without_shards_to_shuffle(self):
-        batches = sample_batches(self.records, resolution=32, shuffle=True)
-        orders = [_ids(batches) for _ in range(8)]
-        self.assertGreater(len({tuple(order) for order in orders}), 2)
-        self.assertLen({tuple(sorted(order)) for order in orders}, 1)
 
     def test_16_bit_depth_at_full_precision(self):
         for sample in sample_batches(self.records, resolution=SIDE).unbatch():

@@ -1,9 +1,6 @@
 """The network and its training under Keras's PyTorch backend, in a process of its own."""
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -17,10 +14,10 @@ from keras_depthseg.metrics import evaluation_metrics
 from keras_depthseg.networks.original_weights import load_original_weights
 from keras_depthseg.optimizers import SGD
 from tests.support import reference
+from tests.support.processes import finish, start
 
 pytest.importorskip("torch")
 
-TIMEOUT = 600
 STEPS = 5
 RATE = 0.002
 
@@ -120,18 +117,9 @@ class TorchTest(tf.test.TestCase):
         np.savez(cls.folder / "arrays.npz", **cls.x, **cls.y, **weights)
 
     def _run(self, script, *arguments):
-        process = subprocess.run(
-            [
-                *(sys.executable, "-c", COMMON + script),
-                *map(str, (self.folder / "arrays.npz", *arguments)),
-            ],
-            env={**os.environ, "KERAS_BACKEND": "torch", "TF_CPP_MIN_LOG_LEVEL": "3"},
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-        )
-        self.assertEqual(process.returncode, 0, process.stderr[-3000:])
-        return json.loads(process.stdout.splitlines()[-1])
+        arrays = self.folder / "arrays.npz"
+        (output,) = finish(start("torch", "-c", COMMON + script, arrays, *arguments))
+        return json.loads(output.splitlines()[-1])
 
     def test_same_maps_losses_metrics_and_steps_as_tensorflow(self):
         results = self._run(SAME, self.folder / "maps.npz", RATE, STEPS)
