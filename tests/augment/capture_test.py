@@ -88,12 +88,6 @@ class CaptureTest(tf.test.TestCase):
         self.assertAllEqual(_changed(picture, 8, seed=1), _changed(picture, 8, seed=1))
         self.assertNotAllEqual(_changed(picture, 8, seed=1), _changed(picture, 8, seed=2))
 
-    def test_levels_saturate(self):
-        white = _changed(np.full((16, 16, 3), 255, np.uint8), 40)
-        self.assertGreater(white.min(), 100)
-        black = _changed(np.zeros((16, 16, 3), np.uint8), 40)
-        self.assertLess(black.max(), 30)
-
 
 if __name__ == "__main__":
     tf.test.main()
