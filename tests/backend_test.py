@@ -147,7 +147,3 @@ class FitTest(tf.test.TestCase):
             )
         self.assertEqual(calls, ["begin", 0, 1, "end"] * 2)
         self.assertIs(model.history, callbacks._history)
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -174,7 +174,3 @@ class JaxProcessesTest(DistributionTestCase):
         )
         self.assert_same_training("2_0", "1_0")
         self.assert_same_training("2_1", "1_0")
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -158,13 +158,6 @@ class CodeTest(StandIns):
                 code = compile(faster(block), page_name(page), "exec")
                 exec(code, namespace)
 
-    def test_skipped_blocks_and_setup_are_told_apart(self):
-        text = (
-            "<!-- test: setup\na = 1\n-->\n<!-- test: skip: slow -->\n"
-            "```python\nb\n```\n\n```python\nc\n```\n"
-        )
-        self.assertEqual(code_blocks(text), ["a = 1\n", "c\n"])
-
 
 def modules_with_examples() -> list[str]:
     return [
@@ -228,20 +221,6 @@ class CommandTest(parameterized.TestCase):
         except SystemExit as end:
             return end.code
         return 0
-
-    def test_finds_commands_in_blocks_and_tables(self):
-        text = (
-            "    python train.py --data a \\\n        --xla  # comment\n"
-            "| x | `depthseg data card b` |\n`KERAS_BACKEND=jax depthseg train`\n"
-        )
-        self.assertEqual(
-            commands(text),
-            [
-                ["train", "--data", "a", "--xla"],
-                ["data", "card", "b"],
-                ["train"],
-            ],
-        )
 
 
 class LinkTest(parameterized.TestCase):

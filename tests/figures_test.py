@@ -132,7 +132,3 @@ class PredictionFigureTest(tf.test.TestCase):
         self.assertGreater(pixels.shape[0], 3 * SIDE)
         self.assertGreater(pixels.shape[1], 8 * SIDE)
         self.assertGreater(np.unique(pixels.reshape(-1, 3), axis=0).shape[0], 20)
-
-
-if __name__ == "__main__":
-    tf.test.main()

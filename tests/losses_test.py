@@ -18,15 +18,7 @@ CLASSES = (
     losses.MSSSIM,
 )
 
-# Largest value; the function has no bound where it is infinite.
-UPPER_BOUNDS = {
-    losses.rmse: 1.001,
-    losses.bce: np.inf,
-    losses.dice: 1.0,
-    losses.bce_dice: np.inf,
-    losses.ssim: 2.0,
-    losses.ms_ssim: 1.0,
-}
+FUNCTIONS = [cls.function for cls in CLASSES]
 
 
 def _side(function):
@@ -166,9 +158,7 @@ class IndependentTest(tf.test.TestCase):
 
 
 class PropertiesTest(tf.test.TestCase, parameterized.TestCase):
-    @parameterized.product(
-        function=list(UPPER_BOUNDS), dtype=["float32", "bfloat16", "float16"]
-    )
+    @parameterized.product(function=FUNCTIONS, dtype=["float32", "bfloat16", "float16"])
     def test_finite_with_finite_gradients(self, function, dtype):
         for case, (y_true, logits) in _edge_cases(_side(function)).items():
             logits = tf.cast(logits, dtype)
@@ -179,20 +169,6 @@ class PropertiesTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(value.dtype, "float32")
             self.assertTrue(np.isfinite(value.numpy()).all(), case)
             self.assertTrue(np.isfinite(gradient).all(), case)
-
-    @parameterized.parameters(*UPPER_BOUNDS)
-    def test_bounds_and_best_and_worst(self, function):
-        side = _side(function)
-        y_true = (_uniform(side) < 0.05).astype("float32")
-        value, best, worst = (
-            np.mean(function(y_true, x))
-            for x in (_logits(side), 200.0 * y_true - 100.0, 100.0 - 200.0 * y_true)
-        )
-        self.assertGreaterEqual(best, -1e-5)
-        self.assertLess(best, 2e-3)
-        self.assertLess(best, value)
-        self.assertLess(value, worst)
-        self.assertLessEqual(worst, UPPER_BOUNDS[function] + 1e-6)
 
     def test_dice_of_a_large_image_does_not_overflow_half_precision(self):
         y_true = np.ones((2, 256, 256, 1), "float16")

@@ -146,19 +146,6 @@ class ExportTest(tf.test.TestCase):
         self.assertEqual(set(signature.structured_outputs), {"depth", "mask"})
 
 
-class SizesTest(tf.test.TestCase):
-    def test_several_sizes_in_one_process(self):
-        model = _shared_model()
-        for height, width in ((32, 32), (64, 96)):
-            images, labels = _images(height, width), _targets(height, width)
-            batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(1)
-            maps = model.predict(batches, verbose=0)
-            for name, logits in model(images).items():
-                self.assertEqual(maps[name].shape, (2, height, width, 1))
-                self.assertEqual(maps[name].dtype, np.float32)
-                self.assertAllClose(maps[name], tf.sigmoid(logits), atol=1e-5)
-
-
 class RangesTest(tf.test.TestCase, parameterized.TestCase):
     def test_predict_gives_the_sigmoid_of_the_logits(self):
         model = _shared_model()
@@ -288,7 +275,3 @@ class ErrorsTest(tf.test.TestCase, parameterized.TestCase):
         ):
             with self.assertRaisesRegex(ValueError, "statistics must be"):
                 DSResNet(width=1, statistics=statistics)
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -169,7 +169,3 @@ class RecipeOptimizerTest(tf.test.TestCase):
         x = np.clip((steps - 10) / 190, 0, 1)
         expected = 2.0 * (0.01 + 0.99 * (1 + np.cos(np.pi * x)) / 2)
         self.assertAllClose(rates, np.where(steps < 10, steps / 5, expected), atol=1e-5)
-
-
-if __name__ == "__main__":
-    tf.test.main()

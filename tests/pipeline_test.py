@@ -5,16 +5,13 @@ import shutil
 from unittest import mock
 
 import albumentations
-import keras
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
 from keras_depthseg import pipeline
-from keras_depthseg.callbacks.resolution import ResolutionScheduler
 from keras_depthseg.datasets.opening import open_records
 from keras_depthseg.pipeline import make_pipeline
-from keras_depthseg.schedule import parse_schedule
 from tests.support.tiny_data import (
     SIDE,
     TinyDataTestCase,
@@ -25,30 +22,6 @@ from tests.support.tiny_data import (
 )
 
 sample_batches = functools.partial(make_pipeline, whole_samples=True)
-
-
-class _Recorder(keras.Model):
-    """Records the input of each step and learns nothing."""
-
-    def __init__(self):
-        super().__init__()
-        self.built = True
-        self.steps = []
-        self.compile(run_eagerly=True)
-
-    def train_step(self, sample):
-        self.steps.append((list(sample["sample_id"].numpy()), sample["bg"].shape))
-        return {"loss": tf.zeros(())}
-
-
-class _EpochEnds(keras.callbacks.Callback):
-    def __init__(self):
-        super().__init__()
-        self.epochs = []
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.epochs.append(self.model.steps)
-        self.model.steps = []
 
 
 def _ids(batches):
@@ -95,31 +68,25 @@ class EverySampleOnceTest(TinyDataTestCase):
         records = open_records(self.records)
         everything = sorted(_ids(sample_batches(records, batch_size=5)))
         size = records.size("train")
-        phases = parse_schedule("32:2:4,64:1:7,32:1:64")
         self.assertTrue(size % 7, "no partial last batch")
-        ends = _EpochEnds()
-        ResolutionScheduler(
-            phases,
-            train=lambda phase, epoch, step: sample_batches(
-                records,
-                resolution=phase.resolution,
-                batch_size=phase.batch_size,
-                shuffle=True,
-                epoch=epoch,
-                skip=step,
-            ),
-        ).fit(_Recorder(), callbacks=[ends], verbose=0)
-
-        by_epoch = [phase for phase in phases for _ in range(phase.epochs)]
-        self.assertLen(ends.epochs, len(by_epoch))
-        for phase, steps in zip(by_epoch, ends.epochs, strict=True):
-            seen = [name for ids, _ in steps for name in ids]
-            self.assertEqual(sorted(seen), everything)
-            sizes = [shape[0] for _, shape in steps]
-            whole, rest = divmod(size, phase.batch_size)
-            self.assertEqual(sizes, [phase.batch_size] * whole + [rest] * bool(rest))
-            sides = {tuple(shape[1:3]) for _, shape in steps}
-            self.assertEqual(sides, {(phase.resolution,) * 2})
+        for resolution, batch_size, epoch in ((32, 4, 0), (32, 4, 1), (64, 7, 2)):
+            passed = list(
+                sample_batches(
+                    records,
+                    resolution=resolution,
+                    batch_size=batch_size,
+                    shuffle=True,
+                    epoch=epoch,
+                )
+            )
+            self.assertEqual(sorted(_ids(passed)), everything)
+            whole, rest = divmod(size, batch_size)
+            self.assertEqual(
+                [len(batch["bg"]) for batch in passed],
+                [batch_size] * whole + [rest] * bool(rest),
+            )
+            for batch in passed:
+                self.assertEqual(batch["bg"].shape[1:3], (resolution,) * 2)
 
 
 class OrderTest(TinyDataTestCase):
@@ -228,6 +195,7 @@ class ContentTest(TinyDataTestCase):
         self.assertNotAllEqual(passes[0]["fg_bg"], passes[2]["fg_bg"])
         flipped = (passes[0]["box"] != plain["box"]).any(axis=1)
         self.assertBetween(flipped.mean(), 0.2, 0.8)
+        self.assertNotAllEqual(flipped[:5], flipped[5:10])  # Batches.
         for name in ("bg", "fg_bg", "mask", "depth"):
             expected = plain[name].copy()
             expected[flipped] = expected[flipped, :, ::-1]
@@ -259,7 +227,3 @@ class OneShardTest(TinyDataTestCase):
             self.assertAllEqual(
                 sample["depth"][..., 0], np.float32(expected) / np.float32(65535)
             )
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -44,7 +44,3 @@ class PrecisionTest(tf.test.TestCase, parameterized.TestCase):
         self.assertIs(precision.jit_compile(False), False)
         with mock.patch.object(keras.backend, "backend", return_value="jax"):
             self.assertEqual(precision.jit_compile(False), "auto")
-
-
-if __name__ == "__main__":
-    tf.test.main()

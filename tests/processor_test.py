@@ -5,7 +5,7 @@ import sys
 import warnings
 from unittest import mock
 
-from absl.testing import absltest, parameterized
+from absl.testing import parameterized
 
 from keras_depthseg import processor
 
@@ -82,7 +82,3 @@ class ComputesWithTest(ProcessorTestCase):
         self.assertEqual(
             processor.computes_with("float32"), f"{expected}; float32; 2 threads"
         )
-
-
-if __name__ == "__main__":
-    absltest.main()

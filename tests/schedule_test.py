@@ -41,7 +41,3 @@ class ScheduleTest(tf.test.TestCase, parameterized.TestCase):
     def test_refused(self, text, message):
         with self.assertRaisesRegex(UserError, f"schedule {text!r}.*{message}"):
             parse_schedule(text)
-
-
-if __name__ == "__main__":
-    tf.test.main()

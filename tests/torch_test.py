@@ -154,7 +154,3 @@ class TorchTest(tf.test.TestCase):
         what, losses = self._run(FIT)
         self.assertEqual(what, "loss")
         self.assertLess(losses[-1], losses[-2])
-
-
-if __name__ == "__main__":
-    tf.test.main()

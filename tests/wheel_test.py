@@ -105,7 +105,3 @@ class WheelTest(absltest.TestCase):
         data = json.loads((folder / "run/config.json").read_text())["data"]
         depthseg("data", "card", data)
         self.assertTrue((Path(data) / "card.html").is_file())
-
-
-if __name__ == "__main__":
-    absltest.main()

@@ -87,7 +87,3 @@ class CaptureTest(tf.test.TestCase):
         picture = colour(0, (16, 16))
         self.assertAllEqual(_changed(picture, 8, seed=1), _changed(picture, 8, seed=1))
         self.assertNotAllEqual(_changed(picture, 8, seed=1), _changed(picture, 8, seed=2))
-
-
-if __name__ == "__main__":
-    tf.test.main()

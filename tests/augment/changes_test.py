@@ -1,8 +1,5 @@
 """Random changes; those of colour against albumentations itself."""
 
-import concurrent.futures
-import functools
-
 import albucore
 import albumentations
 import cv2
@@ -20,10 +17,7 @@ from keras_depthseg.augment.changes import (
 )
 from keras_depthseg.augment.colours import contrast_tables, hsv_tables
 from keras_depthseg.errors import UserError
-from keras_depthseg.pipeline import make_pipeline
-from tests.support.tiny_data import TinyDataTestCase, colour
-
-sample_batches = functools.partial(make_pipeline, whole_samples=True)
+from tests.support.tiny_data import colour
 
 
 def _batch(count, side=16):
@@ -91,23 +85,6 @@ class OriginalTest(tf.test.TestCase):
         unchanged = (_changed(batch, seed=1) == batch).all(axis=(1, 2, 3)).mean()
         self.assertBetween(unchanged, 0.20, 0.31)
 
-    def test_same_seed_same_changes_from_any_thread(self):
-        batch = _batch(6)
-        expected = {seed: _changed(batch, seed) for seed in range(8)}
-        seeds = [*expected] * 8
-        changes = make_augmentation("original", 16)
-
-        def change(seed):
-            pairs, labels, boxes = _arguments(batch)
-            changes(pairs, labels, boxes, seed)
-            return pairs.reshape(batch.shape)
-
-        with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            results = pool.map(change, seeds)
-        for seed, result in zip(seeds, results, strict=True):
-            self.assertAllEqual(result, expected[seed])
-        self.assertNotAllEqual(expected[0], expected[1])
-
     def test_names(self):
         self.assertEqual(AUGMENTATIONS, ("none", "original", "shared", "capture"))
         self.assertIsNone(make_augmentation("none", 16))
@@ -160,29 +137,3 @@ class CaptureTest(tf.test.TestCase):
         # Noise at most: fg_bg keeps its place.
         difference = captured[1].astype(float) - shared[1]
         self.assertLess(np.sqrt(np.mean(difference**2)), NOISE)
-
-
-class InPipelineTest(TinyDataTestCase):
-    def _samples(self, augment, seed=0):
-        batches = sample_batches(self.records, resolution=32, augment=augment, seed=seed)
-        return next(iter(batches.take(1).as_numpy_iterator()))
-
-    def test_batches_and_passes_have_draws_of_their_own(self):
-        options = {"resolution": 32, "batch_size": 1}
-        plain = list(sample_batches(self.records, **options))
-        changed = sample_batches(self.records, augment="original", **options)
-        passes = [
-            [
-                np.array_equal(one["fg_bg"], other["fg_bg"])
-                for one, other in zip(changed, plain, strict=True)
-            ]
-            for _ in range(2)
-        ]
-        for same in passes:
-            # One in four; with one draw for all it would be all or none.
-            self.assertBetween(np.mean(same), 0.01, 0.7)
-        self.assertNotEqual(*passes)
-
-
-if __name__ == "__main__":
-    tf.test.main()

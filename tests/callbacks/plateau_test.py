@@ -40,7 +40,3 @@ class ReduceLROnPlateauTest(tf.test.TestCase):
         self.assertIsInstance(ReduceLROnPlateau(), Resumable)
         self.assertIsInstance(WeightAverage(0.9), Resumable)
         self.assertNotIsInstance(keras.callbacks.ReduceLROnPlateau(), Resumable)
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -152,12 +152,6 @@ class OneFitTest(tf.test.TestCase):
 
 
 class KeptStateTest(tf.test.TestCase):
-    def test_plateau_patience_runs_across_phases(self):
-        model = _model(_constant)
-        plateau = keras.callbacks.ReduceLROnPlateau("loss", factor=0.1, patience=2)
-        _scheduler("32:1,64:1,96:1").fit(model, [plateau], verbose=0)
-        self.assertNear(float(model.optimizer.learning_rate), 0.05, 1e-6)
-
     def test_early_stopping_stops_the_run(self):
         scheduler = _scheduler("32:1,64:9")
         calls = _Calls(scheduler)
@@ -166,19 +160,6 @@ class KeptStateTest(tf.test.TestCase):
         self.assertEqual(history.history["resolution"], [32, 64, 64])
         self.assertEqual(calls.calls, ["train begin", "train end"])
         self.assertEqual(stopping.stopped_epoch, 2)
-
-    def test_learning_rate_scheduler_sees_epochs_of_the_run(self):
-        seen = []
-
-        def schedule(epoch, learning_rate):
-            seen.append(epoch)
-            return learning_rate / 10 if epoch == 2 else learning_rate
-
-        model = _model()
-        callback = keras.callbacks.LearningRateScheduler(schedule)
-        _scheduler("32:2,64:2,32:1").fit(model, [callback], verbose=0)
-        self.assertEqual(seen, [0, 1, 2, 3, 4])
-        self.assertNear(float(model.optimizer.learning_rate), 0.05, 1e-6)
 
 
 if __name__ == "__main__":

@@ -180,7 +180,3 @@ class PredictionPicturesTest(_TimeTestCase):
         self.assertNotEqual(drawn[0], drawn[1])
         last = self.model.predict_on_batch(np.ones((1, 32, 32, 1)))[0, 0]
         self.assertNear(drawn[1], last, 1e-6)
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -121,7 +121,3 @@ class WeightAverageTest(tf.test.TestCase, parameterized.TestCase):
             decay = min(DECAY, (1 + step) / (10 + step)) ** since
             average = decay * average + (1 - decay) * means[step - 1]
         self.assertAllClose(norm.moving_mean.numpy(), average, atol=1e-6)
-
-
-if __name__ == "__main__":
-    tf.test.main()

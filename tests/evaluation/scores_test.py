@@ -1,7 +1,6 @@
 """Scores of a split against plain NumPy, and their table."""
 
 import numpy as np
-import tensorflow as tf
 
 from keras_depthseg.evaluation.scores import evaluate, score_table
 from keras_depthseg.pipeline import make_pipeline
@@ -96,7 +95,3 @@ class EvaluateTest(TinyDataTestCase):
             "val               12         0.5000      0.1235\n"
             "unseen_both  1234567         0.2500      1.0000",
         )
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -262,7 +262,3 @@ class FilesTest(RefusalTestCase, parameterized.TestCase):
             _train(self.folder, _sgd, crash=(0, 2))
         with self.assertRaisesRegex(ValueError, "another model or optimizer"):
             latest(self.folder).restore_model(_model(_adam()))
-
-
-if __name__ == "__main__":
-    tf.test.main()

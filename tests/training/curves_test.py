@@ -135,7 +135,3 @@ class PNGTest(tf.test.TestCase):
     def test_a_plot_for_each_quantity(self):
         width, height = self._shape({"loss": [1.0], "resolution": [96]})
         self.assertEqual(self._shape(HISTORY), (4 * width, height))
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -109,19 +109,9 @@ class InputClockTest(tf.test.TestCase):
         self.assertLen(watched, 2)
         self.assertIs(watched.options().deterministic, True)
         self.assertIs(watched.options().autotune.enabled, False)
-        for part, expected in (
-            (watched, dataset),
-            (watched, dataset),
-            (watched.take(1), dataset.take(1)),
-            (watched.skip(1), dataset.skip(1)),
-        ):
-            self.assertLen(part, len(expected))
+        for part, expected in ((watched, dataset), (watched.skip(1), dataset.skip(1))):
             for element, other in zip(part, expected, strict=True):
                 tf.nest.map_structure(self.assertAllEqual, element, other)
 
     def test_deterministic_operations(self):
         subprocess.run([sys.executable, "-c", DETERMINISTIC], check=True, timeout=300)
-
-
-if __name__ == "__main__":
-    tf.test.main()

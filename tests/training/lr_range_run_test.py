@@ -101,7 +101,3 @@ class LRRangeFilesTest(tf.test.TestCase):
             ):
                 self.assertEqual([float(row[column]) for row in part], list(values))
         self.assertEmpty(rows)
-
-
-if __name__ == "__main__":
-    tf.test.main()

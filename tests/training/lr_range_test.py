@@ -285,7 +285,3 @@ class GrowthTest(tf.test.TestCase):
     def test_half_of_the_end_where_nothing_rises(self):
         suggestion = self._suggestion(np.linspace(2.0, 1.0, 40), diverged=False)
         self.assertAllClose(suggestion, 0.5)
-
-
-if __name__ == "__main__":
-    tf.test.main()

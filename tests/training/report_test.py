@@ -346,7 +346,3 @@ class RefusalsTest(RunFolderTestCase):
         error = OSError(errno.ENOSPC, "No space left on device")
         self.enter_context(mock.patch("os.fsync", side_effect=error))
         self._assert_old_report_stays("report.html", "No space left", "free some space")
-
-
-if __name__ == "__main__":
-    tf.test.main()

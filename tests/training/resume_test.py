@@ -1,6 +1,5 @@
 """python train.py --resume: after Ctrl-C, after a kill, and what it refuses."""
 
-import json
 import os
 import random
 import signal
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import train
 from keras_depthseg.commands import main
@@ -98,11 +96,6 @@ class InterruptedTest(ResumeTestCase):
         before.write_bytes(b"")
         self.assert_main_refused(self.run_dir / "resume", "no position can be read")
 
-        config = json.loads((self.run_dir / "config.json").read_text())
-        config["samples"]["train"] += 1
-        (self.run_dir / "config.json").write_text(json.dumps(config))
-        self.assert_main_refused("this data set has changed since the run began")
-
     def test_no_run_to_resume(self):
         self.run_dir.mkdir()
         self.assert_main_refused(self.run_dir, "not a run folder, it has no config.json")
@@ -169,7 +162,3 @@ class KilledTest(ResumeTestCase):
         scores = [(d / "scores.json").read_text() for d in (alone, self.run_dir)]
         self.assertEqual(*scores)
         self.assertLen(list(self.run_dir.glob("checkpoints/*")), 8)
-
-
-if __name__ == "__main__":
-    tf.test.main()

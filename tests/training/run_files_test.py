@@ -87,7 +87,3 @@ class PhasesTest(tf.test.TestCase):
         self.assertEqual(phases_of(history), [(range(2), 64), (range(2, 3), 96)])
         self.assertEqual(phases_of({"loss": [1.0]}), [(range(1), None)])
         self.assertEqual(phases_of({}), [])
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -5,8 +5,6 @@ import errno
 import json
 import math
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from unittest import mock
@@ -44,16 +42,6 @@ TINY = Recipe(
     width=1,
     divide_after_first_phase=10.0,
 )
-
-PREDICT = """
-import sys
-import keras, keras_depthseg
-import numpy as np
-
-model = keras.models.load_model(sys.argv[1])
-maps = model.predict_on_batch(dict(np.load(sys.argv[2])))
-np.savez(sys.argv[3], **maps)
-"""
 
 
 class RunTest(TinyDataTestCase):
@@ -148,43 +136,54 @@ class RunTest(TinyDataTestCase):
         )
         batches = make_pipeline(records, "val", resolution=64, batch_size=5)
         inputs, _ = next(iter(batches.take(1).as_numpy_iterator()))
-        np.savez(self.folder / "inputs.npz", **inputs)
-        paths = self.run_dir / "model.keras", "inputs.npz", "maps.npz"
-        subprocess.run(
-            [sys.executable, "-c", PREDICT, *map(str, paths)], cwd=self.folder, check=True
+        maps = keras.models.load_model(self.run_dir / "model.keras").predict_on_batch(
+            inputs
         )
         model = DSResNet(1, records.statistics)
         model.load_weights(self.run_dir / "checkpoints" / "epoch-003.weights.h5")
         expected = model.predict_on_batch(inputs)
-        with np.load(self.folder / "maps.npz") as maps:
-            for name in ("mask", "depth"):
-                self.assertEqual(maps[name].shape, (5, 64, 64, 1))
-                self.assertGreater(np.ptp(maps[name]), 1e-3)
-                self.assertAllClose(maps[name], expected[name], atol=1e-5)
+        for name in ("mask", "depth"):
+            self.assertEqual(maps[name].shape, (5, 64, 64, 1))
+            self.assertGreater(np.ptp(maps[name]), 1e-3)
+            self.assertAllClose(maps[name], expected[name], atol=1e-5)
         scores = evaluate(model, batches)
         for name, value in self.result.scores["val"].items():
             self.assertNear(scores[name], value, 1e-4 * max(1, abs(value)))
 
+    def test_resumed_at_the_very_end_or_refused(self):
+        folder = RunFolder(self.folder / "copy")
+        shutil.copytree(self.run_dir, folder)
+        content = self._json("config.json")
+        content["versions"]["keras"] = "3.0"
+        for change, part in (
+            ({"versions": {"backend": "jax"}}, "received Keras backend tensorflow, it"),
+            ({"samples": {"train": 1}}, "this data set has changed"),
+            ({"augment_sha256": "0"}, "this file has changed"),
+            ({}, "this run is finished"),
+        ):
+            folder.config.write_text(json.dumps({**content, **change}))
+            self.assert_refused(
+                lambda: run.train(self.config, folder, resume=True, verbose=0), part
+            )
+        folder.report.unlink()  # Written last.
+        with self.assertLogs("keras_depthseg", "WARNING") as logs:
+            run.train(self.config, folder, resume=True, verbose=0)
+        (line,) = logs.output
+        self.assertIn(f"begun with keras 3.0, now {keras.__version__}", line)
+        self.assertTrue(folder.report.exists())
+
 
 class FullDiskTest(TinyDataTestCase):
     def test_pictures(self):
-        image = mock.Mock()
-        image.save.side_effect = OSError(errno.ENOSPC, "No space left on device")
         config = RunConfig(str(self.records), TINY, precision="float32")
         error = tf.errors.ResourceExhaustedError(None, None, "No space left on device")
-        for number, patch in enumerate(
-            (
-                mock.patch.object(Image, "fromarray", return_value=image),
-                # By name: tf.summary is another module once it has been used.
-                mock.patch("tensorflow.summary.image", side_effect=error),
+        run_dir = self.folder / "run"
+        # By name: tf.summary is another module once it has been used.
+        with mock.patch("tensorflow.summary.image", side_effect=error):
+            self.assert_refused(
+                lambda: run.train(config, run_dir),
+                *(run_dir, "No space left on device", "`resume`"),
             )
-        ):
-            run_dir = self.folder / f"run {number}"
-            with patch:
-                self.assert_refused(
-                    lambda run_dir=run_dir: run.train(config, run_dir),
-                    *(run_dir, "No space left on device", "`resume`"),
-                )
 
     def test_config(self):
         def write_half(path, text):
@@ -216,23 +215,6 @@ class XLATest(TinyDataTestCase):
             histories.append(result.history)
         for name in ("loss", "val_loss"):
             self.assertAllClose(histories[0][name], histories[1][name], rtol=1e-5)
-
-
-class VersionsTest(TinyDataTestCase):
-    def test_a_run_of_another_version_is_resumed_with_a_warning(self):
-        recipe = dataclasses.replace(TINY, schedule="32:1:29", average=0.9)
-        config = RunConfig(str(self.records), recipe, precision="float32")
-        folder = RunFolder(self.folder / "run")
-        run.train(config, folder, verbose=0)
-        folder.report.unlink()  # As if it was stopped at the very end.
-        content = json.loads(folder.config.read_text())
-        content["versions"]["keras"] = "3.0"
-        folder.config.write_text(json.dumps(content))
-        with self.assertLogs("keras_depthseg", "WARNING") as logs:
-            run.train(config, folder, resume=True, verbose=0)
-        (line,) = logs.output
-        self.assertIn(f"begun with keras 3.0, now {keras.__version__}", line)
-        self.assertTrue(folder.report.exists())
 
 
 class DivergenceTest(TinyDataTestCase):
@@ -315,7 +297,3 @@ class RefusedTest(TinyDataTestCase, parameterized.TestCase):
         ):
             with self.assertRaisesRegex(UserError, message):
                 dataclasses.replace(TINY, **fields)
-
-
-if __name__ == "__main__":
-    tf.test.main()

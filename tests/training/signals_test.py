@@ -36,7 +36,3 @@ class StoppingTest(tf.test.TestCase, parameterized.TestCase):
         thread.start()
         thread.join()
         self.assertEqual(seen, [False])
-
-
-if __name__ == "__main__":
-    tf.test.main()
