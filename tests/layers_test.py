@@ -84,18 +84,16 @@ class BatchNormalizationTest(tf.test.TestCase, parameterized.TestCase):
         return layer
 
     def test_equals_keras_in_training_with_its_gradients(self):
-        outputs = []
-        for cls in (BatchNormalization, keras.layers.BatchNormalization):
-            layer = self._layer(cls)
-            outputs.append(
-                _output_and_gradients(
-                    lambda x, layer=layer: layer(x, training=True),
-                    self.x,
-                    self.upstream,
-                    [layer.gamma.value, layer.beta.value],
-                )
+        def results(layer):
+            variables = [layer.gamma.value, layer.beta.value]
+            return _output_and_gradients(
+                lambda x: layer(x, training=True), self.x, self.upstream, variables
             )
-        (output, gradients), (expected, expected_gradients) = outputs
+
+        output, gradients = results(self._layer())
+        expected, expected_gradients = results(
+            self._layer(keras.layers.BatchNormalization)
+        )
         self.assertAllClose(output, expected, atol=1e-5)
         for gradient, expected_gradient in zip(
             gradients, expected_gradients, strict=True

@@ -86,9 +86,6 @@ class RunTest(TinyDataTestCase):
 
     def test_config(self):
         config = self._json("config.json")
-        self.assertEqual(config["data"], str(self.records.resolve()))
-        self.assertEqual(config["recipe"], dataclasses.asdict(TINY))
-        self.assertEqual((config["precision"], config["seed"]), ("float32", 3))
         self.assertEqual(RunConfig.load(self.run_dir), self.config)
         records = open_records(self.records)
         self.assertEqual(config["samples"], {n: records.size(n) for n in SPLITS})
@@ -156,7 +153,7 @@ class RunTest(TinyDataTestCase):
         content = self._json("config.json")
         content["versions"]["keras"] = "3.0"
         for change, part in (
-            ({"versions": {"backend": "jax"}}, "received Keras backend tensorflow, it"),
+            ({"versions": {"backend": "jax"}}, "received tensorflow, it has jax"),
             ({"samples": {"train": 1}}, "this data set has changed"),
             ({"augment_sha256": "0"}, "this file has changed"),
             ({}, "this run is finished"),
