@@ -1,4 +1,4 @@
-"""The network and its training under Keras's PyTorch backend, in a process of its own."""
+"""The network and its training under PyTorch and JAX, each in a process of its own."""
 
 import json
 import tempfile
@@ -16,8 +16,6 @@ from keras_depthseg.optimizers import SGD
 from tests.support import reference
 from tests.support.processes import finish, start
 
-pytest.importorskip("torch")
-
 STEPS = 5
 RATE = 0.002
 
@@ -31,7 +29,6 @@ from keras_depthseg.losses import COMBINATIONS, combination
 from keras_depthseg.metrics import evaluation_metrics
 from keras_depthseg.optimizers import SGD
 
-assert keras.backend.backend() == "torch"
 with np.load(sys.argv[1]) as file:
     arrays = dict(file)
 x = {name: arrays[name] for name in ("bg", "fg_bg")}
@@ -48,7 +45,7 @@ def make_model():
 SAME = """
 model = make_model()
 logits = model(x)
-results = {}
+results = {"backend": keras.backend.backend()}
 for name in COMBINATIONS:
     for output, loss in combination(name)["loss"].items():
         results[f"{name}/{output}"] = float(loss(y[output], logits[output]))
@@ -97,7 +94,7 @@ except NonFiniteError as error:
 """
 
 
-class TorchTest(tf.test.TestCase):
+class OtherBackendsTest(tf.test.TestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -116,13 +113,15 @@ class TorchTest(tf.test.TestCase):
         weights = {f"weight{n}": w for n, w in enumerate(cls.model.get_weights())}
         np.savez(cls.folder / "arrays.npz", **cls.x, **cls.y, **weights)
 
-    def _run(self, script, *arguments):
+    def _run(self, backend, script, *arguments):
+        pytest.importorskip(backend)
         arrays = self.folder / "arrays.npz"
-        (output,) = finish(start("torch", "-c", COMMON + script, arrays, *arguments))
+        (output,) = finish(start(backend, "-c", COMMON + script, arrays, *arguments))
         return json.loads(output.splitlines()[-1])
 
-    def test_same_maps_losses_metrics_and_steps_as_tensorflow(self):
-        results = self._run(SAME, self.folder / "maps.npz", RATE, STEPS)
+    def _assert_same_numbers(self, backend):
+        results = self._run(backend, SAME, self.folder / "maps.npz", RATE, STEPS)
+        self.assertEqual(results["backend"], backend)
         expected = self.model.predict(self.x, verbose=0)
         with np.load(self.folder / "maps.npz") as maps:
             for name, array in expected.items():
@@ -149,8 +148,15 @@ class TorchTest(tf.test.TestCase):
         self.assertLess(steps[-1], steps[0])
         self.assertAllClose(results["steps"], steps, rtol=0, atol=2e-3)
 
+    def test_same_numbers_under_torch_as_under_tensorflow(self):
+        self._assert_same_numbers("torch")
+
+    @pytest.mark.long
+    def test_same_numbers_under_jax_as_under_tensorflow(self):
+        self._assert_same_numbers("jax")
+
     @pytest.mark.long
     def test_fit_through_resolutions_and_a_loss_that_is_not_finite(self):
-        what, losses = self._run(FIT)
+        what, losses = self._run("torch", FIT)
         self.assertEqual(what, "loss")
         self.assertLess(losses[-1], losses[-2])
