@@ -206,21 +206,15 @@ class CommandTest(parameterized.TestCase):
                 # Mostly a mention, `depthseg data compose`, without what it requires.
                 arguments = [*arguments, "--help"]
             output = io.StringIO()
-            with (
-                contextlib.redirect_stdout(output),
-                contextlib.redirect_stderr(output),
-            ):
-                status = self.status_of(arguments)
-            message = f"{page_name(page)}: {arguments}: {output.getvalue()}"
-            self.assertEqual(status, 0, message)
-
-    @staticmethod
-    def status_of(arguments: list[str]) -> int | str | None:
-        try:
-            parse_args(arguments)
-        except SystemExit as end:
-            return end.code
-        return 0
+            try:
+                with (
+                    contextlib.redirect_stdout(output),
+                    contextlib.redirect_stderr(output),
+                ):
+                    parse_args(arguments)
+            except SystemExit as end:
+                message = f"{page_name(page)}: {arguments}: {output.getvalue()}"
+                self.assertEqual(end.code, 0, message)
 
 
 class LinkTest(parameterized.TestCase):

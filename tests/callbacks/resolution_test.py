@@ -160,7 +160,3 @@ class KeptStateTest(tf.test.TestCase):
         self.assertEqual(history.history["resolution"], [32, 64, 64])
         self.assertEqual(calls.calls, ["train begin", "train end"])
         self.assertEqual(stopping.stopped_epoch, 2)
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -55,18 +55,6 @@ class RunTest(TinyDataTestCase):
     def _json(self, name):
         return json.loads((self.run_dir / name).read_text())
 
-    def test_initialisation(self):
-        kernels = {}
-        for name in ("independent", "difference"):
-            recipe = dataclasses.replace(TINY, initialisation=name)
-            config = RunConfig(str(self.records), recipe, precision="float32")
-            model = Experiment(config).model()
-            kernels[name] = model.get_layer("merge").get_weights()[0][0, 0, :, 0]
-        self.assertAllEqual(
-            kernels["difference"],
-            [*-kernels["independent"][2:], *kernels["independent"][2:]],
-        )
-
     def test_files(self):
         names = {path.name for path in self.run_dir.iterdir()}
         self.assertEqual(
