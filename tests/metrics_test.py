@@ -8,6 +8,7 @@ from absl.testing import parameterized
 
 from keras_depthseg import metrics
 from tests.support import reference
+from tests.support.numpy_scores import boundary_f1, mean_scores
 
 MASK_CLASSES = (metrics.SoftIoU, metrics.HardIoU, metrics.BoundaryF1)
 CLASSES = (
@@ -46,56 +47,6 @@ def _samples(count=20, side=24):
     return y_true.astype("float32"), p.astype("float32")
 
 
-def _numpy_scores(y_true, p):
-    """All scores of one image (H, W, 1), in float64; None where it does not count."""
-    a, b = np.float64(y_true), np.float64(p)
-    soft = (a * b).sum() + 1e-6, a.sum() + b.sum() - (a * b).sum() + 1e-6
-    hard = ((a >= 0.5) & (b >= 0.5)).sum(), ((a >= 0.5) | (b >= 0.5)).sum()
-    scores = {
-        "soft_iou": soft[0] / soft[1],
-        "hard_iou": hard[0] / hard[1] if hard[1] else 1.0,
-        "boundary_f1": _cv2_boundary_f1(a >= 0.5, b >= 0.5, radius=2),
-    }
-    depth_names = ("rmse", "mae", "abs_rel", "delta1", "delta2", "delta3")
-    a, b = a[y_true > 1e-4], b[y_true > 1e-4]
-    if not a.size:
-        return {**scores, **dict.fromkeys(depth_names)}
-    ratio = np.maximum(a / np.maximum(b, 1e-6), b / a)
-    depth_scores = (
-        np.sqrt(np.mean((a - b) ** 2)),
-        np.mean(abs(a - b)),
-        np.mean(abs(a - b) / a),
-        *(np.mean(ratio < 1.25**power) for power in (1, 2, 3)),
-    )
-    return {**scores, **dict(zip(depth_names, depth_scores, strict=True))}
-
-
-def _cv2_boundary_f1(true, predicted, radius):
-    cross = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
-    offsets = np.arange(-radius, radius + 1)
-    disk = (np.hypot(*np.meshgrid(offsets, offsets)) <= radius).astype(np.uint8)
-    masks = [np.uint8(mask).reshape(mask.shape[:2]) for mask in (true, predicted)]
-    # cv2.erode takes what lies outside the image as inside the mask.
-    contours = [(mask - cv2.erode(mask, cross)).astype(bool) for mask in masks]
-    if not (contours[0].any() or contours[1].any()):
-        return 1.0
-    if not (contours[0].any() and contours[1].any()):
-        return 0.0
-    near = [cv2.dilate(np.uint8(contour), disk).astype(bool) for contour in contours]
-    precision = near[0][contours[1]].mean()
-    recall = near[1][contours[0]].mean()
-    both = precision + recall
-    return 2 * precision * recall / both if both else 0.0
-
-
-def _mean_scores(y_true, p):
-    images = [_numpy_scores(*pair) for pair in zip(y_true, p, strict=True)]
-    return {
-        name: np.mean([s[name] for s in images if s[name] is not None])
-        for name in images[0]
-    }
-
-
 def _score(metric, y_true, p, batch=None):
     metric.reset_state()
     batch = batch or len(y_true)
@@ -123,7 +74,7 @@ class ReferenceTest(tf.test.TestCase, parameterized.TestCase):
 class StreamingTest(tf.test.TestCase, parameterized.TestCase):
     def test_uneven_batches_against_numpy(self):
         y_true, p = _samples()
-        expected = _mean_scores(y_true, p)
+        expected = mean_scores(y_true, p)
         on_maps = _on_maps()
         self.assertEqual(set(on_maps), set(expected))
         for name, metric in on_maps.items():
@@ -138,7 +89,7 @@ class StreamingTest(tf.test.TestCase, parameterized.TestCase):
         for name, metric in _on_maps().items():
             metric.update_state(y_true, p, sample_weight=weights)
             chosen = np.repeat(np.arange(20), weights)
-            expected = _mean_scores(y_true[chosen], p[chosen])[name]
+            expected = mean_scores(y_true[chosen], p[chosen])[name]
             self.assertAllClose(metric.result(), expected, atol=1e-5, msg=name)
 
 
@@ -159,7 +110,7 @@ class MaskMetricsTest(tf.test.TestCase):
             for seed in range(4):
                 a, b = _blobs(1, 32, seed), _blobs(1, 32, seed // 2 * 2)
                 b = np.roll(b, (seed % 5, -seed % 3), axis=(1, 2))
-                expected = _cv2_boundary_f1(a[0] >= 0.5, b[0] >= 0.5, radius)
+                expected = boundary_f1(a[0] >= 0.5, b[0] >= 0.5, radius)
                 self.assertAllClose(_score(metric, a, b), expected, atol=1e-6)
 
     def test_threshold(self):
