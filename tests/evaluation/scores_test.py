@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_depthseg.evaluation.scores import evaluate, score_table
 from keras_depthseg.pipeline import make_pipeline
-from tests.support.numpy_scores import DEPTH_NAMES, mean_scores
+from tests.support.numpy_scores import DEPTH_NAMES, MASK_NAMES, mean_scores
 from tests.support.tiny_data import TinyDataTestCase
 
 NAMES = [

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 
+MASK_NAMES = ("soft_iou", "hard_iou", "boundary_f1")
 DEPTH_NAMES = ("rmse", "mae", "abs_rel", "delta1", "delta2", "delta3")
 
 
