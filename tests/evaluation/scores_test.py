@@ -37,9 +37,7 @@ def _numpy_scores(batches):
     maps = _Guess().predict_on_batch(inputs)
     mask, depth = (mean_scores(labels[name], maps[name]) for name in ("mask", "depth"))
     return {
-        **{
-            f"mask_{name}": mask[name] for name in ("soft_iou", "hard_iou", "boundary_f1")
-        },
+        **{f"mask_{name}": mask[name] for name in MASK_NAMES},
         "mask_soft_iou_ceiling": mean_scores(labels["mask"], labels["mask"])["soft_iou"],
         **{f"depth_{name}": depth[name] for name in DEPTH_NAMES},
     }
