@@ -224,7 +224,7 @@ class RefusedTest(tf.test.TestCase):
             (iter([(x, y)] * 19), "an iterator that is used up"),
             ([(x, np.nan * y)], "the loss is nan before the first step"),
         ):
-            with self.assertRaisesRegex(ValueError, message):
+            with self.assertRaisesRegex((ValueError, UserError), message):
                 lr_range_test(model, batches, self.LR_RANGE)
 
     def test_model_that_is_not_ready(self):
