@@ -94,8 +94,10 @@ class WeightAverageTest(tf.test.TestCase, parameterized.TestCase):
         self.assertGreater(np.abs(np.subtract(raw, averages)).max(), 0.01)
 
     def test_moving_statistics_are_averaged(self):
+        model = keras.Sequential([keras.Input((3,)), BatchNormalization()])
+        model.compile("sgd", "mse")
         average = WeightAverage(DECAY)
-        average.set_model(keras.Sequential([keras.Input((3,)), BatchNormalization()]))
+        average.set_model(model)
         average.on_train_begin()
         # Scale, offset and two statistics; and how far it is.
         self.assertLen(average.state(), 4 + 2)
