@@ -147,12 +147,3 @@ class FitTest(tf.test.TestCase):
             )
         self.assertEqual(calls, ["begin", 0, 1, "end"] * 2)
         self.assertIs(model.history, callbacks._history)
-
-    def test_tensorflow_holds_no_state_apart(self):
-        # On JAX it does: jax_test.py resumes within an epoch to the bit.
-        self.assertEqual(backend.backend_name(), "tensorflow")
-        self.assertFalse(backend.holds_state_apart(_model()))
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from absl.testing import absltest, parameterized
+from absl.testing import parameterized
 
 from keras_depthseg import losses, optimizers, precision
 from keras_depthseg.choices import check_choices, choices
@@ -44,7 +44,3 @@ class ChoicesTest(parameterized.TestCase):
     def test_are_the_names_of_the_package(self, cls, field, registry):
         # Written down twice: the command line must know them without Keras.
         self.assertCountEqual(choices(cls)[field], registry)
-
-
-if __name__ == "__main__":
-    absltest.main()

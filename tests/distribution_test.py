@@ -1,10 +1,7 @@
 """Training on several devices: the losses and weights of one device."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -12,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-TIMEOUT = 300
+from tests.support.processes import finish, start
 
 # What all processes do: `train(batches, loss, **options)`, and `make_batches`.
 COMMON = """
@@ -127,17 +124,6 @@ np.savez(f"{folder}/{count}_{index}.npz", **train(batches, "rmse_bce_dice"))
 """
 
 
-def _start(script, *arguments, backend):
-    """A process that runs COMMON and a script."""
-    return subprocess.Popen(
-        [sys.executable, "-c", COMMON + script, *map(str, arguments)],
-        env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def _free_port():
     with socket.socket() as listener:
         listener.bind(("localhost", 0))
@@ -148,17 +134,6 @@ class DistributionTestCase(tf.test.TestCase):
     def setUp(self):
         super().setUp()
         self.folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
-
-    def finish(self, *processes):
-        """Their standard outputs."""
-        try:
-            results = [process.communicate(timeout=TIMEOUT) for process in processes]
-        finally:
-            for process in processes:
-                process.kill()
-        for process, (_, errors) in zip(processes, results, strict=True):
-            self.assertEqual(process.returncode, 0, errors[-3000:])
-        return [output for output, _ in results]
 
     def assert_same_training(self, name, expected_name):
         with (
@@ -178,9 +153,8 @@ class DistributionTestCase(tf.test.TestCase):
 class MirroredStrategyTest(DistributionTestCase):
     def test_same_as_one_device(self):
         cases = json.dumps(MIRRORED_CASES)
-        (output,) = self.finish(
-            _start(MIRRORED, self.folder, cases, backend="tensorflow")
-        )
+        script = COMMON + MIRRORED
+        (output,) = finish(start("tensorflow", "-c", script, self.folder, cases))
         for name in MIRRORED_CASES:
             self.assert_same_training(f"{name}_two", f"{name}_one")
         # A step counts once, whichever device's gradient is not finite.
@@ -192,15 +166,11 @@ class JaxProcessesTest(DistributionTestCase):
     def test_same_as_one_process(self):
         pytest.importorskip("jax")
         port = _free_port()
-        self.finish(
+        finish(
             *(
-                _start(PROCESSES, self.folder, *arguments, port, backend="jax")
+                start("jax", "-c", COMMON + PROCESSES, self.folder, *arguments, port)
                 for arguments in ((1, 0), (2, 0), (2, 1))
             )
         )
         self.assert_same_training("2_0", "1_0")
         self.assert_same_training("2_1", "1_0")
-
-
-if __name__ == "__main__":
-    tf.test.main()

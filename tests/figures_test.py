@@ -61,6 +61,17 @@ class PredictionGridTest(tf.test.TestCase):
         self.assertLen(np.unique(_cell(grid, 0, 6).reshape(-1, 3), axis=0), 1)
         self.assertGreater(_cell(grid, 0, 5)[0, 0].sum(), _cell(grid, 0, 5)[-1, -1].sum())
 
+    def test_depth_error(self):
+        inputs, labels, predictions = _samples(1)
+        depth = np.linspace(0.2, 0.6, SIDE**2, dtype="float32").reshape(1, SIDE, SIDE, 1)
+        labels["depth"] = depth
+        # An eighth of the range, 0.4, is half the way to full colour.
+        for error, channel, low, high in ((0.05, 0, 124, 134), (-0.2, 2, 255, 255)):
+            predictions["depth"] = depth + np.float32(error)
+            cell = _cell(figures.prediction_grid(inputs, labels, predictions), 0, 7)
+            self.assertAllInRange(cell[..., channel].astype(int), low, high)
+            self.assertLess(cell[..., 2 - channel].max(), low)
+
     def test_mask_error(self):
         inputs, labels, predictions = _samples(1)
         grid = figures.prediction_grid(inputs, labels, predictions)
@@ -73,27 +84,6 @@ class PredictionGridTest(tf.test.TestCase):
         self.assertAllEqual((red > blue)[large], (error > 0)[large])
         right = np.abs(error) < 1e-3
         self.assertAllEqual((red + green + blue)[right], np.zeros(right.sum()))
-
-    def test_depth_error(self):
-        inputs, labels, predictions = _samples(1)
-        depth = np.linspace(0.2, 0.6, SIDE**2, dtype="float32").reshape(1, SIDE, SIDE, 1)
-        labels["depth"] = depth
-        grids = {}
-        for error in (-0.2, -0.05, 0.0, 0.05, 0.2):
-            predictions["depth"] = depth + np.float32(error)
-            grid = figures.prediction_grid(inputs, labels, predictions)
-            grids[error] = _cell(grid, 0, 7).astype(int)
-        self.assertAllEqual(np.unique(grids[0.0]), [0])
-        # An eighth of the range, 0.4, is half the way to full colour.
-        self.assertAllInRange(grids[0.05][..., 0], 124, 134)
-        self.assertAllInRange(grids[-0.05][..., 2], 124, 134)
-        self.assertAllEqual(grids[0.2][..., 0], np.full((SIDE, SIDE), 255))
-        self.assertAllEqual(grids[-0.2][..., 2], np.full((SIDE, SIDE), 255))
-        for error, picture in grids.items():
-            difference = picture[..., 0] - picture[..., 2]
-            self.assertAllEqual(
-                np.sign(difference), np.full(depth.shape[1:3], np.sign(error))
-            )
 
     def test_unknown_depth(self):
         inputs, labels, predictions = _samples(2)
@@ -126,37 +116,15 @@ class PredictionGridTest(tf.test.TestCase):
             self.assertAllEqual(np.unique(_cell(grid, 0, column)), [0])
         for column in (4, 7):
             self.assertAllEqual(np.unique(_cell(grid, 0, column)), [128])
-        self.assertEqual(
-            figures.prediction_grid(inputs, None, nothing).shape,
-            (SIDE + 2, 4 * (SIDE + 2), 3),
-        )
-
-    def test_constant_depth(self):
-        colours = figures.colour_depth(np.full((4, 4), 0.5), 0.5, 0.5)
-        self.assertEqual((colours.shape, colours.dtype), ((4, 4, 3), np.uint8))
 
 
-class FilesTest(tf.test.TestCase):
-    def setUp(self):
-        super().setUp()
-        folder = self.enter_context(tempfile.TemporaryDirectory())
-        self.path = Path(folder) / "figure.png"
-
-    def _picture(self, *smallest):
-        with Image.open(self.path) as image:
+class PredictionFigureTest(tf.test.TestCase):
+    def test_is_a_picture_of_the_samples(self):
+        path = Path(self.enter_context(tempfile.TemporaryDirectory())) / "figure.png"
+        figures.save_prediction_figure(path, *_samples())
+        with Image.open(path) as image:
             self.assertEqual(image.format, "PNG")
             pixels = np.asarray(image.convert("RGB"))
-        self.assertGreater(pixels.shape[0], smallest[0])
-        self.assertGreater(pixels.shape[1], smallest[1])
+        self.assertGreater(pixels.shape[0], 3 * SIDE)
+        self.assertGreater(pixels.shape[1], 8 * SIDE)
         self.assertGreater(np.unique(pixels.reshape(-1, 3), axis=0).shape[0], 20)
-        return pixels
-
-    def test_prediction_figure(self):
-        for count in (1, 3):
-            inputs, labels, predictions = _samples(count)
-            figures.save_prediction_figure(self.path, inputs, labels, predictions)
-            self._picture(count * SIDE, 8 * SIDE)
-
-
-if __name__ == "__main__":
-    tf.test.main()

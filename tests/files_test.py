@@ -49,7 +49,3 @@ class ReplacingTest(tf.test.TestCase):
         with self.assertRaises(FileNotFoundError), replacing(self.path):
             pass
         self.assertEqual(self._files(), {"a.weights.h5": "good"})
-
-
-if __name__ == "__main__":
-    tf.test.main()

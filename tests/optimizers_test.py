@@ -92,7 +92,7 @@ class NonFiniteTest(tf.test.TestCase, parameterized.TestCase):
             callbacks=[StopAtNonFinite()],
         )
 
-    @parameterized.parameters(*OPTIMIZERS)
+    @parameterized.parameters("sgd", "adam")
     def test_gradient(self, name):
         # The third batch has a target that is met exactly: learning rate 0.
         model = _model(OPTIMIZERS[name](0.0), _root)
@@ -108,11 +108,6 @@ class NonFiniteTest(tf.test.TestCase, parameterized.TestCase):
         error = caught.exception
         self.assertEqual((error.what, error.epoch, error.step), ("loss", 0, 1))
 
-    def test_finite_passes(self):
-        model = _model(OPTIMIZERS["sgd"](0.01))
-        self._fit(model, range(8))
-        self.assertEqual(non_finite_steps(model.optimizer), 0)
-
     def test_loss_scale_may_overflow_but_not_for_ever(self):
         optimizer = OPTIMIZERS["sgd"](0.0)
         model = _model(optimizer, policy="mixed_float16")
@@ -120,6 +115,7 @@ class NonFiniteTest(tf.test.TestCase, parameterized.TestCase):
         model.optimizer.initial_scale = 2.0**18
         self._fit(model, [5] * 8)
         self.assertEqual(non_finite_steps(model.optimizer), 0)
+        self.assertEqual(non_finite_steps(keras.optimizers.SGD(0.1)), 0)
         self.assertLess(float(model.optimizer.dynamic_scale), 2.0**18)
 
         model = _model(OPTIMIZERS["sgd"](0.0), _root, policy="mixed_float16")
@@ -127,9 +123,6 @@ class NonFiniteTest(tf.test.TestCase, parameterized.TestCase):
         with self.assertRaises(NonFiniteError) as caught:
             self._fit(model, [2] * 8)
         self.assertEqual((caught.exception.what, caught.exception.step), ("gradient", 1))
-
-    def test_other_optimizers_count_nothing(self):
-        self.assertEqual(non_finite_steps(keras.optimizers.SGD(0.1)), 0)
 
 
 class RecipeOptimizerTest(tf.test.TestCase):
@@ -176,7 +169,3 @@ class RecipeOptimizerTest(tf.test.TestCase):
         x = np.clip((steps - 10) / 190, 0, 1)
         expected = 2.0 * (0.01 + 0.99 * (1 + np.cos(np.pi * x)) / 2)
         self.assertAllClose(rates, np.where(steps < 10, steps / 5, expected), atol=1e-5)
-
-
-if __name__ == "__main__":
-    tf.test.main()

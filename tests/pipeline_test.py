@@ -5,17 +5,13 @@ import shutil
 from unittest import mock
 
 import albumentations
-import cv2
-import keras
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
 from keras_depthseg import pipeline
-from keras_depthseg.callbacks.resolution import ResolutionScheduler
 from keras_depthseg.datasets.opening import open_records
 from keras_depthseg.pipeline import make_pipeline
-from keras_depthseg.schedule import parse_schedule
 from tests.support.tiny_data import (
     SIDE,
     TinyDataTestCase,
@@ -26,30 +22,6 @@ from tests.support.tiny_data import (
 )
 
 sample_batches = functools.partial(make_pipeline, whole_samples=True)
-
-
-class _Recorder(keras.Model):
-    """Records the input of each step and learns nothing."""
-
-    def __init__(self):
-        super().__init__()
-        self.built = True
-        self.steps = []
-        self.compile(run_eagerly=True)
-
-    def train_step(self, sample):
-        self.steps.append((list(sample["sample_id"].numpy()), sample["bg"].shape))
-        return {"loss": tf.zeros(())}
-
-
-class _EpochEnds(keras.callbacks.Callback):
-    def __init__(self):
-        super().__init__()
-        self.epochs = []
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.epochs.append(self.model.steps)
-        self.model.steps = []
 
 
 def _ids(batches):
@@ -90,43 +62,31 @@ class SkipTest(TinyDataTestCase):
         for one, other in ((a, b), (c, d), (a, c)):
             self.assertNotEqual(list(one["sample_id"]), list(other["sample_id"]))
 
-    def test_decodes_nothing_of_skipped_batches(self):
-        with mock.patch.object(cv2, "imdecode", side_effect=ValueError("decoded")):
-            batches = sample_batches(self.records, batch_size=5, skip=99)
-            self.assertEmpty(list(batches))
-
 
 class EverySampleOnceTest(TinyDataTestCase):
     def test_each_epoch_of_each_phase(self):
         records = open_records(self.records)
         everything = sorted(_ids(sample_batches(records, batch_size=5)))
         size = records.size("train")
-        phases = parse_schedule("32:2:4,64:3:3,32:2:5,64:1:1,96:2:64")
-        remainders = [size % phase.batch_size for phase in phases]
-        self.assertGreater(sum(map(bool, remainders)), 2, "no partial last batch")
-        ends = _EpochEnds()
-        ResolutionScheduler(
-            phases,
-            train=lambda phase, epoch, step: sample_batches(
-                records,
-                resolution=phase.resolution,
-                batch_size=phase.batch_size,
-                shuffle=True,
-                epoch=epoch,
-                skip=step,
-            ),
-        ).fit(_Recorder(), callbacks=[ends], verbose=0)
-
-        by_epoch = [phase for phase in phases for _ in range(phase.epochs)]
-        self.assertLen(ends.epochs, len(by_epoch))
-        for phase, steps in zip(by_epoch, ends.epochs, strict=True):
-            seen = [name for ids, _ in steps for name in ids]
-            self.assertEqual(sorted(seen), everything)
-            sizes = [shape[0] for _, shape in steps]
-            whole, rest = divmod(size, phase.batch_size)
-            self.assertEqual(sizes, [phase.batch_size] * whole + [rest] * bool(rest))
-            sides = {tuple(shape[1:3]) for _, shape in steps}
-            self.assertEqual(sides, {(phase.resolution,) * 2})
+        self.assertTrue(size % 7, "no partial last batch")
+        for resolution, batch_size, epoch in ((32, 4, 0), (32, 4, 1), (64, 7, 2)):
+            passed = list(
+                sample_batches(
+                    records,
+                    resolution=resolution,
+                    batch_size=batch_size,
+                    shuffle=True,
+                    epoch=epoch,
+                )
+            )
+            self.assertEqual(sorted(_ids(passed)), everything)
+            whole, rest = divmod(size, batch_size)
+            self.assertEqual(
+                [len(batch["bg"]) for batch in passed],
+                [batch_size] * whole + [rest] * bool(rest),
+            )
+            for batch in passed:
+                self.assertEqual(batch["bg"].shape[1:3], (resolution,) * 2)
 
 
 class OrderTest(TinyDataTestCase):
@@ -136,37 +96,18 @@ class OrderTest(TinyDataTestCase):
         )
         return [_fields(batches) for _ in range(count)]
 
-    def test_same_seed_gives_the_same_passes_and_another_does_not(self):
-        for first, second in zip(
-            self._passes(seed=3, augment="original"),
-            self._passes(seed=3, augment="original"),
-            strict=True,
-        ):
-            self.assertEqual(first.keys(), second.keys())
-            for name in first:
-                self.assertAllEqual(first[name], second[name])
-        (other,) = self._passes(1, seed=4)
-        self.assertNotEqual(list(first["sample_id"]), list(other["sample_id"]))
-
-    def test_the_second_pass_differs(self):
+    def test_follows_from_the_seed_and_the_pass(self):
         first, second = self._passes(seed=3, augment="original")
-        self.assertNotEqual(list(first["sample_id"]), list(second["sample_id"]))
-        self.assertCountEqual(first["sample_id"], second["sample_id"])
+        (same,), (other,) = self._passes(1, seed=3, augment="original"), self._passes(1)
+        for name in first:
+            self.assertAllEqual(first[name], same[name])
+        in_order = _ids(sample_batches(self.records, resolution=32, seed=3))
+        orders = [list(x["sample_id"]) for x in (first, second, other)] + [in_order]
+        self.assertLen({tuple(order) for order in orders}, 4)
         order = [np.argsort(fields["sample_id"]) for fields in (first, second)]
         for name in ("mask", "depth", "box"):
             self.assertAllEqual(first[name][order[0]], second[name][order[1]])
-        for name in ("bg", "fg_bg"):
-            images = first[name][order[0]], second[name][order[1]]
-            unchanged = np.mean(
-                [np.array_equal(*pair) for pair in zip(*images, strict=True)]
-            )
-            self.assertLess(unchanged, 0.5)
-
-    def test_without_shuffling_order_is_that_of_the_records(self):
-        batches = [sample_batches(self.records, resolution=32, seed=s) for s in (0, 1)]
-        self.assertEqual(_ids(batches[0]), _ids(batches[1]))
-        (shuffled,) = self._passes(1)
-        self.assertNotEqual(_ids(batches[0]), list(shuffled["sample_id"]))
+        self.assertNotAllEqual(first["bg"][order[0]], second["bg"][order[1]])
 
     def test_a_small_buffer_loses_nothing(self):
         with mock.patch.object(pipeline, "SHUFFLE_BUFFER_BYTES", 1):
@@ -180,7 +121,7 @@ class ContentTest(TinyDataTestCase):
         return np.asarray(Image.open(self.shared / "source" / path))
 
     def test_shapes_dtypes_and_ranges(self):
-        for resolution in (32, 64, 96):
+        for resolution in (32, 96):
             batches = make_pipeline(self.records, resolution=resolution, batch_size=7)
             square = (resolution, resolution)
             for name in ("bg", "fg_bg"):
@@ -221,24 +162,6 @@ class ContentTest(TinyDataTestCase):
             depth = self._source(f"fg_bg_depth/{name}_depth_map.JPG") / 255
             self.assertAllClose(sample["depth"][..., 0], depth, atol=2 / 255)
 
-    def test_labels_stay_aligned_with_the_images(self):
-        for resolution in (32, 96):
-            batches = sample_batches(self.records, resolution=resolution)
-            fields = _fields(batches)
-            self.assertAllEqual(
-                fields["mask"], fields["mask"][:1].repeat(len(fields["mask"]), 0)
-            )
-            opaque = fields["mask"][0, ..., 0] >= 0.5
-            # All samples have one mask, so its edges stand out of their mean.
-            changed = np.abs(np.int32(fields["bg"]) - np.int32(fields["fg_bg"]))
-            changed = changed.mean((0, 3))
-            changed = changed > 0.5 * changed.max()
-            for axis, edges in ((1, (SIDE // 6, SIDE * 2 // 3)), (0, (20, 36))):
-                expected = np.multiply(edges, resolution / SIDE)
-                for picture in (opaque, changed):
-                    inside = np.flatnonzero(picture.any(axis))
-                    self.assertAllClose(inside[[0, -1]] + (0, 1), expected, atol=1.0)
-
     def test_every_split_and_a_missing_one(self):
         records = open_records(self.records)
         for split in records.builder.info.splits:
@@ -272,6 +195,7 @@ class ContentTest(TinyDataTestCase):
         self.assertNotAllEqual(passes[0]["fg_bg"], passes[2]["fg_bg"])
         flipped = (passes[0]["box"] != plain["box"]).any(axis=1)
         self.assertBetween(flipped.mean(), 0.2, 0.8)
+        self.assertNotAllEqual(flipped[:5], flipped[5:10])  # Batches.
         for name in ("bg", "fg_bg", "mask", "depth"):
             expected = plain[name].copy()
             expected[flipped] = expected[flipped, :, ::-1]
@@ -295,12 +219,6 @@ class OneShardTest(TinyDataTestCase):
         "depth": lambda seed: encoded(grey(seed, "u2", (SIDE, SIDE)), "png"),
     }
 
-    def test_passes_differ_without_shards_to_shuffle(self):
-        batches = sample_batches(self.records, resolution=32, shuffle=True)
-        orders = [_ids(batches) for _ in range(8)]
-        self.assertGreater(len({tuple(order) for order in orders}), 2)
-        self.assertLen({tuple(sorted(order)) for order in orders}, 1)
-
     def test_16_bit_depth_at_full_precision(self):
         for sample in sample_batches(self.records, resolution=SIDE).unbatch():
             cutout = int(sample["fg_id"].numpy()[2:])
@@ -309,7 +227,3 @@ class OneShardTest(TinyDataTestCase):
             self.assertAllEqual(
                 sample["depth"][..., 0], np.float32(expected) / np.float32(65535)
             )
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -11,11 +11,8 @@ from keras_depthseg.errors import UserError
 
 
 class PrecisionTest(tf.test.TestCase, parameterized.TestCase):
-    @parameterized.parameters(*precision.PRECISIONS[1:])
-    def test_as_asked(self, policy):
-        self.assertEqual(precision.resolve_precision(policy), policy)
-
-    def test_unknown(self):
+    def test_as_asked(self):
+        self.assertEqual(precision.resolve_precision("mixed_float16"), "mixed_float16")
         with self.assertRaisesRegex(UserError, "`precision`: received 'float8'"):
             precision.resolve_precision("float8")
 
@@ -29,7 +26,6 @@ class PrecisionTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(
         ({"compute_capability": (8, 0)}, "mixed_bfloat16"),
-        ({"compute_capability": (9, 0)}, "mixed_bfloat16"),
         ({"compute_capability": (7, 5)}, "float32"),
         ({}, "float32"),
     )
@@ -48,7 +44,3 @@ class PrecisionTest(tf.test.TestCase, parameterized.TestCase):
         self.assertIs(precision.jit_compile(False), False)
         with mock.patch.object(keras.backend, "backend", return_value="jax"):
             self.assertEqual(precision.jit_compile(False), "auto")
-
-
-if __name__ == "__main__":
-    tf.test.main()

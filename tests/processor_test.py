@@ -5,7 +5,7 @@ import sys
 import warnings
 from unittest import mock
 
-from absl.testing import absltest, parameterized
+from absl.testing import parameterized
 
 from keras_depthseg import processor
 
@@ -39,14 +39,9 @@ class FeaturesTest(ProcessorTestCase):
     def test_of_the_first_processor(self):
         features = processor.parse_cpuinfo(CPUINFO.format("FPU avx2"))
         self.assertEqual(features, {"fpu", "avx2"})
+        self.assertEmpty(processor.parse_cpuinfo("Features : fp asimd\n"))
 
-    @parameterized.parameters("", "Features : fp asimd\n", "flags\n")
-    def test_unknown(self, text):
-        self.assertEmpty(processor.parse_cpuinfo(text))
-
-    @parameterized.parameters(
-        (SERVER, True), ("sse2 amx_bf16", True), (LAPTOP, False), ("avx512f", False)
-    )
+    @parameterized.parameters((SERVER, True), ("sse2 amx_bf16", True), ("avx512f", False))
     def test_bfloat16(self, flags, expected):
         features = processor.parse_cpuinfo(CPUINFO.format(flags))
         self.assertIs(processor.has_bfloat16(features), expected)
@@ -55,9 +50,7 @@ class FeaturesTest(ProcessorTestCase):
 class SwitchTest(ProcessorTestCase):
     @parameterized.parameters(
         (LAPTOP, "x86_64", "1"),
-        (LAPTOP, "AMD64", "1"),
         (SERVER, "x86_64", None),  # TensorFlow's own choice
-        ("fpu sse2 avx", "x86_64", None),
         ("", "aarch64", None),
     )
     def test_set_where_it_is_faster(self, flags, machine, expected):
@@ -77,17 +70,10 @@ class SwitchTest(ProcessorTestCase):
             processor.switch_on_onednn()
         self.assertNotIn(processor.SWITCH, os.environ)
 
-    def test_not_too_late_where_it_is_on(self):
-        self.use(SERVER, imported=True)
-        with warnings.catch_warnings(action="error"):
-            processor.switch_on_onednn()
-
 
 class ComputesWithTest(ProcessorTestCase):
     @parameterized.parameters(
         (SERVER, {}, "AVX2, AVX512, AVX512-BF16; oneDNN on"),
-        (SERVER, {"TF_ENABLE_ONEDNN_OPTS": "0"}, "AVX2, AVX512, AVX512-BF16; oneDNN off"),
-        (LAPTOP, {}, "AVX2; oneDNN off"),
         (LAPTOP, {"TF_ENABLE_ONEDNN_OPTS": "1"}, "AVX2; oneDNN on"),
         ("", {}, "x86_64; oneDNN off"),
     )
@@ -96,10 +82,3 @@ class ComputesWithTest(ProcessorTestCase):
         self.assertEqual(
             processor.computes_with("float32"), f"{expected}; float32; 2 threads"
         )
-
-    def test_here(self):
-        self.assertRegex(processor.computes_with("float32"), r"; \d+ threads?$")
-
-
-if __name__ == "__main__":
-    absltest.main()

@@ -78,7 +78,3 @@ class Version01Test(tf.test.TestCase):
         self.assertLess(result.history["loss"][2], result.history["loss"][1])
         self.assertTrue(folder.report.exists())
         keras.saving.load_model(folder.model)
-
-
-if __name__ == "__main__":
-    tf.test.main()

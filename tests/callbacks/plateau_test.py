@@ -5,8 +5,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_depthseg.callbacks.plateau import ReduceLROnPlateau
-from keras_depthseg.callbacks.resumable import Resumable
-from keras_depthseg.callbacks.weight_average import WeightAverage
 
 
 class ReduceLROnPlateauTest(tf.test.TestCase):
@@ -35,12 +33,3 @@ class ReduceLROnPlateauTest(tf.test.TestCase):
             rest, _ = self._run(losses[stop:], state)
             share = first[-1] if first else 1.0
             self.assertAllClose([*first, *np.multiply(rest, share)], whole)
-
-    def test_protocol(self):
-        self.assertIsInstance(ReduceLROnPlateau(), Resumable)
-        self.assertIsInstance(WeightAverage(0.9), Resumable)
-        self.assertNotIsInstance(keras.callbacks.ReduceLROnPlateau(), Resumable)
-
-
-if __name__ == "__main__":
-    tf.test.main()

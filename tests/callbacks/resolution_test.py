@@ -2,13 +2,10 @@
 
 import contextlib
 import io
-import tempfile
-from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
-from absl.testing import parameterized
 
 from keras_depthseg.callbacks.resolution import ResolutionScheduler
 from keras_depthseg.schedule import Phase, parse_schedule
@@ -101,16 +98,7 @@ class OneFitTest(tf.test.TestCase):
         self.assertIs(functions[0], functions[1])
         self.assertLen({id(function) for function in functions}, 3)
 
-    def test_the_same_phase_twice(self):
-        phase = Phase(32, 1, 4)
-        scheduler = ResolutionScheduler([phase, phase], _data)
-        calls = _Calls(scheduler)
-        history = scheduler.fit(_model(), [calls], verbose=0)
-        self.assertEqual(calls.calls, ["train begin", "train end"])
-        self.assertEqual(history.epoch, [0, 1])
-        self.assertEqual(history.history["phase"], [0, 1])
-
-    def _asked(self, **start):
+    def test_begins_in_the_middle(self):
         asked = []
 
         def factory(name):
@@ -119,23 +107,8 @@ class OneFitTest(tf.test.TestCase):
         scheduler = _scheduler(
             "32:2,64:1:5", train=factory("train"), validation=factory("val")
         )
-        history = scheduler.fit(_model(), verbose=0, **start)
-        return asked, history.epoch
+        history = scheduler.fit(_model(), verbose=0, first_epoch=1, first_step=2)
 
-    def test_training_data_of_each_epoch_and_validation_of_each_phase(self):
-        asked, epochs = self._asked()
-        first, second = Phase(32, 2, 4), Phase(64, 1, 5)
-        self.assertEqual(
-            asked,
-            [
-                *[("val", first), ("train", first, 0, 0), ("train", first, 1, 0)],
-                *[("val", second), ("train", second, 2, 0)],
-            ],
-        )
-        self.assertEqual(epochs, [0, 1, 2])
-
-    def test_begins_in_the_middle(self):
-        asked, epochs = self._asked(first_epoch=1, first_step=2)
         first, second = Phase(32, 2, 4), Phase(64, 1, 5)
         self.assertEqual(
             asked,
@@ -144,7 +117,7 @@ class OneFitTest(tf.test.TestCase):
                 *[("val", second), ("train", second, 2, 0)],
             ],
         )
-        self.assertEqual(epochs, [1, 2])
+        self.assertEqual(history.epoch, [1, 2])
 
     def test_steps_are_counted_from_the_beginning_of_the_epoch(self):
         steps = []
@@ -167,12 +140,6 @@ class OneFitTest(tf.test.TestCase):
         # Ten samples by 4, then by 2.
         self.assertEqual([text.count("3/3 - "), text.count("5/5 - ")], [1, 2])
 
-    def test_twice_with_one_model(self):
-        model = _model()
-        for _ in range(2):
-            history = _scheduler("32:1,64:1").fit(model, verbose=0)
-            self.assertEqual(history.epoch, [0, 1])
-
     def test_refused(self):
         with self.assertRaisesRegex(ValueError, "at least one phase"):
             ResolutionScheduler([], _data)
@@ -184,59 +151,12 @@ class OneFitTest(tf.test.TestCase):
             scheduler.fit(_model(), [backup])
 
 
-class KeptStateTest(tf.test.TestCase, parameterized.TestCase):
-    def test_plateau_patience_runs_across_phases(self):
-        model = _model(_constant)
-        plateau = keras.callbacks.ReduceLROnPlateau("loss", factor=0.1, patience=2)
-        _scheduler("32:1,64:1,96:1").fit(model, [plateau], verbose=0)
-        self.assertNear(float(model.optimizer.learning_rate), 0.05, 1e-6)
-
-    @parameterized.parameters(
-        ("32:1,64:1,96:1,128:3", [32, 64, 96]), ("32:1,64:9", [32, 64, 64])
-    )
-    def test_early_stopping_stops_the_run(self, schedule, resolutions):
-        scheduler = _scheduler(schedule)
+class KeptStateTest(tf.test.TestCase):
+    def test_early_stopping_stops_the_run(self):
+        scheduler = _scheduler("32:1,64:9")
         calls = _Calls(scheduler)
         stopping = keras.callbacks.EarlyStopping("loss", patience=2)
         history = scheduler.fit(_model(_constant), [stopping, calls], verbose=0)
-        self.assertEqual(history.history["resolution"], resolutions)
+        self.assertEqual(history.history["resolution"], [32, 64, 64])
         self.assertEqual(calls.calls, ["train begin", "train end"])
         self.assertEqual(stopping.stopped_epoch, 2)
-
-    def test_learning_rate_scheduler_sees_epochs_of_the_run(self):
-        seen = []
-
-        def schedule(epoch, learning_rate):
-            seen.append(epoch)
-            return learning_rate / 10 if epoch == 2 else learning_rate
-
-        model = _model()
-        callback = keras.callbacks.LearningRateScheduler(schedule)
-        _scheduler("32:2,64:2,32:1").fit(model, [callback], verbose=0)
-        self.assertEqual(seen, [0, 1, 2, 3, 4])
-        self.assertNear(float(model.optimizer.learning_rate), 0.05, 1e-6)
-
-    def test_csv_and_checkpoints_go_on(self):
-        folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
-        callbacks = [
-            keras.callbacks.CSVLogger(folder / "log.csv"),
-            keras.callbacks.ModelCheckpoint(
-                folder / "{epoch}.weights.h5", save_weights_only=True
-            ),
-        ]
-        scheduler = _scheduler("32:1,64:2", validation=_data)
-        scheduler.fit(_model(), callbacks, verbose=0)
-        lines = (folder / "log.csv").read_text().splitlines()
-        rows = [line.split(",") for line in lines]
-        self.assertEqual(
-            rows[0],
-            ["epoch", "learning_rate", "loss", "phase", "resolution", "val_loss"],
-        )
-        self.assertEqual([row[0] for row in rows[1:]], ["0", "1", "2"])
-        self.assertEqual([row[4] for row in rows[1:]], ["32", "64", "64"])
-        for epoch in (1, 2, 3):
-            self.assertTrue((folder / f"{epoch}.weights.h5").is_file())
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import tensorflow as tf
+from absl.testing import parameterized
 
 from keras_depthseg.callbacks.weight_average import WeightAverage
 from keras_depthseg.layers import BatchNormalization
@@ -37,7 +38,7 @@ class _Seen(keras.callbacks.Callback):
         self.ended.append(self._weights())
 
 
-def _fit(model, decay=DECAY, **compile_options):
+def _fit(model, **compile_options):
     model.compile(keras.optimizers.SGD(RATE, **compile_options), "mse")
     x, y = _samples()
     seen = _Seen()
@@ -48,7 +49,7 @@ def _fit(model, decay=DECAY, **compile_options):
         shuffle=False,
         verbose=0,
         validation_data=(x, y),
-        callbacks=[WeightAverage(decay), seen],
+        callbacks=[WeightAverage(DECAY), seen],
     )
     return seen
 
@@ -75,15 +76,14 @@ def _expected(w, accumulate=1):
     return raw, averages
 
 
-class WeightAverageTest(tf.test.TestCase):
-    def _model(self):
+class WeightAverageTest(tf.test.TestCase, parameterized.TestCase):
+    @parameterized.parameters((1, {}), (4, {"gradient_accumulation_steps": 4}))
+    def test_against_numpy(self, accumulate, options):
+        # Accumulated gradients are one step.
         keras.utils.set_random_seed(0)
-        return keras.Sequential(
+        model = keras.Sequential(
             [keras.Input((3,)), keras.layers.Dense(1, use_bias=False)]
         )
-
-    def _check(self, accumulate, **options):
-        model = self._model()
         first = model.get_weights()[0].copy()
         seen = _fit(model, **options)
         raw, averages = _expected(first, accumulate)
@@ -93,47 +93,11 @@ class WeightAverageTest(tf.test.TestCase):
         self.assertAllClose(model.get_weights()[0], averages[-1], atol=1e-5)
         self.assertGreater(np.abs(np.subtract(raw, averages)).max(), 0.01)
 
-    def test_against_numpy(self):
-        self._check(1)
-
-    def test_accumulated_gradients_are_one_step(self):
-        self._check(4, gradient_accumulation_steps=4)
-
     def test_moving_statistics_are_averaged(self):
-        model = keras.Sequential(
-            [keras.Input((1, 1, 3)), BatchNormalization(), keras.layers.Flatten()]
-        )
-        model.add(keras.layers.Dense(1))
-        x, y = _samples()
-        model.compile(keras.optimizers.SGD(0.0), "mse")
-        means = []
-        norm = model.layers[0]
-        model.fit(
-            *(x[:, None, None], y),
-            batch_size=BATCH,
-            shuffle=False,
-            verbose=0,
-            callbacks=[
-                keras.callbacks.LambdaCallback(
-                    on_train_batch_end=lambda batch, logs: means.append(
-                        norm.moving_mean.numpy()
-                    )
-                ),
-                WeightAverage(DECAY),
-            ],
-        )
-        average = np.zeros(3)
-        for step, since in ((8, 8), (11, 3)):
-            decay = min(DECAY, (1 + step) / (10 + step)) ** since
-            average = decay * average + (1 - decay) * means[step - 1]
-        self.assertAllClose(norm.moving_mean.numpy(), average, atol=1e-6)
-
-    def test_no_decay_is_the_weights_themselves(self):
-        model = self._model()
-        first = model.get_weights()[0].copy()
-        _fit(model, decay=0.0)
-        self.assertAllClose(model.get_weights()[0], _expected(first)[0][-1], atol=1e-5)
-
-
-if __name__ == "__main__":
-    tf.test.main()
+        model = keras.Sequential([keras.Input((3,)), BatchNormalization()])
+        model.compile("sgd", "mse")
+        average = WeightAverage(DECAY)
+        average.set_model(model)
+        average.on_train_begin()
+        # Scale, offset and two statistics; and how far it is.
+        self.assertLen(average.state(), 4 + 2)

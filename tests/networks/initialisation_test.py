@@ -40,14 +40,6 @@ class StartAsDifferenceTest(tf.test.TestCase):
         for name in SQUEEZES:
             self.assertAllClose(outputs[name], np.zeros_like(outputs[name]), atol=1e-6)
 
-    def test_scene_is_still_seen(self):
-        outputs = _pair(
-            self.model, True, ["merge", "depth_decoder1_squeeze_skips", "mask"]
-        )
-        self.assertGreater(np.std(outputs["merge"][..., 4:]), 1e-3)
-        self.assertGreater(np.std(outputs["depth_decoder1_squeeze_skips"]), 1e-3)
-        self.assertGreater(np.std(outputs["mask"]), 1e-4)
-
     def test_different_pictures_give_what_a_subtraction_gives(self):
         names = ["fg_bg_encoder1_add", "bg_encoder1_add", "mask_decoder1_squeeze_skips"]
         outputs = _pair(self.model, False, names)
@@ -74,7 +66,3 @@ class StartAsDifferenceTest(tf.test.TestCase):
         # Half of what the shared encoder gets is not the difference.
         merge = "merge/kernel"
         self.assertAllEqual(now[merge][..., 4:], self.drawn[merge][..., 4:])
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -1,6 +1,5 @@
 import os
 import pickle
-import re
 import sys
 from unittest import mock
 
@@ -102,19 +101,13 @@ class CheckpointTest(_WithModel):
         return {k: self.torch.from_numpy(v) for k, v in self.state.items()}
 
     def test_equals_the_mapping(self):
-        counter = "b1.double_conv.conv1.2.num_batches_tracked"
-        self._save({**self._tensors(), counter: self.torch.tensor(7)})
-        load_original_weights(self.model, self.path)
-        other = DSResNet(width=2)
-        load_original_weights(other, self.state)
-        for a, b in zip(self.model.weights, other.weights, strict=True):
-            self.assertAllEqual(a, b)
-
-    def test_half_precision_checkpoint(self):
-        self._save({k: v.bfloat16() for k, v in self._tensors().items()})
-        load_original_weights(self.model, self.path)
-        bias = self.model.get_layer("merge").bias
-        self.assertAllClose(bias, self.state["merge.bias"], rtol=0.01)
+        load_original_weights(self.model, self.state)
+        expected = self.model.get_weights()
+        for change, tolerance in ((lambda x: x, 0.0), (lambda x: x.bfloat16(), 0.01)):
+            self._save({k: change(v) for k, v in self._tensors().items()})
+            load_original_weights(self.model, self.path)
+            for value, other in zip(self.model.get_weights(), expected, strict=True):
+                self.assertAllClose(value, other, rtol=tolerance, atol=0)
 
     def test_refuses_pickled_code_without_running_it(self):
         target = os.path.join(self.get_temp_dir(), "made_by_the_checkpoint")
@@ -141,11 +134,3 @@ class CheckpointTest(_WithModel):
             with open(self.path, "wb") as file:
                 file.write(content)
             self._assert_refused(self.path, self.path, "checkpoint of PyTorch")
-
-    def test_message_lists_names_from_the_file(self):
-        tensors = self._tensors()
-        tensors["other"] = tensors.pop("D0.bias")
-        self._save(tensors)
-        message = re.escape("1 missing (D0.bias); 1 left over (other)")
-        with self.assertRaisesRegex(UserError, message):
-            load_original_weights(self.model, self.path)

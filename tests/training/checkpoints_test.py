@@ -144,7 +144,6 @@ class ResumedTest(RefusalTestCase, parameterized.TestCase):
         self.assertEqual(result[2], expected[2])
 
     @parameterized.named_parameters(
-        ("sgd", _sgd, "float32"),
         ("accumulated", _adam, "float32"),
         ("cosine", _cosine, "mixed_bfloat16"),
         ("loss_scale", _scaled, "mixed_float16"),

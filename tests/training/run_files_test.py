@@ -55,28 +55,17 @@ class RunFilesTest(RefusalTestCase, parameterized.TestCase):
 
     @parameterized.parameters(
         ("config.json", b'{"data": "/da', "not JSON", "restore it"),
-        ("config.json", b"", "not JSON"),
-        ("config.json", b"null", "an object is expected, received None"),
         (
             "config.json",
             b'{"phases": 3}',
             "'phases': a value of type list",
         ),
-        ("config.json", b'{"phases": [3]}', "an object is expected, received 3"),
-        (
-            "config.json",
-            b'{"phases": [{"epochs": "9"}]}',
-            "'epochs': a value of type int",
-        ),
-        ("config.json", b'{"recipe": "quick"}', "'recipe': a value of type dict"),
         ("config.json", b"\xff{}", "not UTF-8"),
         ("config.json", b"[" * 200000, "not JSON"),
         ("scores.json", b'{"scores": {"val"', "not JSON", "remove it"),
         ("scores.json", b'{"scores": {"val": 3}}', "an object is expected, received 3"),
-        ("scores.json", b'{"scores": []}', "'scores': a value of type dict"),
         ("history.csv", b"epoch,loss\n0,1.5\n1,1.2", "the last line is cut off"),
         ("history.csv", b"epoch,loss\n0,1.5\n1\n", "row 2 has 1 of 2 values"),
-        ("history.csv", b"epoch,loss\n0,1,5\n", "row 1 has 3 of 2 values"),
         ("history.csv", b"epoch,loss\n0,x\n\n", "row 1, 'loss'", "received 'x'"),
         ("history.csv", b"loss,loss\n0,1\n", "a column appears twice"),
         ("history.csv", b'epoch,loss\n0,"1\n', "not CSV"),
@@ -98,7 +87,3 @@ class PhasesTest(tf.test.TestCase):
         self.assertEqual(phases_of(history), [(range(2), 64), (range(2, 3), 96)])
         self.assertEqual(phases_of({"loss": [1.0]}), [(range(1), None)])
         self.assertEqual(phases_of({}), [])
-
-
-if __name__ == "__main__":
-    tf.test.main()

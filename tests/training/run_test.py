@@ -1,13 +1,10 @@
 """Whole runs on a tiny data set: what is in the run folder, and what is refused."""
 
-import csv
 import dataclasses
 import errno
 import json
 import math
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from unittest import mock
@@ -22,6 +19,7 @@ from PIL import Image
 from keras_depthseg import DSResNet
 from keras_depthseg.datasets.opening import open_records
 from keras_depthseg.datasets.splits import SPLITS
+from keras_depthseg.errors import UserError
 from keras_depthseg.evaluation.scores import evaluate
 from keras_depthseg.pipeline import make_pipeline
 from keras_depthseg.training import run
@@ -29,6 +27,7 @@ from keras_depthseg.training.config import RunConfig
 from keras_depthseg.training.curves import CURVES
 from keras_depthseg.training.experiment import Experiment
 from keras_depthseg.training.recipes import Recipe
+from keras_depthseg.training.run_files import read_history
 from keras_depthseg.training.run_folder import RunFolder
 from tests.support.tiny_data import TinyDataTestCase, remove_field
 
@@ -44,16 +43,6 @@ TINY = Recipe(
     divide_after_first_phase=10.0,
 )
 
-PREDICT = """
-import sys
-import keras, keras_depthseg
-import numpy as np
-
-model = keras.models.load_model(sys.argv[1])
-maps = model.predict_on_batch(dict(np.load(sys.argv[2])))
-np.savez(sys.argv[3], **maps)
-"""
-
 
 class RunTest(TinyDataTestCase):
     @classmethod
@@ -65,18 +54,6 @@ class RunTest(TinyDataTestCase):
 
     def _json(self, name):
         return json.loads((self.run_dir / name).read_text())
-
-    def test_initialisation(self):
-        kernels = {}
-        for name in ("independent", "difference"):
-            recipe = dataclasses.replace(TINY, initialisation=name)
-            config = RunConfig(str(self.records), recipe, precision="float32")
-            model = Experiment(config).model()
-            kernels[name] = model.get_layer("merge").get_weights()[0][0, 0, :, 0]
-        self.assertAllEqual(
-            kernels["difference"],
-            [*-kernels["independent"][2:], *kernels["independent"][2:]],
-        )
 
     def test_files(self):
         names = {path.name for path in self.run_dir.iterdir()}
@@ -94,16 +71,9 @@ class RunTest(TinyDataTestCase):
         self.assertEqual(checkpoints, [f"epoch-00{n}.weights.h5" for n in (1, 2, 3)])
         positions = sorted(path.name for path in (self.run_dir / "resume").iterdir())
         self.assertEqual(positions, ["position-000001.npz", "position-000002.npz"])
-        for name in ("curves.png", "predictions.png"):
-            with Image.open(self.run_dir / name) as image:
-                self.assertEqual(image.format, "PNG")
-                image.load()
 
     def test_config(self):
         config = self._json("config.json")
-        self.assertEqual(config["data"], str(self.records.resolve()))
-        self.assertEqual(config["recipe"], dataclasses.asdict(TINY))
-        self.assertEqual((config["precision"], config["seed"]), ("float32", 3))
         self.assertEqual(RunConfig.load(self.run_dir), self.config)
         records = open_records(self.records)
         self.assertEqual(config["samples"], {n: records.size(n) for n in SPLITS})
@@ -118,19 +88,11 @@ class RunTest(TinyDataTestCase):
             for values in (history[name], history[f"val_{name}"]):
                 self.assertLen(values, 3)
                 self.assertTrue(np.isfinite(values).all(), name)
-        for name in ("mask_soft_iou", "mask_hard_iou", "depth_rmse"):
-            self.assertAllInRange(history[name] + history[f"val_{name}"], 0.0, 1.0)
         self.assertEqual(history["resolution"], [32, 64, 64])
         self.assertEqual(history["epoch"], [0, 1, 2])
         self.assertAllClose(history["learning_rate"], [0.02, 0.002, 0.002])
-        with (self.run_dir / "history.csv").open() as file:
-            rows = list(csv.DictReader(file))
-        self.assertEqual([row["epoch"] for row in rows], ["0", "1", "2"])
-        for name, values in history.items():
-            self.assertEqual([float(row[name]) for row in rows], values)
-        for name in ("step_seconds", "images_per_second"):
-            self.assertGreater(min(history[name]), 0.0)
-        self.assertAllInRange(history["input_wait"], 0.0, 1.0)
+        self.assertEqual(read_history(RunFolder(self.run_dir)), history)
+        self.assertGreater(min(history["images_per_second"]), 0.0)
 
     def test_tensorboard(self):
         found = {}
@@ -148,57 +110,65 @@ class RunTest(TinyDataTestCase):
         with Image.open(self.run_dir / "pictures" / "epoch-003.png") as image:
             self.assertEqual(image.width, width)
 
-    def test_scores(self):
+    def test_scores_and_saved_model(self):
         records = open_records(self.records)
-        scores = self._json("scores.json")
-        self.assertEqual(scores["resolution"], 64)
-        self.assertEqual(list(scores["scores"]), list(SPLITS[1:]))
-        self.assertEqual(scores["scores"], self.result.scores)
-        for split, values in scores["scores"].items():
-            self.assertEqual(values["samples"], records.size(split))
-            self.assertTrue(np.isfinite(list(values.values())).all())
-
-    def test_saved_model(self):
-        records = open_records(self.records)
+        written = self._json("scores.json")
+        self.assertEqual(written["resolution"], 64)
+        self.assertEqual(written["scores"], self.result.scores)
+        self.assertEqual(
+            {split: values["samples"] for split, values in written["scores"].items()},
+            {split: records.size(split) for split in SPLITS[1:]},
+        )
         batches = make_pipeline(records, "val", resolution=64, batch_size=5)
         inputs, _ = next(iter(batches.take(1).as_numpy_iterator()))
-        np.savez(self.folder / "inputs.npz", **inputs)
-        paths = self.run_dir / "model.keras", "inputs.npz", "maps.npz"
-        subprocess.run(
-            [sys.executable, "-c", PREDICT, *map(str, paths)], cwd=self.folder, check=True
+        maps = keras.models.load_model(self.run_dir / "model.keras").predict_on_batch(
+            inputs
         )
         model = DSResNet(1, records.statistics)
         model.load_weights(self.run_dir / "checkpoints" / "epoch-003.weights.h5")
         expected = model.predict_on_batch(inputs)
-        with np.load(self.folder / "maps.npz") as maps:
-            for name in ("mask", "depth"):
-                self.assertEqual(maps[name].shape, (5, 64, 64, 1))
-                self.assertGreater(np.ptp(maps[name]), 1e-3)
-                self.assertAllClose(maps[name], expected[name], atol=1e-5)
+        for name in ("mask", "depth"):
+            self.assertEqual(maps[name].shape, (5, 64, 64, 1))
+            self.assertGreater(np.ptp(maps[name]), 1e-3)
+            self.assertAllClose(maps[name], expected[name], atol=1e-5)
         scores = evaluate(model, batches)
         for name, value in self.result.scores["val"].items():
             self.assertNear(scores[name], value, 1e-4 * max(1, abs(value)))
 
+    def test_resumed_at_the_very_end_or_refused(self):
+        folder = RunFolder(self.folder / "copy")
+        shutil.copytree(self.run_dir, folder)
+        content = self._json("config.json")
+        content["versions"]["keras"] = "3.0"
+        for change, part in (
+            ({"versions": {"backend": "jax"}}, "received tensorflow, it has jax"),
+            ({"samples": {"train": 1}}, "this data set has changed"),
+            ({"augment_sha256": "0"}, "this file has changed"),
+            ({}, "this run is finished"),
+        ):
+            folder.config.write_text(json.dumps({**content, **change}))
+            self.assert_refused(
+                lambda: run.train(self.config, folder, resume=True, verbose=0), part
+            )
+        folder.report.unlink()  # Written last.
+        with self.assertLogs("keras_depthseg", "WARNING") as logs:
+            run.train(self.config, folder, resume=True, verbose=0)
+        (line,) = logs.output
+        self.assertIn(f"begun with keras 3.0, now {keras.__version__}", line)
+        self.assertTrue(folder.report.exists())
+
 
 class FullDiskTest(TinyDataTestCase):
     def test_pictures(self):
-        image = mock.Mock()
-        image.save.side_effect = OSError(errno.ENOSPC, "No space left on device")
         config = RunConfig(str(self.records), TINY, precision="float32")
         error = tf.errors.ResourceExhaustedError(None, None, "No space left on device")
-        for number, patch in enumerate(
-            (
-                mock.patch.object(Image, "fromarray", return_value=image),
-                # By name: tf.summary is another module once it has been used.
-                mock.patch("tensorflow.summary.image", side_effect=error),
+        run_dir = self.folder / "run"
+        # By name: tf.summary is another module once it has been used.
+        with mock.patch("tensorflow.summary.image", side_effect=error):
+            self.assert_refused(
+                lambda: run.train(config, run_dir),
+                *(run_dir, "No space left on device", "`resume`"),
             )
-        ):
-            run_dir = self.folder / f"run {number}"
-            with patch:
-                self.assert_refused(
-                    lambda run_dir=run_dir: run.train(config, run_dir),
-                    *(run_dir, "No space left on device", "`resume`"),
-                )
 
     def test_config(self):
         def write_half(path, text):
@@ -232,23 +202,6 @@ class XLATest(TinyDataTestCase):
             self.assertAllClose(histories[0][name], histories[1][name], rtol=1e-5)
 
 
-class VersionsTest(TinyDataTestCase):
-    def test_a_run_of_another_version_is_resumed_with_a_warning(self):
-        recipe = dataclasses.replace(TINY, schedule="32:1:29", average=0.9)
-        config = RunConfig(str(self.records), recipe, precision="float32")
-        folder = RunFolder(self.folder / "run")
-        run.train(config, folder, verbose=0)
-        folder.report.unlink()  # As if it was stopped at the very end.
-        content = json.loads(folder.config.read_text())
-        content["versions"]["keras"] = "3.0"
-        folder.config.write_text(json.dumps(content))
-        with self.assertLogs("keras_depthseg", "WARNING") as logs:
-            run.train(config, folder, resume=True, verbose=0)
-        (line,) = logs.output
-        self.assertIn(f"begun with keras 3.0, now {keras.__version__}", line)
-        self.assertTrue(folder.report.exists())
-
-
 class DivergenceTest(TinyDataTestCase):
     def test_bfloat16_at_a_hopeless_learning_rate(self):
         recipe = dataclasses.replace(TINY, schedule="32:1:4", learning_rate=1e9)
@@ -274,16 +227,14 @@ class RefusedTest(TinyDataTestCase, parameterized.TestCase):
 
     @parameterized.parameters(
         ({"schedule": "100:3"}, "the nearest are 96 and 128"),
-        ({"batch_size": 0}, "batch_size of a phase must be at least 1"),
         ({"precision": "float64"}, "`precision`: received 'float64'"),
         ({"seed": -1}, "`seed`: received -1"),
         ({"keep": -1}, "`keep` is a number of epochs, 0 or more: received -1"),
         ({"checkpoint_minutes": math.nan}, "checkpoint_minutes", "received nan"),
         (
             {"xla": True, "precision": "mixed_bfloat16"},
-            *("XLA", "mixed_bfloat16", "`precision` float32"),
+            "`precision` float32",
         ),
-        ({"data": "/does/not/exist"}, "/does/not/exist: no such folder"),
     )
     def test_nothing_is_left(self, options, *parts):
         self.assert_refused(self._train(**options), *parts)
@@ -315,10 +266,7 @@ class RefusedTest(TinyDataTestCase, parameterized.TestCase):
         for field, value in {
             "loss": "mse",
             "augment": "bright",
-            "optimizer": "lion",
-            "initialisation": "zeros",
             "learning_rate": math.nan,
-            "learning_rate_schedule": "step",
             "divide_after_first_phase": 0.0,
             "weight_decay": -0.1,
             "clip_norm": math.inf,
@@ -326,28 +274,11 @@ class RefusedTest(TinyDataTestCase, parameterized.TestCase):
             "average": 1.0,
             "width": 0,
         }.items():
-            self.assert_refused(
-                lambda field=field, value=value: dataclasses.replace(
-                    TINY, **{field: value}
-                ),
-                *(field, f"received {value!r}"),
-            )
-
-    def test_contradictory_recipe_fields(self):
-        for fields, parts in (
-            (
-                {"weight_decay": 0.1, "optimizer": "adam"},
-                ("`weight_decay` is for `optimizer` adamw", "choose adamw"),
-            ),
-            (
-                {"learning_rate_schedule": "cosine"},
-                ("`divide_after_first_phase` is for", "received 10.0 with cosine"),
-            ),
+            with self.assertRaisesRegex(UserError, f"{field}.*received {value!r}"):
+                dataclasses.replace(TINY, **{field: value})
+        for fields, message in (
+            ({"weight_decay": 0.1, "optimizer": "adam"}, "is for `optimizer` adamw"),
+            ({"learning_rate_schedule": "cosine"}, "`divide_after_first_phase` is for"),
         ):
-            self.assert_refused(
-                lambda fields=fields: dataclasses.replace(TINY, **fields), *parts
-            )
-
-
-if __name__ == "__main__":
-    tf.test.main()
+            with self.assertRaisesRegex(UserError, message):
+                dataclasses.replace(TINY, **fields)

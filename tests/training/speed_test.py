@@ -39,7 +39,3 @@ class SpeedSummaryTest(tf.test.TestCase):
     def test_no_epochs(self):
         names = ("resolution", "step_seconds", "images_per_second", "input_wait")
         self.assertEqual(speed_summary([], {name: [] for name in names}), "")
-
-
-if __name__ == "__main__":
-    tf.test.main()

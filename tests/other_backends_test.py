@@ -1,9 +1,6 @@
-"""The network and its training under Keras's PyTorch backend, in a process of its own."""
+"""The network and its training under PyTorch and JAX, each in a process of its own."""
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -17,10 +14,8 @@ from keras_depthseg.metrics import evaluation_metrics
 from keras_depthseg.networks.original_weights import load_original_weights
 from keras_depthseg.optimizers import SGD
 from tests.support import reference
+from tests.support.processes import finish, start
 
-pytest.importorskip("torch")
-
-TIMEOUT = 600
 STEPS = 5
 RATE = 0.002
 
@@ -34,7 +29,6 @@ from keras_depthseg.losses import COMBINATIONS, combination
 from keras_depthseg.metrics import evaluation_metrics
 from keras_depthseg.optimizers import SGD
 
-assert keras.backend.backend() == "torch"
 with np.load(sys.argv[1]) as file:
     arrays = dict(file)
 x = {name: arrays[name] for name in ("bg", "fg_bg")}
@@ -51,7 +45,7 @@ def make_model():
 SAME = """
 model = make_model()
 logits = model(x)
-results = {}
+results = {"backend": keras.backend.backend()}
 for name in COMBINATIONS:
     for output, loss in combination(name)["loss"].items():
         results[f"{name}/{output}"] = float(loss(y[output], logits[output]))
@@ -100,7 +94,7 @@ except NonFiniteError as error:
 """
 
 
-class TorchTest(tf.test.TestCase):
+class OtherBackendsTest(tf.test.TestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -119,22 +113,15 @@ class TorchTest(tf.test.TestCase):
         weights = {f"weight{n}": w for n, w in enumerate(cls.model.get_weights())}
         np.savez(cls.folder / "arrays.npz", **cls.x, **cls.y, **weights)
 
-    def _run(self, script, *arguments):
-        process = subprocess.run(
-            [
-                *(sys.executable, "-c", COMMON + script),
-                *map(str, (self.folder / "arrays.npz", *arguments)),
-            ],
-            env={**os.environ, "KERAS_BACKEND": "torch", "TF_CPP_MIN_LOG_LEVEL": "3"},
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-        )
-        self.assertEqual(process.returncode, 0, process.stderr[-3000:])
-        return json.loads(process.stdout.splitlines()[-1])
+    def _run(self, backend, script, *arguments):
+        pytest.importorskip(backend)
+        arrays = self.folder / "arrays.npz"
+        (output,) = finish(start(backend, "-c", COMMON + script, arrays, *arguments))
+        return json.loads(output.splitlines()[-1])
 
-    def test_same_maps_losses_metrics_and_steps_as_tensorflow(self):
-        results = self._run(SAME, self.folder / "maps.npz", RATE, STEPS)
+    def _assert_same_numbers(self, backend):
+        results = self._run(backend, SAME, self.folder / "maps.npz", RATE, STEPS)
+        self.assertEqual(results["backend"], backend)
         expected = self.model.predict(self.x, verbose=0)
         with np.load(self.folder / "maps.npz") as maps:
             for name, array in expected.items():
@@ -161,12 +148,15 @@ class TorchTest(tf.test.TestCase):
         self.assertLess(steps[-1], steps[0])
         self.assertAllClose(results["steps"], steps, rtol=0, atol=2e-3)
 
+    def test_same_numbers_under_torch_as_under_tensorflow(self):
+        self._assert_same_numbers("torch")
+
+    @pytest.mark.long
+    def test_same_numbers_under_jax_as_under_tensorflow(self):
+        self._assert_same_numbers("jax")
+
     @pytest.mark.long
     def test_fit_through_resolutions_and_a_loss_that_is_not_finite(self):
-        what, losses = self._run(FIT)
+        what, losses = self._run("torch", FIT)
         self.assertEqual(what, "loss")
         self.assertLess(losses[-1], losses[-2])
-
-
-if __name__ == "__main__":
-    tf.test.main()
