@@ -127,7 +127,7 @@ def import_optional(module: str, name: str, install: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         raise UserError(
-            f"{name}: this network needs the package {module}, which cannot be imported "
+            f"{name} needs the package {module}, which cannot be imported "
             f"({first_line(error)}); run pip install {install}."
         ) from error
 

@@ -28,7 +28,10 @@ def main(argv: list[str] | None = None) -> int | None:
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options, with the sub-command's `run` and `parser`."""
-    return make_parsers()[""].parse_args(argv)
+    args, unknown = make_parsers()[""].parse_known_args(argv)
+    if unknown:
+        args.parser.refuse_unknown(unknown)
+    return args
 
 
 def make_parsers() -> dict[str, Parser]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import difflib
 import functools
 import re
 import textwrap
@@ -38,6 +39,13 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Exit with one line, as every other mistake; argparse prints the usage, too."""
         self.exit(2, f"error: {printable(message)}; see {self.prog} --help\n")
+
+    def refuse_unknown(self, arguments: list[str]) -> NoReturn:
+        """Exit with one line that names unknown arguments and the nearest option."""
+        known = list(self.options().values())
+        near = difflib.get_close_matches(arguments[0].partition("=")[0], known, n=1)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        self.error(f"unrecognized arguments: {' '.join(arguments)}{meant}")
 
     def add_options(self, title: str, options: Mapping[str, Mapping[str, Any]]) -> None:
         """Add a group of options.

@@ -34,11 +34,11 @@ from keras_depthseg.text import printable
 
 _FINGERPRINT = "fingerprint.json"
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def _warn(line: str) -> None:
-    _log.warning("left out: %s", printable(line))
+    logger.warning("left out: %s", printable(line))
 
 
 def compose(
@@ -66,6 +66,8 @@ def compose(
     _check_out(out)
     beam = _beam(options.beam)
     config = make_config(options, refuse)
+    if config.settings.depth_metadata is None:
+        logger.warning("no depth, which training needs; give `depth` for it")
     identity = {
         "fingerprint": config.fingerprint(),
         "layout": options.layout,

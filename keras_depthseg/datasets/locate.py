@@ -47,7 +47,8 @@ def check_data(data: str) -> None:
     if not os.path.isdir(folder):
         raise UserError(
             f"{data}: no such folder; give a folder of records, a folder in the original "
-            "layout (bg/, fg_bg/, fg_bg_mask/, fg_bg_depth/, file_map.txt), or rooms."
+            "layout (bg/, fg_bg/, fg_bg_mask/, fg_bg_depth/, file_map.txt), "
+            "rooms[:COUNT] or pets_in_rooms[:COUNT]."
         )
     if not _is_records(folder) and not _is_original_layout(folder):
         raise UserError(

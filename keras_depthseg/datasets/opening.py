@@ -105,7 +105,7 @@ def require_depth(records: Records) -> None:
     if records.depth_dtype is None:
         raise UserError(
             f"{records.path}: its samples have no depth, which the network learns too; "
-            "compose the data set again with `depth`."
+            "compose the data set again, by `depthseg data compose --depth`."
         )
 
 

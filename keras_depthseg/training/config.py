@@ -60,6 +60,10 @@ class RunConfig:
                 f"`seed`: received {self.seed}; accepted are 0 to {2**32 - 1}; leave it "
                 "out for 0."
             )
+        if self.batch_size < 1:
+            raise UserError(
+                f"`batch_size` must be at least 1: received {self.batch_size}."
+            )
         for name, text in (("keep", "epochs"), ("checkpoint_minutes", "minutes")):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise UserError(

@@ -94,7 +94,7 @@ def fit(
             raise _non_finite(error, experiment, scheduler, folder) from error
         except TrainingInterruptedError:
             logger.info(
-                "\nStopped. Resume with: depthseg train --resume --run-dir %s",
+                "\nSaved. Resume with: depthseg train --resume --run-dir %s",
                 shlex.quote(str(folder)),
             )
             raise KeyboardInterrupt from None

@@ -61,6 +61,9 @@ def _values(folder: RunFolder) -> dict[str, Any]:
     command = [str(word) for word in config["command"]]
     if command and command[0].endswith(".py"):
         command.insert(0, "python")
+    elif command:
+        # The path of the program is that of one machine.
+        command[0] = Path(command[0]).name
     return dict(
         name=Path(os.path.abspath(folder)).name,
         facts=_facts(config),
@@ -70,6 +73,7 @@ def _values(folder: RunFolder) -> dict[str, Any]:
         scored_at=scores and scores["resolution"],
         final=final,
         pictures=pictures,
+        pictured="val" if config["samples"].get("val") else "train",
         columns=[
             f"{name} ({ERROR_LEGENDS[name]})" if name in ERROR_LEGENDS else name
             for name in COLUMNS

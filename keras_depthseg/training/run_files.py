@@ -63,10 +63,10 @@ def read_config(folder: RunFolder) -> dict[str, Any]:
     """
     config = _read_json(folder.config, _CONFIG)
     if config is None:
-        raise UserError(
-            f"{folder}: not a run folder, it has no {folder.config.name}; give the "
-            "`run_dir` of a training run."
-        )
+        problem = f"not a run folder, it has no {folder.config.name}"
+        if not folder.path.exists():
+            problem = "no such folder"
+        raise UserError(f"{folder}: {problem}; give the `run_dir` of a training run.")
     for phase in config["phases"]:
         _check(folder.config, phase, _PHASE)
     return config

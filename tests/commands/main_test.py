@@ -46,7 +46,7 @@ class FastStartTest(parameterized.TestCase):
         ("data compose --help", 0, ""),
         ("train --data nowhere", 2, "error: nowhere: no such folder; give a folder of"),
         ("train --clip-norm -1", 2, "error: --clip-norm must be 0 (none) or above"),
-        ("train --resume --run-dir nowhere", 2, "error: nowhere: not a run folder"),
+        ("train --resume --run-dir nowhere", 2, "error: nowhere: no such folder"),
         ("data card nowhere", 2, "error: nowhere: no such folder; give a folder of"),
         ("data validate nowhere", 2, "error: nowhere: no such folder; give a folder of"),
         ("data compose --bg nowhere --fg x --out y", 2, "error: nowhere: it cannot be"),

@@ -126,7 +126,7 @@ class InterruptedTest(ResumeTestCase):
         self.assert_main_refused("config.json: the file is damaged", "start a new run")
 
     def test_no_run_to_resume(self):
-        self.assert_main_refused(self.run_dir, "not a run folder, it has no config.json")
+        self.assert_main_refused(self.run_dir, "no such folder")
         self.run_dir.mkdir()
         self.assert_main_refused(self.run_dir, "not a run folder, it has no config.json")
         self.assertEmpty(list(self.run_dir.iterdir()))

@@ -40,10 +40,13 @@ class RunFilesTest(RefusalTestCase, parameterized.TestCase):
     def test_nothing_there(self):
         self.assertEqual(read_history(self.folder), {})
         self.assertIsNone(read_scores(self.folder))
-        for path in (self.folder, Path(self.folder) / "nowhere", __file__):
+        for path, problem in (
+            (self.folder, "not a run folder"),
+            (__file__, "not a run folder"),
+            (Path(self.folder) / "nowhere", "no such folder"),
+        ):
             self.assert_refused(
-                lambda path=path: read_config(RunFolder(path)),
-                *(path, "not a run folder", "`run_dir`"),
+                lambda path=path: read_config(RunFolder(path)), path, problem, "`run_dir`"
             )
 
     def test_values_that_are_missing(self):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ import tensorflow_datasets as tfds
 
 from keras_depthseg.datasets.building.tfds_internals import quiet, remove_empty_folders
 from keras_depthseg.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 
 class CleanBuilder(tfds.core.DatasetBuilder, skip_registration=True):
@@ -68,6 +71,7 @@ def prepare(
     path = data_set_path(builder, config, data_dir)
     if not path.exists():
         _create_folder(Path(data_dir))
+        logger.info("Building %s (once)", path)
         try:
             with quiet():
                 builder(config=config, data_dir=str(data_dir)).download_and_prepare()

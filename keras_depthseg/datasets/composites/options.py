@@ -32,7 +32,7 @@ class ComposeOptions:
             (0.001 for millimetres), 0 where unknown; with scale=METRES stored as 1.0
             (by default 10). Or DIR,larger=farther|nearer: relative depth. Or
             NETWORK,larger=farther|nearer: a pretrained network (keras-hub preset, .keras,
-            SavedModel, .onnx, .tflite) labels the composites, see docs/data.md. By
+            SavedModel, .onnx, .tflite) labels the composites, see the documentation. By
             default there is no depth, but that of rendered rooms.
         placements: Places of each cutout on each background.
         flip: Make as many samples again with the cutout mirrored.

@@ -118,7 +118,9 @@ class _Validation:
         features, metadata = self.data_set.features, self.data_set.metadata
         depth = metadata.get("depth") or {}
         if "depth" not in features:
-            self.report.notes.append("no depth: a data set of masks only")
+            self.report.notes.append(
+                "no depth: a data set of masks only, which training refuses"
+            )
         elif depth.get("unit") not in ("relative", "metre"):
             self.report.warnings.append(
                 "metadata.json: depth has no unit, 'relative' or 'metre'"

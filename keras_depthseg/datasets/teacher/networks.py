@@ -195,7 +195,8 @@ def _text(shape: Sequence[int | None]) -> str:
 
 def _open_preset(name: str) -> tuple[OpenedModel, bool]:
     """Return the network of a preset, and whether it predicts metres."""
-    hub: Any = import_optional("keras_hub", name, '"keras_depthseg[teacher]"')
+    where = f"{name}: no such file or folder; as the name of a network it"
+    hub: Any = import_optional("keras_hub", where, '"keras_depthseg[teacher]"')
     known = sorted(hub.models.DepthEstimator.presets)
     if name not in known and "://" not in name and not Path(name).is_dir():
         raise UserError(

@@ -244,7 +244,9 @@ class DataSetTest(ValidationTestCase):
                 rewrite(shard, lambda number, record: record.__delitem__("depth"))
         report = self._assert_found()
         self.assertEqual(report.samples, 64)
-        self.assertEqual(report.notes, ["no depth: a data set of masks only"])
+        self.assertEqual(
+            report.notes, ["no depth: a data set of masks only, which training refuses"]
+        )
 
     def test_rooms_with_shadows(self):
         report = validate(rooms.build(self.folder, num_samples=60, size=32))
