@@ -27,7 +27,7 @@ def add_train(commands: Any) -> Parser:
         usage="depthseg train [OPTION ...]",
         **described(
             "Train DSResNet: foreground mask and scene depth from a background plate and "
-            "a picture. Without arguments it makes the embedded data set of rendered "
+            "a picture. Without arguments it makes the built-in data set of rendered "
             "rooms and trains a small network in a few minutes on two cores.",
             "depthseg train --data DIR --recipe rmse_bce_dice \\\n"
             "    --resolution-schedule 96:3,160:5,224:3",
@@ -40,7 +40,7 @@ def add_train(commands: Any) -> Parser:
                 "metavar": "DATA",
                 "help": "Folder of records; folder in the original layout (bg/, fg_bg/, "
                 "fg_bg_mask/, fg_bg_depth/, file_map.txt), turned into records once; "
-                "rooms[:COUNT], the embedded data set; or pets_in_rooms[:COUNT], "
+                "rooms[:COUNT], the built-in data set; or pets_in_rooms[:COUNT], "
                 "composed of two public data sets that are downloaded, 35 GB (default: "
                 "rooms)",
             },

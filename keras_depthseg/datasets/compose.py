@@ -66,8 +66,6 @@ def compose(
     _check_out(out)
     beam = _beam(options.beam)
     config = make_config(options, refuse)
-    if config.settings.depth_metadata is None:
-        logger.warning("no depth, which training needs; give `depth` for it")
     identity = {
         "fingerprint": config.fingerprint(),
         "layout": options.layout,

@@ -64,7 +64,7 @@ def locate_records(
 
     Args:
         data: a folder of records; a folder in the original layout, which is converted to
-            records once; `rooms` or `rooms:COUNT` for the embedded data set;
+            records once; `rooms` or `rooms:COUNT` for the built-in data set;
             `pets_in_rooms[:COUNT]` for one composed of public data sets, downloaded.
             The images of the named ones are of `ROOM_SIZE`.
         cache_dir: where records that are built here are stored.

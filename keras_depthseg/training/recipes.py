@@ -107,7 +107,7 @@ class Recipe:
             )
 
 
-# Minutes on two cores with the embedded rooms; a first look, not the best.
+# Minutes on two cores with the built-in rooms; a first look, not the best.
 _QUICK = Recipe(
     name="quick",
     schedule="64:4,96:10",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -71,7 +70,7 @@ def _values(data_set: Records, collected: Collected, seed: int) -> dict[str, Any
     metadata = data_set.metadata
     licences = {"bg": "backgrounds", "fg": "cutouts"}
     return dict(
-        name=_name(data_set),
+        name=data_set.builder.info.full_name,
         version=__version__,
         seed=seed,
         splits=_splits(data_set, collected),
@@ -101,13 +100,6 @@ def _values(data_set: Records, collected: Collected, seed: int) -> dict[str, Any
         sources=sorted((metadata.get("sources") or {}).items()),
         files=[_file(data_set.path, path) for path in _files(data_set)],
     )
-
-
-def _name(data_set: Records) -> str:
-    """Return the name of the folder; TFDS's name where that is a version only."""
-    info = data_set.builder.info
-    folder = Path(os.path.abspath(data_set.path)).name
-    return info.full_name if folder == str(info.version) else folder
 
 
 def _splits(data_set: Records, collected: Collected) -> list[dict]:
