@@ -39,5 +39,5 @@ class ScheduleTest(tf.test.TestCase, parameterized.TestCase):
         ("９６:1", "received '９６:1'"),  # noqa: RUF001 (full-width digits)
     )
     def test_refused(self, text, message):
-        with self.assertRaisesRegex(UserError, f"schedule {text!r}.*{message}"):
+        with self.assertRaisesRegex(UserError, f"`schedule` {text!r}.*{message}"):
             parse_schedule(text)

@@ -70,7 +70,7 @@ class Version01Test(tf.test.TestCase):
 
         with self.assertLogs("keras_depthseg", "WARNING") as logs:
             result = train(RunConfig.load(folder), folder, resume=True, verbose=0)
-        self.assertIn("begun with keras_depthseg 0.1.0", "".join(logs.output))
+        self.assertIn("keras_depthseg 0.1.0, now ", "".join(logs.output))
         self.assertEqual(result.history["epoch"], [0, 1, 2])
         for name in ("loss", "val_loss", "mask_hard_iou", "learning_rate"):
             self.assertEqual(result.history[name][:2], before[name])

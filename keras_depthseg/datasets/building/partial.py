@@ -67,8 +67,8 @@ def only_builder(folder: Path) -> Iterator[None]:
 def _acquire(lock: filelock.BaseFileLock, folder: Path) -> None:
     waiting = False
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             # filelock from 3.21 retries when the process before has deleted the file.
             lock.acquire(timeout=0)
             return
@@ -78,9 +78,11 @@ def _acquire(lock: filelock.BaseFileLock, folder: Path) -> None:
                     "waiting for another process that builds %s", folder.parent
                 )
                 waiting = True
-        except FileNotFoundError:
-            # The process before has finished and removed the folder.
-            pass
+        except (FileNotFoundError, FileExistsError):
+            # The process before has finished and removed the folder; `mkdir` raises the
+            # second error where that happens between its attempt and its check.
+            if folder.exists() and not folder.is_dir():
+                raise
         except (OSError, NotImplementedError) as error:
             if getattr(error, "errno", errno.ENOSYS) not in _NO_LOCKS:
                 raise
