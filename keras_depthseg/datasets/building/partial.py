@@ -81,7 +81,7 @@ def _acquire(lock: filelock.BaseFileLock, folder: Path) -> None:
         except (FileNotFoundError, FileExistsError):
             # The process before has finished and removed the folder; `mkdir` raises the
             # second error where that happens between its attempt and its check.
-            if folder.exists() and not folder.is_dir():
+            if os.path.lexists(folder) and not folder.is_dir():
                 raise
         except (OSError, NotImplementedError) as error:
             if getattr(error, "errno", errno.ENOSYS) not in _NO_LOCKS:
