@@ -165,12 +165,6 @@ class Canvas:
             slope[span:-span, span:-span] = lean
         return 1 - 0.5 * contrast + contrast * (0.55 * height + 1.1 * slope)
 
-    def erase(self, polygon: Points) -> None:
-        """Cut a hole."""
-        mask, (x0, y0, x1, y1) = self._outline(polygon)
-        if mask.size:
-            self.alpha[y0:y1, x0:x1][mask > 0] = 0
-
     def finish(self) -> tuple[np.ndarray, float, float]:
         """Return the finished image, cropped to the drawn parts.
 
