@@ -48,3 +48,17 @@ def same_shape(y_true, y_pred, caller: str = ""):
             f"Received: y_true {shapes[0]}, y_pred {shapes[1]}."
         )
     return y_true, y_pred
+
+
+def labels_and_maps(y_true, y_pred, from_logits: bool):
+    """Return labels and maps in [0, 1] as `same_shape` does, with its errors.
+
+    Args:
+        y_true: labels.
+        y_pred: logits, or maps in [0, 1] if not `from_logits`.
+        from_logits: whether to apply the sigmoid.
+    """
+    from keras import ops
+
+    y_true, y_pred = same_shape(y_true, y_pred)
+    return y_true, ops.sigmoid(y_pred) if from_logits else y_pred
