@@ -68,9 +68,10 @@ def _turned(layer: Layer, angle: float) -> Layer:
 
 def _blurred(layer: Layer, sigma: float) -> Layer:
     beyond = math.ceil(2 * sigma)
+    sides = beyond, beyond, beyond, beyond
     colour, alpha = (
         cv2.GaussianBlur(
-            cv2.copyMakeBorder(picture, *[beyond] * 4, cv2.BORDER_CONSTANT), (0, 0), sigma
+            cv2.copyMakeBorder(picture, *sides, cv2.BORDER_CONSTANT), (0, 0), sigma
         )
         for picture in (layer.colour, layer.alpha)
     )

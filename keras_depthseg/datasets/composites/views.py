@@ -25,15 +25,12 @@ def random_view(scene: Scene, size: int, rng: np.random.Generator) -> Scene:
     top, left = rng.integers(side - part + 1, size=2).tolist()
     mirrored = bool(rng.random() < 0.5)
 
-    def view(image: np.ndarray | None, kind: int) -> np.ndarray | None:
-        if image is None:
-            return None
+    def view(image: np.ndarray, kind: int) -> np.ndarray:
         image = image[top : top + part, left : left + part]
         shown = cv2.resize(image, (size, size), interpolation=kind)
         return cv2.flip(shown, 1) if mirrored else shown
 
     bg = view(scene.bg, cv2.INTER_AREA)
-    assert bg is not None
     if scene.depth is None:
         return Scene(bg)
     # A mean of two surfaces lies on neither.
