@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from keras_depthseg.datasets.composites import gather
+from keras_depthseg.datasets.composites import gather, pose
 from keras_depthseg.datasets.composites.depth_folder import (
     DepthFolder,
     parse_depth_folder,
@@ -55,9 +55,12 @@ def make_config(
         lossless=options.lossless,
         depth=depth,
         seed=options.seed,
+        variety=options.variety,
     )
+    rich = options.variety == "rich"
+    height = pose.source_height(settings.size) if rich else settings.fg_height
     cutouts = gather.gather_cutouts(
-        options.fg, options.fg_mask, refuse, settings.fg_height, settings.size
+        options.fg, options.fg_mask, refuse, height, settings.size
     )
     if depth == "rooms":
         count = int(options.bg.partition(":")[2] or _DEFAULT_ROOMS)
