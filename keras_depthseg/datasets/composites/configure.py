@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from keras_depthseg.datasets.composites.depth_folder import (
     parse_depth_folder,
 )
 from keras_depthseg.datasets.composites.maker import make_scene
-from keras_depthseg.datasets.composites.options import MOST_ROOMS, ComposeOptions
+from keras_depthseg.datasets.composites.options import MOST_ROOMS, ROOMS, ComposeOptions
 from keras_depthseg.datasets.composites.settings import (
     BackgroundSource,
     CompositesConfig,
@@ -30,7 +29,6 @@ FG_HEIGHT = 108 / 224
 MOST_SAMPLES = 10_000_000
 """Their numbers are held in memory; at 224 px the records take 300 GB on the disk."""
 
-_ROOMS = re.compile(r"rooms(?::(\d+))?", re.ASCII)
 _DEFAULT_ROOMS = 100
 
 
@@ -113,7 +111,7 @@ def _depth_source(
     options: ComposeOptions,
 ) -> DepthFolder | TeacherSettings | str | None:
     """Return the source of depth; the disk says whether it is a folder or a network."""
-    if rooms := _ROOMS.fullmatch(options.bg):
+    if rooms := ROOMS.fullmatch(options.bg):
         _check_rooms(options, rooms[1])
         return "rooms"
     depth = None

@@ -93,6 +93,10 @@ class EndlessComposites:
         """Return the same composites at another size; the sources are decoded again."""
         return dataclasses.replace(self, size=size)
 
+    def forget(self) -> None:
+        """Drop the decoded sources; they are decoded again when needed."""
+        self.__dict__.pop("_decoded", None)
+
     @functools.cached_property
     def members(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Indices of the backgrounds and of the cutouts of each split, if it has both."""

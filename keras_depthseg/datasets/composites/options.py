@@ -6,6 +6,7 @@ The command line reads this module before it imports TensorFlow: nothing heavy h
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,9 @@ from keras_depthseg.errors import UserError
 
 # Rendered rooms, and placements of a cutout on a background.
 MOST_ROOMS = 100_000
+
+ROOMS = re.compile(r"rooms(?::(\d+))?", re.ASCII)
+"""A value of `bg` that means rendered rooms, and their number."""
 
 
 @dataclasses.dataclass(frozen=True)
