@@ -1,5 +1,6 @@
 """Captures as a whole; each effect has tests of its own."""
 
+import cv2
 import numpy as np
 import tensorflow as tf
 
@@ -11,7 +12,7 @@ from tests.support.tiny_cues import empty_pairs, guess_the_plate
 from tests.support.tiny_data import colour
 
 SIDE = 48
-PICTURE = colour(0, (SIDE, SIDE))
+PICTURE = cv2.resize(colour(0, (4, 4)), (SIDE, SIDE))
 MASK = np.zeros((SIDE, SIDE), np.float32)
 MASK[10:40, 15:30] = 1
 DEPTH = np.where(MASK > 0, 0.3, np.linspace(0.9, 0.5, SIDE)[:, None])
