@@ -1,4 +1,4 @@
-"""Draw docs/images/capture.png: python docs/make_capture_image.py.
+"""Draw docs/images/capture.jpg: python docs/make_capture_image.py.
 
 Each difference between two photographs at three strengths, on a rendered room and object:
 `bg`, `fg_bg` and how much they differ.
@@ -33,7 +33,7 @@ def make_arrays(index: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw(images: np.ndarray, labels: np.ndarray, path: Path) -> None:
-    """Write a JPEG or PNG with a row for each effect."""
+    """Write a JPEG with a row for each effect."""
     columns = STRENGTHS * len(COLUMNS)
     figure = Figure(figsize=(columns * 1.15, len(EFFECTS) * 1.32), dpi=100)
     axes = figure.subplots(len(EFFECTS), columns)
@@ -54,14 +54,14 @@ def draw(images: np.ndarray, labels: np.ndarray, path: Path) -> None:
             cells[0].set_title(
                 f"{name} {strength:g} {effect.unit}", fontsize=8, loc="left", pad=2
             )
-    figure.savefig(path)
+    figure.savefig(path, pil_kwargs={"quality": 85})
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Draw the effects of a capture.")
     parser.add_argument("--room", type=int, default=10)
     parser.add_argument(
-        "--out", type=Path, default=Path(__file__).parent / "images" / "capture.png"
+        "--out", type=Path, default=Path(__file__).parent / "images" / "capture.jpg"
     )
     args = parser.parse_args()
     draw(*make_arrays(args.room), args.out)

@@ -151,7 +151,8 @@ def _disparities(pair: Pair, strength: float, rng: np.random.Generator):
         return None
     inverse = np.zeros_like(pair.depth)
     np.divide(1, pair.depth, out=inverse, where=known)
-    far, near = np.percentile(inverse[known], (FARTHEST, NEAREST))
+    # A quarter of the pixels is enough for percentiles, and sorting takes time.
+    far, near = np.percentile(inverse[known][::4], (FARTHEST, NEAREST))
     if near - far <= 1e-6 * near:
         return None
     behind = known & (pair.mask < _COVERED)
