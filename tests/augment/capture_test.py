@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
+from keras_depthseg.augment.camera import MOVEMENTS
 from keras_depthseg.augment.capture import EFFECTS, Capture, parse_capture
 from keras_depthseg.augment.names import PRESETS
 from keras_depthseg.errors import UserError
