@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
+from keras_depthseg.augment.camera import MOVEMENTS
 from keras_depthseg.augment.capture import EFFECTS, Capture, parse_capture
 from keras_depthseg.augment.names import PRESETS
 from keras_depthseg.errors import UserError
@@ -125,13 +126,7 @@ class CueTest(tf.test.TestCase):
         self.assertBetween(guess_the_plate(pairs[0], held_out=1000), 0.45, 0.55)
 
     def test_movements_do_not_give_it_away_without_noise_to_hide_them(self):
-        movements = {
-            "shift": 1,
-            "rotation": 1,
-            "zoom": 1,
-            "perspective": 1,
-            "parallax": 1,
-        }
+        movements = dict.fromkeys(MOVEMENTS, 1)
         images, labels, boxes = empty_pairs(2500)
         aligned = images.copy()
         Capture.fixed(movements)(images, labels, boxes, np.random.default_rng(0))
