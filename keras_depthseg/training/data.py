@@ -118,7 +118,7 @@ class TrainingData:
     def _epoch_samples(self) -> int | None:
         """Samples drawn for an epoch; `None` where every stored one comes once."""
         several = len(self._records) > 1 or self._composites is not None
-        return self._config.samples or (EPOCH_SAMPLES if several else None)
+        return self._config.epoch_samples or (EPOCH_SAMPLES if several else None)
 
     def train_batches(self, resolution: int, **options: Any) -> tf.data.Dataset:
         """Return the batches of an epoch of `train`; options as for `make_pipeline`."""

@@ -1,5 +1,7 @@
 """Rich composites: what differs is the mask, what is nearer hides, and all is seeded."""
 
+from unittest import mock
+
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
@@ -118,6 +120,22 @@ class RichTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(one.fg_bg.tobytes(), other.fg_bg.tobytes())
             self.assertEqual(one.mask.tobytes(), other.mask.tobytes())
             self.assertEqual(one.depth.tobytes(), other.depth.tobytes())
+
+    def test_nearer_cutouts_hide_farther_ones(self):
+        several = 0
+        for seed in range(80):
+            with mock.patch.object(rich, "stack", side_effect=stack.stack) as stacked:
+                _, made, _ = self.made(seed, depth=True)
+            pieces = stacked.call_args.args[1]
+            nearest = np.full((SIZE, SIZE), np.inf)
+            for piece in pieces:
+                opaque = piece.alpha >= 128
+                inside = nearest[piece.region]
+                inside[opaque] = np.minimum(inside[opaque], piece.depth)
+            covered = np.isfinite(nearest)
+            self.assertAllClose(made.depth[covered], nearest[covered])
+            several += len(pieces) > 1
+        self.assertGreater(several, 20)
 
     def test_shares(self):
         others = np.arange(3, 9)
