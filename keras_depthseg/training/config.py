@@ -32,8 +32,8 @@ class RunConfig:
         recipe: Recipe.
         composites: Sources of composites that are made while training.
         composites_weight: Weight of the composites in a mixture with `data`.
-        epoch_samples: Samples of an epoch, drawn from all data by weight; 0 is every sample of
-            the records once, or 1024 with composites or several data sets.
+        epoch_samples: Samples of an epoch, drawn from all data by weight; 0 is every
+            sample of the records once, or 1024 with composites or several data sets.
         batch_size: Batch size of the phases that give none.
         precision: Dtype policy; auto is mixed_bfloat16 where the GPU or the processor
             computes in it, and else float32.
