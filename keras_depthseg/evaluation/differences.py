@@ -147,8 +147,5 @@ def grabcut(bg: np.ndarray, fg_bg: np.ndarray) -> np.ndarray:
     if above.any() and not above.all():
         cv2.setRNGSeed(0)
         models = np.zeros((1, 65)), np.zeros((1, 65))
-        cv2.grabCut(
-            fg_bg, labels, None, *models, _GRABCUT_ROUNDS, cv2.GC_INIT_WITH_MASK
-        )
+        cv2.grabCut(fg_bg, labels, None, *models, _GRABCUT_ROUNDS, cv2.GC_INIT_WITH_MASK)
     return np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
-

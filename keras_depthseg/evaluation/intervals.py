@@ -71,7 +71,9 @@ def scene_means(
 def _intervals(
     values: np.ndarray, groupings: Sequence[Sequence[str]], seed: int
 ) -> np.ndarray | None:
-    indices = [np.unique(np.asarray(ids, str), return_inverse=True)[1] for ids in groupings]
+    indices = [
+        np.unique(np.asarray(ids, str), return_inverse=True)[1] for ids in groupings
+    ]
     sizes = [int(index.max(initial=-1)) + 1 for index in indices]
     if min(sizes) < 2:
         return None
@@ -95,7 +97,8 @@ def _intervals(
     means = result.bootstrap_distribution
     defined = np.isfinite(values)
     few = [
-        min(len(np.unique(index[column])) for index in indices) < 2 for column in defined.T
+        min(len(np.unique(index[column])) for index in indices) < 2
+        for column in defined.T
     ]
     means[few] = 0.0  # not only NaN, of which NumPy would warn
     limits = np.nanpercentile(means, _PERCENT, axis=-1)
