@@ -16,8 +16,8 @@ _SEARCHED = 2
 """In pixels, by the local search."""
 _MEDIANS = (1, 3, 5, 7, 9)
 
-# Of MOG2: how often it sees the plate before the picture. More often it takes the noise of
-# the camera for foreground.
+# Of MOG2: how often it sees the plate before the picture. If more often, it takes the
+# noise of the camera for foreground.
 _VIEWS = 5
 _GRABCUT_ROUNDS = 3
 

@@ -58,12 +58,13 @@ class Predictions:
         for kind, without in missing.items():
             none = not (self.has_mask or self.has_depth)
             if without and (none or len(without) < total):
-                few = printable(", ".join(without[:_NAMED]))
-                name = printable(_PLACES[kind][0].format(without[0]))
+                names = ", ".join(without[:_NAMED])
+                more = ", …" if len(without) > _NAMED else ""
+                flat, deep = (place.format(without[0]) for place in _PLACES[kind])
                 raise UserError(
                     f"{root}: received no {kind} for {len(without):,} of {total:,} "
-                    f"names: {few}{', …' if len(without) > _NAMED else ''}; expected {name}.png "
-                    f"or {kind}/{printable(without[0])}.png. Add them."
+                    f"names: {printable(names)}{more}; expected {printable(flat)}.png or "
+                    f"{printable(deep)}.png. Add them."
                 )
 
     def mask(self, name: str, shape: tuple[int, int]) -> np.ndarray:
