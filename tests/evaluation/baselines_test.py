@@ -66,18 +66,19 @@ def test_names(fitted):
     "name", ["difference (", "difference, local", "difference, Otsu", "MOG2", "GrabCut"]
 )
 def test_finds_a_box(fitted, name):
-    sample = _scene(99)
+    # MOG2 takes more noise than this for foreground.
+    sample = _scene(99, noise=2)
     for baselines in (Baselines.fixed(), fitted):
         assert _iou(_program(baselines.masks, name), sample) > 0.85
 
 
 def test_tuning_finds_what_a_fixed_threshold_misses(fitted):
-    sample = _scene(98, contrast=38)
-    fixed, tuned = (
-        _iou(_program(b.masks, "difference ("), sample)
-        for b in (Baselines.fixed(), fitted)
-    )
-    assert fixed < 0.6 < 0.9 < tuned
+    sample = _scene(98, contrast=30)
+    for name in ("difference (", "difference, local"):
+        fixed, tuned = (
+            _iou(_program(b.masks, name), sample) for b in (Baselines.fixed(), fitted)
+        )
+        assert fixed < 0.5 < 0.9 < tuned
 
 
 @pytest.mark.parametrize("measure", [difference, searched_difference])
@@ -91,11 +92,12 @@ def test_the_search_is_exhaustive(measure):
         search.add(sample.bg, sample.fg_bg, sample.mask, sample.known)
     best = search.best()
     scores = {}
+    levels = [measure(sample.bg, sample.fg_bg) for sample in samples]
     for median in (1, 3, 5, 7, 9):
         for threshold in range(256):
             total = 0
-            for bg, fg_bg, mask, _, known in samples:
-                a = cv2.medianBlur(np.uint8(measure(bg, fg_bg) > threshold), median) > 0
+            for level, (_, _, mask, _, known) in zip(levels, samples, strict=True):
+                a = cv2.medianBlur(np.uint8(level > threshold), median) > 0
                 known = mask >= 0 if known is None else known
                 union = ((a | (mask >= 0.5)) & known).sum()
                 total += (a & (mask >= 0.5) & known).sum() / union if union else 1
