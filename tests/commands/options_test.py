@@ -30,7 +30,7 @@ class OptionTableTest(parameterized.TestCase):
         table = option_table("train") + option_table("data compose")
         for end in (
             "give none | `16` |",
-            "anything else | `1.0` |",
+            "mixture with --data | `1.0` |",
             "true depth | required |",
         ):
             self.assertIn(end, table)
