@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 from keras_depthseg.choices import check_choices
@@ -156,8 +157,14 @@ class RunConfig:
             fields["recipe"] = Recipe(**fields["recipe"])
             if isinstance(fields["data"], list):  # Version 0.1 wrote one text.
                 fields["data"] = tuple(fields["data"])
-            if fields.get("composites"):
-                fields["composites"] = ComposeOptions(**fields["composites"])
+            if sources := fields.get("composites"):
+                # JSON has no paths.
+                paths = {
+                    name: Path(sources[name])
+                    for name in ("fg", "fg_mask")
+                    if sources[name] is not None
+                }
+                fields["composites"] = ComposeOptions(**{**sources, **paths})
             return cls(**fields)
         except (TypeError, KeyError, UserError) as error:
             raise UserError(

@@ -127,8 +127,8 @@ def _check_can_resume(experiment: Experiment, folder: RunFolder) -> None:
     if config["samples"] != experiment.samples:
         raise UserError(
             f"{experiment.config.described_data}: this data set has changed since the "
-            f"run began: received {experiment.samples}, it had {config['samples']}; start a "
-            "new run."
+            f"run began: received {experiment.samples}, it had {config['samples']}; "
+            "start a new run."
         )
     if config.get("augment_sha256") != experiment.augment_digest:
         raise UserError(

@@ -1,0 +1,172 @@
+"""Composites made while training, mixtures by weight, and what they refuse."""
+
+import dataclasses
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from keras_depthseg.datasets.composites.options import ComposeOptions
+from keras_depthseg.schedule import Phase
+from keras_depthseg.training import run
+from keras_depthseg.training.config import RunConfig
+from keras_depthseg.training.experiment import Experiment
+from keras_depthseg.training.recipes import Recipe
+from tests.support.compositions import write_pictures
+from tests.support.tiny_data import TinyDataTestCase, remove_field
+
+TINY = Recipe(
+    name="tiny",
+    schedule="32:1:8",
+    loss="per_image",
+    augment="handheld",
+    optimizer="sgd",
+    learning_rate=0.02,
+    width=1,
+)
+PHASE = Phase(32, 1, 8)
+
+
+class TrainingDataTestCase(TinyDataTestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        pictures = Path(cls.enter_context(tempfile.TemporaryDirectory())) / "pictures"
+        write_pictures(pictures)
+        cls.sources = ComposeOptions(
+            bg=str(pictures / "bg"),
+            fg=pictures / "fg",
+            depth=f"{pictures}/depth,step=0.001",
+            variety="rich",
+            count=1,
+            unseen_fraction=0.25,
+        )
+        cls.plain = dataclasses.replace(cls.sources, depth=None)
+
+    def experiment(self, data=(), recipe=TINY, **options):
+        return Experiment(RunConfig(data, recipe, precision="float32", **options))
+
+    def batches(self, experiment, epoch=0, step=0):
+        return list(experiment.train_batches(PHASE, epoch, step).as_numpy_iterator())
+
+
+class CompositesTest(TrainingDataTestCase):
+    def test_a_batch_follows_from_seed_epoch_and_step(self):
+        options = {"composites": self.sources, "epoch_samples": 40}
+        one = self.experiment(**options)
+        whole = self.batches(one, epoch=2)
+        self.assertLen(whole, 5)
+        rest = self.batches(self.experiment(**options), epoch=2, step=3)
+        for (inputs, labels), (again, labels_again) in zip(whole[3:], rest, strict=True):
+            for name in ("bg", "fg_bg"):
+                self.assertAllEqual(inputs[name], again[name])
+            for name in ("mask", "depth"):
+                self.assertAllEqual(labels[name], labels_again[name])
+        for other in (
+            self.batches(one, epoch=3),
+            self.batches(self.experiment(**options, seed=1)),
+        ):
+            self.assertNotAllEqual(whole[0][0]["bg"], other[0][0]["bg"])
+
+    def test_no_sample_comes_twice(self):
+        experiment = self.experiment(composites=self.plain, epoch_samples=20)
+        ids = [
+            name
+            for epoch in range(3)
+            for step in range(3)
+            for name in experiment.sample_ids(PHASE, epoch, step)
+        ]
+        self.assertLen(set(ids), 60)
+
+    def test_train_score_and_config(self):
+        config = RunConfig((), TINY, self.sources, epoch_samples=16, precision="float32")
+        result = run.train(config, self.folder / "run", verbose=0)
+        stored = json.loads((self.folder / "run" / "config.json").read_text())
+        self.assertEqual(
+            RunConfig.load(self.folder / "run").composites.fg, self.sources.fg
+        )
+        self.assertEqual(stored["samples"]["train"], 16)
+        self.assertEqual(stored["depth"]["unit"], "metre")
+        self.assertIn("val", result.scores)
+        self.assertGreater(result.scores["val"]["depth_rmse"], 0)
+
+    def test_a_changed_picture_is_not_resumed(self):
+        pictures = self.folder / "pictures"
+        write_pictures(pictures)
+        sources = dataclasses.replace(
+            self.plain, bg=str(pictures / "bg"), fg=pictures / "fg"
+        )
+        config = RunConfig((), TINY, sources, epoch_samples=8, precision="float32")
+        run.train(config, self.folder / "run", verbose=0)
+        (self.folder / "run" / "report.html").unlink()
+        first = sorted((pictures / "bg").iterdir())[0]
+        first.write_bytes(sorted((pictures / "bg").iterdir())[1].read_bytes())
+        self.assert_refused(
+            lambda: run.train(config, self.folder / "run", resume=True, verbose=0),
+            *("a picture has changed", "start a new run"),
+        )
+
+
+class MixtureTest(TrainingDataTestCase):
+    def shares(self, **options):
+        experiment = self.experiment((str(self.records),), epoch_samples=400, **options)
+        ids = [
+            name for step in range(50) for name in experiment.sample_ids(PHASE, 0, step)
+        ]
+        return np.mean(["train" in name for name in ids])
+
+    def test_weights(self):
+        self.assertNear(
+            self.shares(composites=self.plain, composites_weight=3), 0.75, 0.07
+        )
+
+    def test_depth_where_it_is_known(self):
+        experiment = self.experiment((str(self.records),), composites=self.plain)
+        known = [
+            (labels["depth"] > 0).any(axis=(1, 2, 3))
+            for _, labels in self.batches(experiment)[:8]
+        ]
+        self.assertBetween(np.mean(known), 0.2, 0.8)
+
+    def test_every_split_of_all_sources(self):
+        alone = self.experiment((str(self.records),)).samples
+        both = self.experiment((str(self.records),), composites=self.plain).samples
+        self.assertEqual(both["train"], 1024)
+        self.assertEqual(both["unseen_both"], alone["unseen_both"] + 256)
+
+
+class RefusedTest(TrainingDataTestCase):
+    def test_loss_that_counts_unknown_depth(self):
+        recipe = dataclasses.replace(TINY, loss="rmse_bce_dice")
+        self.assert_refused(
+            lambda: self.experiment(recipe=recipe, composites=self.plain),
+            *("`loss`: received rmse_bce_dice", "without depth", "per_image"),
+        )
+
+    def test_depth_of_two_meanings(self):
+        self.assert_refused(
+            lambda: self.experiment((str(self.records),), composites=self.sources),
+            *("`data`", "two meanings", "metre", "relative"),
+        )
+
+    def test_values(self):
+        for options, parts in (
+            ({"data": ()}, ("`data`: received none", "`bg`")),
+            ({"data": ("x,weight=-1",)}, ("weight '-1'", "x,weight=2")),
+            ({"data": ("x",), "epoch_samples": -1}, ("`epoch_samples`", "-1")),
+            ({"data": ("x",), "composites_weight": 0.0}, ("`composites_weight`", "0.0")),
+        ):
+            self.assert_refused(lambda o=options: RunConfig(recipe=TINY, **o), *parts)
+
+    def test_masks_only_train_the_mask(self):
+        records = self.folder / "masks"
+        shutil.copytree(self.records, records)
+        remove_field(records, "depth")
+        with self.assertLogs("keras_depthseg", "WARNING") as logs:
+            experiment = self.experiment((str(records),))
+        self.assertIn("only the mask is trained", logs.output[0])
+        _, labels = self.batches(experiment)[0]
+        self.assertEqual(labels["depth"].max(), 0)
+        self.assertGreater(labels["mask"].max(), 0)
