@@ -33,7 +33,7 @@ def make_pipeline(
     *,
     resolution: int = 224,
     batch_size: int = 16,
-    augment: str = "none",
+    augment: str | BatchChange = "none",
     shuffle: bool = False,
     seed: int = 0,
     epoch: int | None = None,
@@ -51,7 +51,8 @@ def make_pipeline(
         resolution: side of the square images, in pixels.
         batch_size: samples a batch.
         augment: random changes, as `augment.changes.make_augmentation` takes them: one of
-            `AUGMENTATIONS`, or the path of a pipeline saved by albumentations.
+            `AUGMENTATIONS`, or the path of a pipeline saved by albumentations; or a
+            change itself.
         shuffle: another order every pass, the same passes for the same seed.
         seed: of the order and the random changes.
         epoch: number of the pass, from 0, which determines its order and random changes
@@ -82,7 +83,11 @@ def make_pipeline(
     # Decoding comes after shuffling (encoded samples are a tenth the size) and works on
     # whole batches: one call into Python a batch, most of it in OpenCV, which releases
     # the interpreter lock.
-    decode = _decoding(records, resolution, make_augmentation(augment, resolution))
+    if isinstance(augment, str):
+        change = make_augmentation(augment, resolution)
+    else:
+        change = augment
+    decode = _decoding(records, resolution, change)
     # Draws differ from batch to batch and from pass to pass, whatever the timing.
     draws = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=passes_differ)
     batches = (

@@ -7,9 +7,9 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from keras_depthseg.augment.capture import simulate_capture
+from keras_depthseg.augment.capture import Capture
 from keras_depthseg.augment.colours import contrast_tables, hsv_tables
-from keras_depthseg.augment.names import AUGMENTATIONS, check_augmentation
+from keras_depthseg.augment.names import AUGMENTATIONS, PRESETS, check_augmentation
 from keras_depthseg.augment.saved_pipeline import SavedPipeline
 
 # The defaults of albumentations 2.0.8: shifts of hue (in steps of 2 degrees), saturation
@@ -51,12 +51,10 @@ class RandomChanges:
         shared: one draw for `bg` and `fg_bg` of a sample, which is also mirrored with
             probability 1/2, labels and box included. Otherwise each image has a draw of
             its own, as in the original, and labels never change.
-        capture: then simulate two captures of the scene, see `simulate_capture`.
     """
 
-    def __init__(self, shared: bool, capture: bool = False):
+    def __init__(self, shared: bool):
         self._shared = shared
-        self._capture = capture
 
     def __call__(
         self, images: np.ndarray, labels: np.ndarray, boxes: np.ndarray, seed: int
@@ -76,8 +74,32 @@ class RandomChanges:
             for planes in (images, labels):
                 planes[:, mirrored] = planes[:, mirrored, :, ::-1]
             boxes[mirrored] = np.abs(boxes[mirrored][:, [0, 3, 2, 1]] - [0, 1, 0, 1])
-        if self._capture:
-            simulate_capture(images, rng)
+
+
+class CaptureChange:
+    """The differences between two photographs of a scene, see `capture.Capture`.
+
+    Args:
+        capture: which differences.
+        pixel: length of one "px of 224", in pixels of the images.
+        before: changes that come before.
+    """
+
+    def __init__(
+        self, capture: Capture, pixel: float = 1.0, before: BatchChange | None = None
+    ):
+        self._capture = capture
+        self._pixel = pixel
+        self._before = before
+
+    def __call__(
+        self, images: np.ndarray, labels: np.ndarray, boxes: np.ndarray, seed: int
+    ) -> None:
+        """Change a batch in place; arguments as in `BatchChange`."""
+        if self._before is not None:
+            self._before(images, labels, boxes, seed)
+        rng = np.random.default_rng(seed)
+        self._capture(images, labels, boxes, rng, self._pixel)
 
 
 def _change_colours(images: np.ndarray, drawn: np.ndarray, shifts: np.ndarray) -> None:
@@ -99,9 +121,12 @@ def make_augmentation(name: str, resolution: int) -> BatchChange | None:
 
     Args:
         name: `"original"` for colour changes of each image, `"shared"` for those of
-            each sample, and mirroring; `"capture"` for those of `"shared"` and then the
-            differences between two captures of a scene; or the path of a pipeline saved
-            by `albumentations.save`, see `SavedPipeline`.
+            each sample, and mirroring; `"tripod"`, `"handheld"` or `"phone"` for those
+            of `"shared"` and then the differences between two photographs of a scene,
+            see `capture.Capture`, with one pixel of the images for one "px of 224": a
+            network trained on small images must see the shifts, in pixels, that it will
+            see in large ones; or the path of a pipeline saved by `albumentations.save`,
+            see `SavedPipeline`.
         resolution: side of the images, in pixels.
 
     Raises:
@@ -112,5 +137,8 @@ def make_augmentation(name: str, resolution: int) -> BatchChange | None:
     if name == "none":
         return None
     if name in AUGMENTATIONS:
-        return RandomChanges(shared=name != "original", capture=name == "capture")
+        changes = RandomChanges(shared=name != "original")
+        if name in PRESETS:
+            return CaptureChange(Capture.preset(name), before=changes)
+        return changes
     return SavedPipeline(name, resolution)

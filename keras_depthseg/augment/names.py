@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from keras_depthseg.errors import UserError
 
-AUGMENTATIONS = ("none", "original", "shared", "capture")
+# Differences between two photographs of one scene, by how the camera was held.
+PRESETS = ("tripod", "handheld", "phone")
+AUGMENTATIONS = ("none", "original", "shared", *PRESETS)
 SUFFIXES = (".yaml", ".yml", ".json")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_depthseg.augment.boxes import bounds
 from keras_depthseg.errors import UserError
 
 # Calls that check the pipeline: a transform of probability p is missed by all of them
@@ -76,7 +77,7 @@ class SavedPipeline:
             )
             mask = self._checked(changed["mask"], labels[0, i])
             if not np.array_equal(mask, labels[0, i]):
-                boxes[i] = _bounds(mask)
+                boxes[i] = bounds(mask[..., 0])
             labels[0, i] = mask
             labels[1, i] = self._checked(changed["depth"], labels[1, i])
             images[0, i] = self._checked(changed["bg"], images[0, i])
@@ -121,21 +122,6 @@ def _load(path: Path):
             f"{path}: not a pipeline of albumentations ({_one_line(error)}); write one "
             f"with albumentations.save(pipeline, path, data_format={data_format!r})."
         ) from error
-
-
-def _bounds(mask: np.ndarray) -> tuple[float, float, float, float]:
-    """Return the box of the pixels above 0 of (H, W, 1), as shares of the sides."""
-    rows = np.flatnonzero(mask.any(axis=(1, 2)))
-    columns = np.flatnonzero(mask.any(axis=(0, 2)))
-    if not len(rows):
-        return 0.0, 0.0, 0.0, 0.0
-    height, width = mask.shape[:2]
-    return (
-        rows[0] / height,
-        columns[0] / width,
-        (rows[-1] + 1) / height,
-        (columns[-1] + 1) / width,
-    )
 
 
 def _one_line(error: Exception) -> str:
