@@ -9,6 +9,8 @@ from scipy import stats
 
 _RESAMPLES = 1000
 _PERCENT = (2.5, 97.5)
+_BATCH = 50
+"""Resamples at a time, for memory: each needs a weight a sample."""
 
 
 def sample_intervals(
@@ -70,29 +72,43 @@ def _intervals(
     values: np.ndarray, groupings: Sequence[Sequence[str]], seed: int
 ) -> np.ndarray | None:
     indices = [np.unique(np.asarray(ids, str), return_inverse=True)[1] for ids in groupings]
-    sizes = [index.max(initial=-1) + 1 for index in indices]
+    sizes = [int(index.max(initial=-1)) + 1 for index in indices]
     if min(sizes) < 2:
         return None
 
     def mean(*drawn: np.ndarray, axis: int) -> np.ndarray:
-        del axis  # the last one
+        del axis  # always the last one
         weights = np.ones(len(values))
-        for groups, size, index in zip(drawn, sizes, indices, strict=True):
-            counts = (groups[..., None] == np.arange(size)).sum(-2)
-            weights = weights * counts[..., index]
+        for groups, index in zip(drawn, indices, strict=True):
+            weights = weights * _counts(groups)[..., index]
         return np.moveaxis(_means(weights, values), -1, 0)
 
     result = stats.bootstrap(
         [np.arange(size) for size in sizes],
         mean,
         n_resamples=_RESAMPLES,
-        batch=50,
+        batch=_BATCH,
         vectorized=True,
         method="percentile",
         rng=np.random.default_rng(seed),
     )
-    limits = np.nanpercentile(result.bootstrap_distribution, _PERCENT, axis=-1)
+    means = result.bootstrap_distribution
+    defined = np.isfinite(values)
+    few = [
+        min(len(np.unique(index[column])) for index in indices) < 2 for column in defined.T
+    ]
+    means[few] = 0.0  # not only NaN, of which NumPy would warn
+    limits = np.nanpercentile(means, _PERCENT, axis=-1)
+    limits[:, few] = np.nan
     return limits
+
+
+def _counts(drawn: np.ndarray) -> np.ndarray:
+    """Return how often each of n groups is among n drawn ones, along the last axis."""
+    rows = drawn.reshape(-1, drawn.shape[-1])
+    count, size = rows.shape
+    flat = (rows + size * np.arange(count)[:, None]).ravel()
+    return np.bincount(flat, minlength=rows.size).reshape(drawn.shape)
 
 
 def _means(weights: np.ndarray, values: np.ndarray) -> np.ndarray:

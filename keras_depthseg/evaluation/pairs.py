@@ -1,15 +1,32 @@
-"""Reads a folder of pairs with true masks: `NAME/{bg,fg_bg,mask}`."""
+"""Reads a folder of pairs with true masks: `NAME/{bg,fg_bg,mask}`, or `SCENE/NAME/…`."""
 
 from __future__ import annotations
 
+import csv
+import io
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
-from keras_depthseg.pictures.folders import PictureFile
+from keras_depthseg.errors import UserError
+from keras_depthseg.evaluation.single_channel import FORMATS, read_true_mask
+from keras_depthseg.pictures.checks import open_picture, refused, upright
+from keras_depthseg.pictures.folders import PictureFile, list_pictures
+from keras_depthseg.text import printable
+
+_LOGGER = logging.getLogger(__name__)
+
+_ROLES = ("bg", "fg_bg", "mask")
+
+# From these on a plate is of another scene, or very badly aligned: of 255, and of the
+# pixels that are background.
+_DIFFERENT = 64
+_NEARLY_EVERYWHERE = 0.5
 
 
 @dataclass(frozen=True)
@@ -47,10 +64,155 @@ class Pair(NamedTuple):
 
 
 def list_pairs(root: Path) -> list[PairFiles]:
-    """Return the pairs of a folder or a zip, ordered by name; raises `UserError`."""
-    raise NotImplementedError
+    """Return the pairs of a folder or a zip, ordered by name.
+
+    A pair is a folder with `bg`, `fg_bg` and `mask`, JPEG, PNG or WebP; other files are
+    left alone. Its scene is in the columns `name` and `scene` of `index.csv`, if there is
+    one; else the folder above it; else each pair is a scene of its own.
+
+    Raises:
+        UserError: no folder, no pair, a file missing or there twice, or a damaged
+            `index.csv`.
+    """
+    folders: dict[str, dict[str, list[PictureFile]]] = {}
+    for file in list_pictures(root, _LOGGER.warning):
+        role = PurePosixPath(file.name).stem.lower()
+        if role in _ROLES:
+            folders.setdefault(file.folder, {}).setdefault(role, []).append(file)
+    if not folders:
+        raise UserError(
+            f"{root}: received no picture called bg, fg_bg or mask; expected folders "
+            "NAME/ of these three. Give the folder above them."
+        )
+    scenes = _read_index(root)
+    pairs = []
+    for folder, found in sorted(folders.items()):
+        where = printable(f"{root}/{folder}")
+        for role in _ROLES:
+            files = found.get(role, [])
+            if len(files) != 1:
+                names = " and ".join(PurePosixPath(f.name).name for f in files)
+                raise UserError(
+                    f"{where}: received {printable(names) or f'no {role}'}; expected one "
+                    f"{role}.png, .jpg or .webp, beside the others of bg, fg_bg and mask. "
+                    f"{'Remove one' if files else 'Add it, or remove the folder'}."
+                )
+        name = folder or root.resolve().stem
+        scene = str(PurePosixPath(folder).parent)
+        if scenes is not None:
+            scene = _scene_of(name, scenes, root)
+        files = {role: found[role][0] for role in _ROLES}
+        pairs.append(PairFiles(name, name if scene == "." else scene, **files))
+    return pairs
+
+
+def _read_index(root: Path) -> dict[str, str] | None:
+    """Return the scenes by name of pair; `None` without `index.csv`."""
+    path = root / "index.csv"
+    if not path.is_file():
+        return None
+    expected = "expected a CSV file in UTF-8 with the columns name and scene"
+    try:
+        text = path.read_text("utf-8-sig")
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(
+            f"{path}: it cannot be read ({printable(str(error))}); {expected}. Write it "
+            "again."
+        ) from error
+    scenes = {}
+    for row in rows:
+        name, scene = (row.get(column) or "" for column in ("name", "scene"))
+        if not (name and scene):
+            raise UserError(
+                f"{path}: received a row without a {'scene' if name else 'name'}; "
+                f"{expected}. Add it, or remove the file: folders are scenes then."
+            )
+        if scenes.setdefault(name, scene) != scene:
+            raise UserError(
+                f"{path}: received two scenes for {printable(name)}; expected one. "
+                "Remove a row."
+            )
+    return scenes
+
+
+def _scene_of(name: str, scenes: dict[str, str], root: Path) -> str:
+    scene = scenes.get(name) or scenes.get(PurePosixPath(name).name)
+    if scene is None:
+        raise UserError(
+            f"{root}/index.csv: received no row for the pair {printable(name)}; expected "
+            "its name and scene. Add the row, or remove the file: folders are scenes then."
+        )
+    return scene
 
 
 def read_pairs(pairs: Iterable[PairFiles], resolution: int = 352) -> Iterator[Pair]:
-    """Read one pair after the other; raises `UserError`."""
-    raise NotImplementedError
+    """Read one pair after the other, so that only one is in memory; see `read_pair`."""
+    for files in pairs:
+        yield read_pair(files, resolution)
+
+
+def read_pair(files: PairFiles, resolution: int = 352) -> Pair:
+    """Read a pair, turned upright and reduced.
+
+    A warning is logged where the plate and the picture differ on most of the background.
+
+    Args:
+        files: from `list_pairs`.
+        resolution: a longer long side is reduced to it, by averaging areas. The mask is
+            averaged over its known pixels, and unknown where any pixel was.
+
+    Raises:
+        UserError: a file cannot be read, is of the wrong kind, or the sizes differ.
+    """
+    bg, fg_bg = _read_colour(files.bg), _read_colour(files.fg_bg)
+    mask, known = read_true_mask(files.mask)
+    for file, image in ((files.fg_bg, fg_bg), (files.mask, mask)):
+        if image.shape[:2] != bg.shape[:2]:
+            raise UserError(
+                f"{file.where}: received {_size(image)} pixels, and {_size(bg)} of "
+                f"{PurePosixPath(files.bg.name).name}; expected bg, fg_bg and mask of one "
+                "size. Take them with one camera, or crop them alike."
+            )
+    longest = max(bg.shape[:2])
+    if longest > resolution:
+        height, width = (
+            max(1, round(side * resolution / longest)) for side in bg.shape[:2]
+        )
+        bg, fg_bg, mask, share = (
+            cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+            for image in (bg, fg_bg, mask, known.astype(np.float32))
+        )
+        # Sums of areas are rounded.
+        known = share > 1 - 1e-4
+        mask = np.where(known, mask, 0)
+    _check_plate(files, bg, fg_bg, known & (mask < 0.5))
+    return Pair(files.name, files.scene, bg, fg_bg, mask, known)
+
+
+def _read_colour(file: PictureFile) -> np.ndarray:
+    image = open_picture(file.read(), file.where, FORMATS)
+    if image.mode not in ("RGB", "L"):
+        raise refused(
+            file.where, image, "expected RGB or greyscale of 8 bit. Save it as an RGB PNG."
+        )
+    return np.asarray(upright(image).convert("RGB"))
+
+
+def _check_plate(
+    files: PairFiles, bg: np.ndarray, fg_bg: np.ndarray, background: np.ndarray
+) -> None:
+    different = cv2.absdiff(bg, fg_bg).max(axis=-1)[background] > _DIFFERENT
+    if different.size and different.mean() > _NEARLY_EVERYWHERE:
+        _LOGGER.warning(
+            "%s: differs from %s by more than %d of 255 on %.0f %% of the background: is "
+            "it the plate of another scene?",
+            files.bg.where,
+            PurePosixPath(files.fg_bg.name).name,
+            _DIFFERENT,
+            100 * different.mean(),
+        )
+
+
+def _size(image: np.ndarray) -> str:
+    return f"{image.shape[1]}x{image.shape[0]}"

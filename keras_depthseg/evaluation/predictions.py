@@ -2,28 +2,128 @@
 
 from __future__ import annotations
 
+import io
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from keras_depthseg.errors import UserError
+from keras_depthseg.evaluation.single_channel import read_map, resize_map
+from keras_depthseg.pictures.folders import SUFFIXES, PictureFile
+from keras_depthseg.text import printable
+
+_LOGGER = logging.getLogger(__name__)
+
+_SUFFIXES = (".png", ".npy", *(suffix for suffix in SUFFIXES if suffix != ".png"))
+_PLACES = {"mask": ("{}", "mask/{}"), "depth": ("{}_depth", "depth/{}")}
+_NAMED = 3
+"""Missing maps that an error names."""
+
 
 class Predictions:
     """The maps in a folder, by the name of a sample or pair.
 
+    A mask is `NAME.png` or `mask/NAME.png`, a depth map `NAME_depth.png` or
+    `depth/NAME.png`, of 8 or 16 bit, 0..1 at full scale, larger = farther; or `.npy`, float
+    in [0, 1], (H, W) or (H, W, 1). JPEG and WebP pass too.
+
     Attributes:
-        has_mask, has_depth: which of the two there are, for all names.
+        has_mask, has_depth: which of the two the folder holds, for all names.
     """
 
     def __init__(self, root: Path, names: Iterable[str]):
-        """Find the maps of all names; raises `UserError`."""
-        self.has_mask = self.has_depth = True
-        raise NotImplementedError
+        """Find the maps of all names.
+
+        Raises:
+            UserError: there is no such folder, none of the maps, or some are missing.
+        """
+        if not root.is_dir():
+            raise UserError(
+                f"{root}: no such folder; expected one of masks NAME.png. Give its path."
+            )
+        self._root = root
+        missing = {kind: [] for kind in _PLACES}
+        total = 0
+        for name in names:
+            total += 1
+            for kind, without in missing.items():
+                if self._find(kind, name) is None:
+                    without.append(name)
+        self.has_mask, self.has_depth = (
+            len(without) < total for without in missing.values()
+        )
+        # A program need not give both, but of neither some.
+        for kind, without in missing.items():
+            if without and (len(without) < total or not (self.has_mask or self.has_depth)):
+                few = printable(", ".join(without[:_NAMED]))
+                name = printable(_PLACES[kind][0].format(without[0]))
+                raise UserError(
+                    f"{root}: received no {kind} for {len(without):,} of {total:,} names: "
+                    f"{few}{', …' if len(without) > _NAMED else ''}; expected {name}.png "
+                    f"or {kind}/{printable(without[0])}.png. Add them."
+                )
 
     def mask(self, name: str, shape: tuple[int, int]) -> np.ndarray:
-        """Return (H, W) float32 in [0, 1], resized to `shape`."""
-        raise NotImplementedError
+        """Return a mask, (H, W) float32 in [0, 1], resized to `shape`.
+
+        Raises:
+            UserError: it cannot be read, has not one channel, or leaves [0, 1].
+        """
+        return self._read("mask", name, shape)
 
     def depth(self, name: str, shape: tuple[int, int]) -> np.ndarray:
-        """Return (H, W) float32 in [0, 1], larger = farther, resized to `shape`."""
-        raise NotImplementedError
+        """Return a depth map, as `mask` does."""
+        return self._read("depth", name, shape)
+
+    def _find(self, kind: str, name: str) -> PictureFile | None:
+        for place in _PLACES[kind]:
+            for suffix in _SUFFIXES:
+                file = PictureFile(place.format(name) + suffix, self._root)
+                if (self._root / file.name).is_file():
+                    return file
+        return None
+
+    def _read(self, kind: str, name: str, shape: tuple[int, int]) -> np.ndarray:
+        file = self._find(kind, name)
+        if file is None:
+            raise UserError(
+                f"{self._root}: received no {kind} for {printable(name)}, which was there "
+                "at the start; expected it until the end. Write it again."
+            )
+        if file.name.endswith(".npy"):
+            return resize_map(_read_array(file), shape)
+        levels = read_map(file)
+        if kind == "mask" and levels.max() == 1:
+            _LOGGER.warning(
+                "%s: its highest level is 1, which is nearly nothing of %d. If it means "
+                "foreground, write %d.",
+                file.where,
+                *2 * (np.iinfo(levels.dtype).max,),
+            )
+        full = np.float32(np.iinfo(levels.dtype).max)
+        return resize_map(levels.astype(np.float32) / full, shape)
+
+
+def _read_array(file: PictureFile) -> np.ndarray:
+    expected = "expected a .npy of one (H, W) map, float in [0, 1]. Write it again."
+    try:
+        array = np.load(io.BytesIO(file.read()), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise UserError(
+            f"{file.where}: received a damaged array ({printable(str(error))}); {expected}"
+        ) from error
+    if array.ndim == 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim != 2 or not array.size or array.dtype.kind not in "fb":
+        raise UserError(
+            f"{file.where}: received an array {array.shape} of {array.dtype}; {expected}"
+        )
+    low, high = array.min(), array.max()
+    # NaN fails too. Rounding may leave the range a little.
+    if not (low >= -1e-3 and high <= 1 + 1e-3):
+        raise UserError(
+            f"{file.where}: received values from {low:.4g} to {high:.4g}; {expected}"
+        )
+    return np.clip(array.astype(np.float32), 0, 1)
