@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from keras_depthseg import pipeline
+from keras_depthseg.datasets import mixture
 from keras_depthseg.datasets.opening import open_records
 from keras_depthseg.pipeline import make_pipeline
 from tests.support.tiny_data import (
@@ -110,7 +110,7 @@ class OrderTest(TinyDataTestCase):
         self.assertNotAllEqual(first["bg"][order[0]], second["bg"][order[1]])
 
     def test_a_small_buffer_loses_nothing(self):
-        with mock.patch.object(pipeline, "SHUFFLE_BUFFER_BYTES", 1):
+        with mock.patch.object(mixture, "SHUFFLE_BUFFER_BYTES", 1):
             (fields,) = self._passes(1)
         everything = _ids(sample_batches(self.records, resolution=32))
         self.assertCountEqual(fields["sample_id"], everything)

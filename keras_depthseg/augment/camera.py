@@ -60,7 +60,8 @@ def move_camera(
 
 
 def _remap(image: np.ndarray, maps: tuple, interpolation: int) -> np.ndarray:
-    return cv2.remap(image, *maps, interpolation, borderMode=cv2.BORDER_REFLECT_101)
+    x, y = maps
+    return cv2.remap(image, x, y, interpolation, borderMode=cv2.BORDER_REFLECT_101)
 
 
 def _half_matrices(
@@ -75,8 +76,8 @@ def _half_matrices(
     scale = 1 + strengths.get("zoom", 0) / 100
     scale **= _sign(rng_of("zoom")) / 2
     tilt = strengths.get("perspective", 0) / 2 * _direction(rng_of("perspective"))
-    corner = np.float32([(width - 1) / 2, (height - 1) / 2])
-    corners = corner * np.float32([(-1, -1), (1, -1), (1, 1), (-1, 1)])
+    corner = np.array([(width - 1) / 2, (height - 1) / 2], np.float32)
+    corners = corner * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], np.float32)
     to_centre = np.eye(3)
     to_centre[:2, 2] = -corner
     matrices = []
@@ -88,8 +89,8 @@ def _half_matrices(
         if tilt.any():
             # A tilt moves neighbouring corners in opposite directions, without a shift, a
             # rotation or a zoom of the whole: x -> x + p * x * y, to the first order.
-            signs = np.float32([[1], [-1], [1], [-1]])
-            tilted = corners + signs * np.float32(side * tilt)
+            signs = np.array([[1], [-1], [1], [-1]], np.float32)
+            tilted = corners + signs * (side * tilt).astype(np.float32)
             matrix = matrix @ cv2.getPerspectiveTransform(corners, tilted)
         matrices.append(np.linalg.inv(to_centre) @ matrix @ to_centre)
     return matrices[0], matrices[1]
@@ -156,8 +157,9 @@ def _filled(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     if known.all():
         return values
     _, nearest = cv2.distanceTransformWithLabels(
-        np.uint8(~known), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
+    nearest = np.asarray(nearest, np.intp)
     of_label = np.empty(nearest.max() + 1, np.float32)
     of_label[nearest[known]] = values[known]
     return of_label[nearest]

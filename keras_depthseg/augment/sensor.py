@@ -16,8 +16,8 @@ _READ_NOISE = 0.1
 _GRAIN = (0.5, 1.0)
 # 256 equally probable values of a normal distribution, scaled to unit variance. A byte
 # looked up is ten times faster than NumPy's normal numbers, and levels are whole anyway.
-_NORMAL = ndtri((np.arange(256) + 0.5) / 256)
-_NORMAL = np.float32(_NORMAL / _NORMAL.std())
+_NORMAL: np.ndarray = ndtri((np.arange(256) + 0.5) / 256)
+_NORMAL = (_NORMAL / _NORMAL.std()).astype(np.float32)
 
 
 def defocus(pair: Pair, strength: float, rng: np.random.Generator) -> None:
@@ -52,7 +52,7 @@ def _gaussian(sigma: float) -> np.ndarray:
     """
     radius = int(np.ceil(4 * sigma)) + 1
     line = ive(np.arange(-radius, radius + 1), sigma**2)
-    return np.float32(line / line.sum())
+    return (line / line.sum()).astype(np.float32)
 
 
 def _disc(radius: float) -> np.ndarray:
@@ -62,7 +62,7 @@ def _disc(radius: float) -> np.ndarray:
     size = 2 * int(np.ceil(radius - 0.5)) + 1
     fine = 8
     x = (np.arange(size * fine, dtype=np.float32) + 0.5) / fine - size / 2
-    inside = np.float32(x**2 + x[:, None] ** 2 <= radius**2)
+    inside = (x**2 + x[:, None] ** 2 <= radius**2).astype(np.float32)
     kernel = cv2.resize(inside, (size, size), interpolation=cv2.INTER_AREA)
     return kernel / kernel.sum()
 

@@ -35,7 +35,9 @@ def cast_shadow(pair: Pair, strength: float, rng: np.random.Generator) -> None:
     for part, (_, top, _, tall) in _parts(pair.mask):
         foot = top + tall - 1
         # (x, y) -> (x + lean * (foot - y), foot - flat * (foot - y)).
-        matrix = np.float32([[1, -lean, lean * foot], [0, flat, foot - flat * foot]])
+        matrix = np.array(
+            [[1, -lean, lean * foot], [0, flat, foot - flat * foot]], np.float32
+        )
         shadow = cv2.warpAffine(part, matrix, (width, height))
         far = np.minimum(np.abs(rows - foot) / (abs(flat) * tall), 1)
         near = _blurred(shadow, sharp * tall)
@@ -118,7 +120,7 @@ def _polygon(rng: np.random.Generator) -> np.ndarray:
         (np.cos(angles), np.sin(angles))
     )
     matte = np.zeros((_COARSE, _COARSE), np.float32)
-    hull = cv2.convexHull(np.int32(np.rint(points * _COARSE * 16)))
+    hull = cv2.convexHull(np.rint(points * _COARSE * 16).astype(np.int32))
     cv2.fillPoly(matte, [hull], 1.0, lineType=cv2.LINE_AA, shift=4)
     return _blurred(matte, rng.uniform(0.01, 0.08) * _COARSE)
 
@@ -129,7 +131,7 @@ def _parts(mask: np.ndarray) -> list[tuple[np.ndarray, tuple]]:
     Returns:
         A list of (soft mask of the part, (H, W) float32; left, top, width, height).
     """
-    solid = np.uint8(mask > 0.5)
+    solid = (mask > 0.5).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(solid)
     largest = 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")[:_PARTS]
     return [

@@ -42,6 +42,7 @@ def add_compose(commands: Any) -> Parser:
             "fg_licence": "TEXT",
         },
         "samples": {
+            "variety": None,
             "placements": "N",
             "flip": None,
             "count": "N",

@@ -10,10 +10,11 @@ from typing import Any
 
 from keras_depthseg.commands.parsing import Parser, described, field_options
 from keras_depthseg.commands.terminal import import_tensorflow_quietly
+from keras_depthseg.datasets.composites.options import ComposeOptions
 from keras_depthseg.datasets.locate import check_data, default_cache_dir, locate_records
 from keras_depthseg.datasets.splits import SPLITTINGS
 from keras_depthseg.errors import UserError
-from keras_depthseg.training.config import RunConfig
+from keras_depthseg.training.config import RunConfig, split_weight
 from keras_depthseg.training.recipes import RECIPES, Recipe
 from keras_depthseg.training.run_folder import RunFolder
 
@@ -37,13 +38,27 @@ def add_train(commands: Any) -> Parser:
         "data",
         {
             "--data": {
-                "metavar": "DATA",
+                "metavar": "DATA[,weight=W]",
+                "action": "append",
                 "help": "Folder of records; folder in the original layout (bg/, fg_bg/, "
                 "fg_bg_mask/, fg_bg_depth/, file_map.txt), turned into records once; "
                 "rooms[:COUNT], the built-in data set; or pets_in_rooms[:COUNT], "
-                "composed of two public data sets that are downloaded, 35 GB (default: "
-                "rooms)",
+                "composed of two public data sets that are downloaded, 35 GB; can be "
+                "repeated, for a mixture by weight (default: rooms, or none with --bg "
+                "and --fg)",
             },
+            **field_options(
+                ComposeOptions,
+                {
+                    "bg": "DIR",
+                    "fg": "DIR",
+                    "fg_mask": "DIR",
+                    "depth": "DIR,…",
+                    "unseen_fraction": "SHARE",
+                },
+                show_defaults=False,
+            ),
+            **field_options(RunConfig, {"composites_weight": "W", "samples": "N"}),
             "--split": {
                 "choices": SPLITTINGS,
                 "help": "Split of the original layout. identity keeps some backgrounds "
@@ -133,17 +148,20 @@ def _train(args: argparse.Namespace) -> None:
     stored = RunConfig.load(given["run_dir"]) if resume else None
     recipe = _recipe(given, stored)
     run_dir = given.get("run_dir") or _new_run_dir(recipe)
-    data = given.get("data", None if resume else "rooms")
+    composites = _composites(given, stored)
+    data = tuple(given.get("data", () if resume or composites else ("rooms",)))
     changed = {name: given[name] for name in _fields(RunConfig, given) - {"data"}}
+    changed |= {"recipe": recipe, "composites": composites}
+    # Its folders of records replace the names below.
     config = dataclasses.replace(
-        stored or RunConfig(data="", recipe=recipe), **{**changed, "recipe": recipe}
+        stored or RunConfig(data=data, recipe=recipe, composites=composites), **changed
     )
     # All that needs no TensorFlow, and no data, comes first: those take long.
     _ = config.phases  # Parses the schedule.
     if not resume:
         RunFolder(run_dir).check_new()
-    if data is not None:
-        check_data(data)
+    for each in data:
+        check_data(split_weight(each)[0])
     import_tensorflow_quietly()
     from keras_depthseg.precision import check_xla, resolve_precision
     from keras_depthseg.training.lr_range import parse_lr_range
@@ -154,17 +172,44 @@ def _train(args: argparse.Namespace) -> None:
     policy = resolve_precision(config.precision)
     if config.xla:
         check_xla(policy)
-    if data is not None:
-        records = locate_records(
-            data,
-            given.get("cache_dir") or default_cache_dir(),
-            split=given.get("split"),
+    if data:
+        config = dataclasses.replace(
+            config, data=tuple(_located(each, given) for each in data)
         )
-        config = dataclasses.replace(config, data=str(records))
     if lr_ranges:
         find_learning_rate(config, run_dir, lr_ranges)
     else:
         train(config, run_dir, resume=resume)
+
+
+def _located(data: str, given: dict[str, Any]) -> str:
+    """Return the folder of the records of `DATA[,weight=W]`, with its weight."""
+    name, weight = split_weight(data)
+    records = locate_records(
+        name,
+        given.get("cache_dir") or default_cache_dir(),
+        split=given.get("split"),
+    )
+    return str(records) if weight == 1 else f"{records},weight={weight:g}"
+
+
+def _composites(given: dict[str, Any], stored: RunConfig | None) -> ComposeOptions | None:
+    """Return the sources of composites, those of a run that is resumed by default."""
+    names = ("bg", "fg", "fg_mask", "depth", "unseen_fraction")
+    options = {name: given[name] for name in names if name in given}
+    before = stored.composites if stored else None
+    if not options:
+        return before
+    if before is not None:
+        return dataclasses.replace(before, **options)
+    for name, other in (("bg", "fg"), ("fg", "bg")):
+        if name not in options:
+            raise UserError(
+                f"`{name}`: received none; composites are made of backgrounds and "
+                f"cutouts, give `{name}` beside `{other}`, or `data` without either."
+            )
+    # `count` keeps all combinations, which are not used, from being checked.
+    return ComposeOptions(**options, variety="rich", count=1)
 
 
 def _check_combination(given: dict[str, Any], resume: bool) -> None:

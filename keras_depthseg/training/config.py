@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 from typing import Any
 
 from keras_depthseg.choices import check_choices
+from keras_depthseg.datasets.composites.options import ComposeOptions
 from keras_depthseg.errors import UserError
 from keras_depthseg.precision import Precision
 from keras_depthseg.schedule import DEFAULT_BATCH_SIZE, Phase, parse_schedule
@@ -25,8 +27,13 @@ class RunConfig:
     The options of `depthseg train` are made from these fields and those of `Recipe`.
 
     Attributes:
-        data: Folder of records.
+        data: Folders of records, each with its weight in a mixture, `FOLDER,weight=2`; by
+            default 1.
         recipe: Recipe.
+        composites: Sources of composites that are made while training.
+        composites_weight: Weight of the composites in a mixture with `data`.
+        samples: Samples of an epoch, drawn from all data by weight; 0 is every sample of
+            the records once, or 1024 with composites or several data sets.
         batch_size: Batch size of the phases that give none.
         precision: Dtype policy; auto is mixed_bfloat16 where the GPU or the processor
             computes in it, and else float32.
@@ -43,8 +50,11 @@ class RunConfig:
         UserError: if a value is not accepted.
     """
 
-    data: str
+    data: tuple[str, ...]
     recipe: Recipe
+    composites: ComposeOptions | None = None
+    composites_weight: float = 1.0
+    samples: int = 0
     batch_size: int = DEFAULT_BATCH_SIZE
     precision: Precision = "auto"
     seed: int = 0
@@ -54,7 +64,20 @@ class RunConfig:
     checkpoint_minutes: float = 5.0
 
     def __post_init__(self):
+        if isinstance(self.data, str):
+            object.__setattr__(self, "data", (self.data,))
         check_choices(self)
+        if not self.data and self.composites is None:
+            raise UserError("`data`: received none; give one, or `bg` and `fg`.")
+        _ = self.weighted_data
+        if not 0 < self.composites_weight < float("inf"):
+            raise UserError(
+                f"`composites_weight` must be above 0: received {self.composites_weight}."
+            )
+        if self.samples < 0:
+            raise UserError(
+                f"`samples` must be 0 (all) or above: received {self.samples}."
+            )
         if not 0 <= self.seed < 2**32:
             raise UserError(
                 f"`seed`: received {self.seed}; accepted are 0 to {2**32 - 1}; leave it "
@@ -72,6 +95,26 @@ class RunConfig:
                 )
 
     @property
+    def weighted_data(self) -> list[tuple[str, float]]:
+        """The folders of records and their weights.
+
+        Raises:
+            UserError: if a weight is bad.
+        """
+        return [split_weight(data) for data in self.data]
+
+    @property
+    def described_data(self) -> str:
+        """All data on one line, for people."""
+        names = list(self.data)
+        if self.composites is not None:
+            made = f"composites of {self.composites.bg} and {self.composites.fg}"
+            if self.data and self.composites_weight != 1:
+                made += f",weight={self.composites_weight:g}"
+            names.append(made)
+        return "; ".join(names)
+
+    @property
     def phases(self) -> tuple[Phase, ...]:
         """The phases of the recipe's schedule.
 
@@ -87,7 +130,7 @@ class RunConfig:
             OSError: if the file cannot be written.
         """
         content = {
-            **dataclasses.asdict(self),
+            **_as_json(self),
             "phases": [dataclasses.asdict(phase) for phase in self.phases],
             **about,
         }
@@ -109,7 +152,12 @@ class RunConfig:
                 # Earlier versions wrote fewer fields.
                 if field.name in content or field.default is dataclasses.MISSING
             }
-            return cls(**{**fields, "recipe": Recipe(**fields["recipe"])})
+            fields["recipe"] = Recipe(**fields["recipe"])
+            if isinstance(fields["data"], list):  # Version 0.1 wrote one text.
+                fields["data"] = tuple(fields["data"])
+            if fields.get("composites"):
+                fields["composites"] = ComposeOptions(**fields["composites"])
+            return cls(**fields)
         except (TypeError, KeyError, UserError) as error:
             raise UserError(
                 f"{folder.config}: cannot be read ({type(error).__name__}: {error}); "
@@ -132,6 +180,32 @@ class RunConfig:
                 )
 
 
+def split_weight(data: str) -> tuple[str, float]:
+    """Split `DATA[,weight=W]` into data and weight, which is 1 by default.
+
+    Raises:
+        UserError: if the weight is no number above 0.
+    """
+    name, comma, weight = data.rpartition(",weight=")
+    if not comma:
+        return data, 1.0
+    try:
+        value = float(weight)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise UserError(
+            f"`data`: received the weight {weight!r} in {data}; accepted is a number "
+            f"above 0, for instance {name},weight=2."
+        )
+    return name, value
+
+
+def _as_json(config: RunConfig) -> dict[str, Any]:
+    # Paths and tuples as JSON gives them back.
+    return json.loads(json.dumps(dataclasses.asdict(config), default=str))
+
+
 def _flat(config: RunConfig) -> dict[str, Any]:
-    fields = dataclasses.asdict(config)
+    fields = _as_json(config)
     return {**fields.pop("recipe"), **fields}

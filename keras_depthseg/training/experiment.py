@@ -12,19 +12,18 @@ import tensorflow as tf
 
 from keras_depthseg.augment.changes import make_augmentation
 from keras_depthseg.augment.names import AUGMENTATIONS
-from keras_depthseg.datasets.opening import Records, open_records, require_depth
-from keras_depthseg.datasets.splits import SPLITS
-from keras_depthseg.errors import UserError
+from keras_depthseg.datasets.composites.options import ROOMS, ComposeOptions
 from keras_depthseg.losses import combination
 from keras_depthseg.metrics import training_metrics
 from keras_depthseg.model import ORIGINAL_STATISTICS, DSResNet
 from keras_depthseg.networks.initialisation import INITIALISATIONS
 from keras_depthseg.optimizers import OPTIMIZERS, cosine_decay
-from keras_depthseg.pipeline import make_pipeline
 from keras_depthseg.precision import check_xla, jit_compile, resolve_precision
 from keras_depthseg.schedule import Phase
 from keras_depthseg.shapes import ceil_div
-from keras_depthseg.training.config import RunConfig
+from keras_depthseg.text import split_option
+from keras_depthseg.training.config import RunConfig, split_weight
+from keras_depthseg.training.data import TrainingData
 from keras_depthseg.training.recipes import Recipe
 
 PICTURED_SAMPLES = 6
@@ -40,7 +39,7 @@ class Experiment:
 
     Attributes:
         config: the same, with absolute paths and the precision of this machine.
-        records: the opened data set.
+        data: the opened data.
         phases: the phases of the schedule.
         validation: the split to validate on; `None` where it is empty.
 
@@ -56,7 +55,8 @@ class Experiment:
         self.config = dataclasses.replace(
             config,
             recipe=recipe,
-            data=str(Path(config.data).resolve()),
+            data=tuple(map(_absolute, config.data)),
+            composites=config.composites and _absolute_sources(config.composites),
             precision=resolve_precision(config.precision),
         )
         self.phases = self.config.phases
@@ -64,14 +64,9 @@ class Experiment:
         make_augmentation(recipe.augment, self.phases[0].resolution)
         if config.xla:
             check_xla(self.config.precision)
-        self.records: Records = open_records(self.config.data)
-        require_depth(self.records)
-        if not self.records.size("train"):
-            raise UserError(
-                f"{config.data}: the split 'train' is empty; there is nothing to train "
-                "on."
-            )
-        self.validation = "val" if self.records.size("val") else None
+        largest = max(phase.resolution for phase in self.phases)
+        self.data = TrainingData(self.config, largest)
+        self.validation = "val" if self.data.size("val") else None
 
     @property
     def augment_digest(self) -> str | None:
@@ -89,12 +84,12 @@ class Experiment:
     @property
     def samples(self) -> dict[str, int]:
         """The number of samples of each split."""
-        return {split: self.records.size(split) for split in SPLITS}
+        return self.data.samples
 
     @property
     def steps(self) -> int:
         """Training steps of all phases together."""
-        size = self.records.size("train")
+        size = self.data.size("train")
         return sum(
             phase.epochs * ceil_div(size, phase.batch_size) for phase in self.phases
         )
@@ -112,7 +107,7 @@ class Experiment:
         recipe = self.config.recipe
         model = DSResNet(
             recipe.width,
-            self.records.statistics or ORIGINAL_STATISTICS,
+            self.data.statistics or ORIGINAL_STATISTICS,
             dtype=self.config.precision,
         )
         INITIALISATIONS[recipe.initialisation](model)
@@ -138,14 +133,12 @@ class Experiment:
             epoch: from 0, counted over all phases.
             step: batches of this epoch to skip.
         """
-        return make_pipeline(
-            self.records, "train", **self._train_options(phase, epoch, step)
-        )
+        return self.data.train_batches(**self._train_options(phase, epoch, step))
 
     def sample_ids(self, phase: Phase, epoch: int, step: int) -> list[str]:
         """Return the ids of the samples of one training batch."""
         options = self._train_options(phase, epoch, step)
-        batches = make_pipeline(self.records, "train", whole_samples=True, **options)
+        batches = self.data.train_batches(whole_samples=True, **options)
         (batch,) = batches.take(1).as_numpy_iterator()
         return [name.decode() for name in batch["sample_id"]]
 
@@ -154,7 +147,6 @@ class Experiment:
             "resolution": phase.resolution,
             "batch_size": phase.batch_size,
             "augment": self.config.recipe.augment,
-            "shuffle": True,
             "seed": self.config.seed,
             "epoch": epoch,
             "skip": step,
@@ -168,26 +160,42 @@ class Experiment:
 
     def split_batches(self, split: str, phase: Phase) -> tf.data.Dataset:
         """Return the batches of a split, in order and without random changes."""
-        return make_pipeline(
-            self.records,
-            split,
-            resolution=phase.resolution,
-            batch_size=phase.batch_size,
-        )
+        return self.data.split_batches(split, phase.resolution, phase.batch_size)
 
     def pictured_samples(self, resolution: int) -> tuple[dict, dict]:
         """Return inputs and labels of the samples that are drawn: NumPy arrays.
 
         The first `PICTURED_SAMPLES` of `val`, or of `train` where that is empty.
         """
-        batches = make_pipeline(
-            self.records,
-            self.validation or "train",
-            resolution=resolution,
-            batch_size=PICTURED_SAMPLES,
+        batches = self.data.split_batches(
+            self.validation or "train", resolution, PICTURED_SAMPLES
         )
         inputs, labels = next(iter(batches.take(1).as_numpy_iterator()))
         return inputs, labels
+
+
+def _absolute(data: str) -> str:
+    path, weight = split_weight(data)
+    path = str(Path(path).resolve())
+    return path if weight == 1 else f"{path},weight={weight:g}"
+
+
+def _absolute_sources(options: ComposeOptions) -> ComposeOptions:
+    """Return the options with absolute paths; names of rendered rooms stay."""
+    depth = options.depth
+    if depth is not None:
+        name, pairs = split_option(depth)
+        depth = ",".join([str(Path(name).resolve()), *pairs])
+    bg = options.bg
+    if not ROOMS.fullmatch(bg):
+        bg = str(Path(bg).resolve())
+    return dataclasses.replace(
+        options,
+        bg=bg,
+        fg=Path(options.fg).resolve(),
+        fg_mask=options.fg_mask and Path(options.fg_mask).resolve(),
+        depth=depth,
+    )
 
 
 def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:

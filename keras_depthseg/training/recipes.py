@@ -28,11 +28,13 @@ class Recipe:
         schedule: Phases in order, for instance 96:3,160:5,224:3; resolutions are
             multiples of 32.
         loss: Loss of depth and mask: rmse_bce_dice is 2 RMSE + BCE + 2 Dice, ssim_dice
-            2 SSIM + Dice, rmse_bce 2 RMSE + BCE.
+            2 SSIM + Dice, rmse_bce 2 RMSE + BCE; per_image is as the first, but for each
+            image and its known depth.
         augment: Random changes: original changes the colours of each picture by itself;
-            shared those of bg and fg_bg alike, and mirrors; capture does so too and then
-            moves bg, changes its exposure and adds noise to both; none; or the path of a
-            pipeline saved by albumentations, a YAML or JSON file.
+            shared those of bg and fg_bg alike, and mirrors; tripod, handheld and phone do
+            so too and then let the two differ as photographs do, in place, light,
+            shadows, sharpness and noise; none; or the path of a pipeline saved by
+            albumentations, a YAML or JSON file.
         optimizer: Optimizer; sgd has momentum 0.9.
         learning_rate: Learning rate at the start, or the highest of a cosine; above 0.
         width: Channels of the first block; 16 is the full network.
@@ -56,7 +58,7 @@ class Recipe:
 
     name: str
     schedule: str = dataclasses.field(metadata={"option": "--resolution-schedule"})
-    loss: Literal["rmse_bce_dice", "ssim_dice", "rmse_bce"]
+    loss: Literal["rmse_bce_dice", "ssim_dice", "rmse_bce", "per_image"]
     augment: str
     optimizer: Literal["sgd", "adam", "adamw"]
     learning_rate: float

@@ -94,10 +94,13 @@ def _facts(config: Mapping) -> list[str]:
         facts.append(f"width {config['recipe']['width']}")
     if config["parameters"] is not None:
         facts.append(f"{config['parameters']:,} parameters")
-    if config["data"] is not None:
+    data = [str(each) for each in config["data"]]
+    if made := config.get("composites"):
+        data.append(f"composites of {made['bg']} and {made['fg']}")
+    if data:
         samples = _as_text(config["samples"])
         counts = ", ".join(f"{split} {count}" for split, count in samples.items())
-        facts.append(f"data {config['data']}" + (f" ({counts})" if counts else ""))
+        facts.append(f"data {'; '.join(data)}" + (f" ({counts})" if counts else ""))
     if config["depth"].get("unit") == "metre":
         facts.append(f"depth in metres, 1 is {config['depth'].get('scale')} m")
     elif config["depth"].get("unit"):

@@ -89,15 +89,16 @@ def train(
                 experiment.config.save(
                     folder,
                     samples=experiment.samples,
-                    depth=dict(experiment.records.depth),
+                    depth=dict(experiment.data.depth),
                     parameters=model.count_params(),
                     command=sys.argv,
                     versions=_versions(),
                     computes_with=computes_with(experiment.config.precision),
                     augment_sha256=experiment.augment_digest,
+                    composites_sha256=experiment.data.digest,
                 )
         counts = ", ".join(f"{name} {n}" for name, n in experiment.samples.items())
-        logger.info("Data: %s (%s)", experiment.config.data, counts)
+        logger.info("Data: %s (%s)", experiment.config.described_data, counts)
         logger.info(
             "Model: width %d, %s weights, %s",
             *(experiment.config.recipe.width, f"{model.count_params():,}"),
@@ -125,12 +126,18 @@ def _check_can_resume(experiment: Experiment, folder: RunFolder) -> None:
         )
     if config["samples"] != experiment.samples:
         raise UserError(
-            f"{experiment.config.data}: this data set has changed since the run began: "
-            f"received {experiment.samples}, it had {config['samples']}; start a new run."
+            f"{experiment.config.described_data}: this data has changed since the run "
+            f"began: received {experiment.samples}, it had {config['samples']}; start a "
+            "new run."
         )
     if config.get("augment_sha256") != experiment.augment_digest:
         raise UserError(
             f"{experiment.config.recipe.augment}: this file has changed since the run "
+            "began; restore it, or start a new run."
+        )
+    if config.get("composites_sha256") != experiment.data.digest:
+        raise UserError(
+            f"{experiment.config.described_data}: a picture has changed since the run "
             "began; restore it, or start a new run."
         )
     if folder.report.exists():  # Written last.
@@ -178,7 +185,7 @@ def _finish(
     scores = {
         split: evaluate(model, experiment.split_batches(split, phase))
         for split in SPLITS
-        if split != "train" and experiment.records.size(split)
+        if split != "train" and experiment.data.size(split)
     }
     phases = [dataclasses.asdict(each) for each in experiment.phases]
     logger.info(

@@ -14,7 +14,7 @@ from keras_depthseg.files import replacing
 from keras_depthseg.training.run_folder import RunFolder
 
 _CONFIG = {
-    "data": str,
+    "data": list,
     "samples": dict,
     "depth": dict,
     "recipe": dict,
@@ -61,7 +61,8 @@ def read_config(folder: RunFolder) -> dict[str, Any]:
     Raises:
         UserError: if there is none, or the file is damaged.
     """
-    config = _read_json(folder.config, _CONFIG)
+    # Version 0.1 wrote the one folder of records as a text.
+    config = _read_json(folder.config, _CONFIG, lists=("data",))
     if config is None:
         problem = f"not a run folder, it has no {folder.config.name}"
         if not folder.path.exists():
@@ -128,8 +129,16 @@ def _read_cell(path: Path, name: str, number: int, cell: str) -> float | None:
         ) from error
 
 
-def _read_json(path: Path, types: Mapping[str, type]) -> dict[str, Any] | None:
-    """Read a JSON object; `None` if there is no such file."""
+def _read_json(
+    path: Path, types: Mapping[str, type], lists: Sequence[str] = ()
+) -> dict[str, Any] | None:
+    """Read a JSON object; `None` if there is no such file.
+
+    Args:
+        path: of the file.
+        types: of its values.
+        lists: those where a single text stands for a list of one.
+    """
     text = _read_text(path)
     if text is None:
         return None
@@ -137,6 +146,9 @@ def _read_json(path: Path, types: Mapping[str, type]) -> dict[str, Any] | None:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise _damaged(path, f"not JSON: {error}") from error
+    for name in lists:
+        if isinstance(content, dict) and isinstance(content.get(name), str):
+            content[name] = [content[name]]
     _check(path, content, types)
     return content
 

@@ -1,84 +1,128 @@
-"""What a camera adds, measured on the pictures it was added to."""
+"""Captures as a whole; each effect has tests of its own."""
 
-import cv2
 import numpy as np
 import tensorflow as tf
 
-from keras_depthseg.augment.capture import (
-    EXPOSURE,
-    MOVE,
-    NOISE,
-    TURN,
-    WHITE_BALANCE,
-    simulate_capture,
-)
+from keras_depthseg.augment.capture import EFFECTS, Capture, parse_capture
+from keras_depthseg.augment.names import PRESETS
+from keras_depthseg.errors import UserError
+from tests.support.captures import captured
+from tests.support.tiny_cues import empty_pairs, guess_the_plate
 from tests.support.tiny_data import colour
 
-
-def _pairs(picture, count):
-    """The same picture as `bg` and `fg_bg`, `count` times."""
-    return np.repeat(picture[None], 2 * count, axis=0).reshape(2, count, *picture.shape)
-
-
-def _changed(picture, count, seed=0):
-    images = _pairs(picture, count)
-    simulate_capture(images, np.random.default_rng(seed))
-    return images
+SIDE = 48
+PICTURE = colour(0, (SIDE, SIDE))
+MASK = np.zeros((SIDE, SIDE), np.float32)
+MASK[10:40, 15:30] = 1
+DEPTH = np.where(MASK > 0, 0.3, np.linspace(0.9, 0.5, SIDE)[:, None])
 
 
-def _texture(side):
-    rng = np.random.default_rng(0)
-    blurred = cv2.GaussianBlur(rng.normal(size=(side, side, 3)), (0, 0), 1.5)
-    return np.clip(128 + 200 * blurred, 0, 255).astype(np.uint8)
+def _captured(strengths, **options):
+    return captured(strengths, PICTURE, mask=MASK, depth=DEPTH, **options)
 
 
 class CaptureTest(tf.test.TestCase):
-    def test_one_pair_in_four_stays_as_it_is(self):
-        picture = colour(0, (16, 16))
-        images = _changed(picture, 800)
-        self.assertBetween((images == picture).all(axis=(0, 2, 3, 4)).mean(), 0.2, 0.3)
+    def test_every_effect_changes_and_its_zero_does_not(self):
+        clean, labels, _ = _captured({})
+        for name, effect in EFFECTS.items():
+            images, received, _ = _captured({name: effect.none}, seed=1)
+            self.assertAllEqual(images, clean)
+            self.assertAllEqual(received, labels)
+            images, _, _ = _captured({name: effect.strengths[-1]}, seed=1)
+            self.assertGreater(np.abs(images - clean).max(), 5, name)
 
-    def test_exposure_and_white_balance_of_bg_only(self):
-        images = _changed(np.full((16, 16, 3), 128, np.uint8), 800).astype(float)
-        bg, fg_bg = images.mean(axis=(2, 3)) / 128
-        self.assertAllClose(fg_bg, np.ones_like(fg_bg), atol=0.01)
-        exposure = bg.mean(axis=1)
-        self.assertBetween(exposure.min(), 1 - 1.3 * EXPOSURE, 1 - 0.9 * EXPOSURE)
-        self.assertBetween(exposure.max(), 1 + 0.9 * EXPOSURE, 1 + 1.3 * EXPOSURE)
-        balance = bg / exposure[:, None]
-        spread = np.ptp(balance, axis=1).max()
-        self.assertBetween(spread, WHITE_BALANCE, 2.1 * WHITE_BALANCE)
+    def test_sweeps_are_weakest_first(self):
+        for name, effect in EFFECTS.items():
+            images = [_captured({name: s}, seed=2)[0] for s in effect.strengths]
+            clean = _captured({})[0]
+            changes = [np.abs(image - clean).mean() for image in images]
+            self.assertAllEqual(np.argsort(changes), np.arange(len(changes)), name)
 
-    def test_each_picture_has_noise_of_its_own(self):
-        images = _changed(np.full((64, 64, 3), 100, np.uint8), 200).astype(float)
-        noise = images - images.mean(axis=(2, 3), keepdims=True)
-        deviations = noise.std(axis=(2, 3, 4))
-        self.assertBetween(deviations.max(), 0.9 * NOISE, 1.05 * NOISE)
-        bg, fg_bg = noise.reshape(2, 200, -1)
-        noisy = deviations.min(axis=0) > 1
-        correlations = (bg * fg_bg).mean(axis=1)[noisy] / deviations.prod(axis=0)[noisy]
-        self.assertLess(np.abs(correlations).max(), 0.05)
-        self.assertGreater(len(np.unique(deviations)), 200)
+    def test_same_seed_same_bytes(self):
+        for preset in PRESETS:
+            first, same, other = (
+                _captured({}, capture=Capture.preset(preset), seed=seed, count=6)
+                for seed in (1, 1, 2)
+            )
+            for a, b in zip(first, same, strict=True):
+                self.assertAllEqual(a, b)
+            self.assertNotAllEqual(first[0], other[0])
 
-    def test_bg_moves_and_turns_and_fg_bg_does_not(self):
-        # Seen by OpenCV's phase correlation, at the centre for the shift, and right of
-        # it less left of it for the angle.
-        side = 256
-        picture = _texture(side)
-        images = _changed(picture, 60)[..., 1].astype(np.float64)
-        reference = picture[..., 1].astype(np.float64)
-        window = cv2.createHanningWindow((96, 96), cv2.CV_64F)
+    def test_draws_of_an_effect_depend_on_nothing_else(self):
+        # After a shift of the same seed, the noise is that of the noise alone.
+        grey = np.full((SIDE, SIDE, 3), 128, np.uint8)
+        alone, _, _ = captured({"noise": 8}, grey, seed=4)
+        both, _, _ = captured({"noise": 8, "shift": 3}, grey, seed=4)
+        self.assertAllEqual(alone, both)
+        capture = Capture.preset("phone")
+        first = _captured({}, capture=capture, seed=5, count=1)[0]
+        several = _captured({}, capture=capture, seed=5, count=4)[0]
+        self.assertAllEqual(first[:, 0], several[:, 0])
 
-        def shift(image, left):
-            parts = [x[80:176, left : left + 96].copy() for x in (reference, image)]
-            return cv2.phaseCorrelate(*parts, window)[0]
+    def test_a_preset_leaves_some_pairs_alone(self):
+        for preset in PRESETS:
+            images, labels, _ = _captured({}, capture=Capture.preset(preset), count=500)
+            still = (images == PICTURE).all(axis=(0, 2, 3, 4))
+            self.assertBetween(still.mean(), 0.1, 0.21)
+            self.assertAllEqual(labels[0][still], np.tile(MASK, (still.sum(), 1, 1)))
 
-        moves = np.array([shift(bg, 80) for bg in images[0]]) / side
-        self.assertBetween(np.abs(moves).max(), 0.9 * MOVE, 1.05 * MOVE)
-        self.assertGreater(moves.max(), 0.8 * MOVE)
-        self.assertLess(moves.min(), -0.8 * MOVE)
-        rises = [shift(bg, 160)[1] - shift(bg, 0)[1] for bg in images[0]]
-        turns = np.rad2deg(np.arctan(np.array(rises) / 160))
-        self.assertBetween(np.abs(turns).max(), 0.8 * TURN, 1.3 * TURN)
-        still = np.array([shift(fg_bg, 80) for fg_bg in images[1]])
-        self.assertLess(np.abs(still).max(), 0.3)
+    def test_a_phone_differs_more_than_a_tripod(self):
+        changes = []
+        for preset in PRESETS:
+            images, _, _ = _captured({}, capture=Capture.preset(preset), count=200)
+            changes.append(np.abs(images[0] - images[1]).mean())
+        self.assertAllEqual(np.argsort(changes), [0, 1, 2])
+
+    def test_images_need_not_be_square(self):
+        for name, effect in EFFECTS.items():
+            images, labels, _ = captured(
+                {name: effect.strengths[1]},
+                PICTURE[:32],
+                mask=MASK[:32],
+                depth=DEPTH[:32],
+            )
+            self.assertEqual(images.shape[2:4], (32, SIDE))
+
+
+class ParseTest(tf.test.TestCase):
+    def test_presets_and_strengths(self):
+        by_name = _captured({}, capture=parse_capture(" tripod "), seed=3, count=4)
+        self.assertAllEqual(
+            by_name[0],
+            _captured({}, capture=Capture.preset("tripod"), seed=3, count=4)[0],
+        )
+        by_text = _captured({}, capture=parse_capture("shift=2, jpeg=40"), seed=3)
+        self.assertAllEqual(by_text[0], _captured({"shift": 2, "jpeg": 40}, seed=3)[0])
+
+    def test_refusals(self):
+        for text, message in (
+            ("studio", "received 'studio'; accepted are tripod, handheld, phone, and"),
+            ("shift", "received 'shift'; accepted are"),
+            ("shift=far", "strengths such as shift=2,jpeg=40"),
+            ("", "received ''"),
+            ("tilt=2", "received the effect 'tilt'; accepted are cast_shadow, .*jpeg"),
+            ("shift=-1", r"received shift=-1; accepted is 0 to 64 \(px of 224\)"),
+            ("jpeg=0", r"received jpeg=0; accepted is 1 to 100 \(JPEG quality\)"),
+            ("shift=nan", "received shift=nan; accepted is 0 to 64"),
+            ("shift=1,shift=2", "shift comes twice"),
+        ):
+            with self.assertRaisesRegex(UserError, message):
+                parse_capture(text)
+        with self.assertRaisesRegex(UserError, "received 'studio'"):
+            Capture.preset("studio")
+
+
+class CueTest(tf.test.TestCase):
+    def test_nothing_tells_an_empty_plate_from_an_empty_picture(self):
+        # A small network, trained to say which of two images is the plate, guesses:
+        # within three standard deviations of a coin on 1,000 pairs it did not see.
+        pairs = empty_pairs(3000)
+        Capture.preset("handheld")(*pairs, np.random.default_rng(0))
+        self.assertBetween(guess_the_plate(pairs[0], held_out=1000), 0.45, 0.55)
+
+    def test_the_network_would_see_a_plate_that_alone_was_resampled(self):
+        images, labels, boxes = empty_pairs(3000)
+        moved = images.copy()
+        Capture.fixed({"shift": 1})(moved, labels, boxes, np.random.default_rng(0))
+        images[0] = moved[0]
+        self.assertGreater(guess_the_plate(images, held_out=1000), 0.8)

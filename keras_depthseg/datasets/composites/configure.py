@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from keras_depthseg.datasets.composites import gather
+from keras_depthseg.datasets.composites import gather, pose
 from keras_depthseg.datasets.composites.depth_folder import (
     DepthFolder,
     parse_depth_folder,
 )
 from keras_depthseg.datasets.composites.maker import make_scene
-from keras_depthseg.datasets.composites.options import MOST_ROOMS, ComposeOptions
+from keras_depthseg.datasets.composites.options import MOST_ROOMS, ROOMS, ComposeOptions
 from keras_depthseg.datasets.composites.settings import (
     BackgroundSource,
     CompositesConfig,
@@ -30,7 +29,6 @@ FG_HEIGHT = 108 / 224
 MOST_SAMPLES = 10_000_000
 """Their numbers are held in memory; at 224 px the records take 300 GB on the disk."""
 
-_ROOMS = re.compile(r"rooms(?::(\d+))?", re.ASCII)
 _DEFAULT_ROOMS = 100
 
 
@@ -55,9 +53,12 @@ def make_config(
         lossless=options.lossless,
         depth=depth,
         seed=options.seed,
+        variety=options.variety,
     )
+    rich = options.variety == "rich"
+    height = pose.source_height(settings.size) if rich else settings.fg_height
     cutouts = gather.gather_cutouts(
-        options.fg, options.fg_mask, refuse, settings.fg_height, settings.size
+        options.fg, options.fg_mask, refuse, height, settings.size
     )
     if depth == "rooms":
         count = int(options.bg.partition(":")[2] or _DEFAULT_ROOMS)
@@ -110,7 +111,7 @@ def _depth_source(
     options: ComposeOptions,
 ) -> DepthFolder | TeacherSettings | str | None:
     """Return the source of depth; the disk says whether it is a folder or a network."""
-    if rooms := _ROOMS.fullmatch(options.bg):
+    if rooms := ROOMS.fullmatch(options.bg):
         _check_rooms(options, rooms[1])
         return "rooms"
     depth = None

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from keras_depthseg.datasets import records
-from keras_depthseg.datasets.composites import paste, placing
+from keras_depthseg.datasets.composites import paste, placing, rich
+from keras_depthseg.datasets.composites.decoded import Decoded
 from keras_depthseg.datasets.composites.layer import Layer
 from keras_depthseg.datasets.composites.plan import Plan, PlannedComposite
 from keras_depthseg.datasets.composites.scene import Scene
@@ -20,6 +21,7 @@ from keras_depthseg.datasets.composites.settings import (
     CompositeSettings,
     CutoutSource,
 )
+from keras_depthseg.datasets.composites.views import random_view
 from keras_depthseg.datasets.teacher import teacher
 from keras_depthseg.datasets.teacher.teacher import Teacher, TeacherSettings
 
@@ -40,6 +42,7 @@ class Maker:
         settings: how composites are made.
         plan: the composites to make.
         backgrounds, cutouts: the sources.
+        unseen_fg: (cutouts,) bool, kept out of training: never beside one that is not.
         cache_bytes: memory for decoded backgrounds, and the same for cutouts.
     """
 
@@ -47,12 +50,19 @@ class Maker:
     plan: Plan
     backgrounds: Sequence[BackgroundSource]
     cutouts: Sequence[CutoutSource]
+    unseen_fg: np.ndarray
     cache_bytes: int = 2**28
 
     @classmethod
     def of(cls, config: CompositesConfig) -> Maker:
         """Return the maker of a configuration's composites."""
-        return cls(config.settings, config.plan, config.backgrounds, config.cutouts)
+        return cls(
+            config.settings,
+            config.plan,
+            config.backgrounds,
+            config.cutouts,
+            config.held_out()[1],
+        )
 
     @functools.cached_property
     def scene(self) -> Callable[[int], Scene]:
@@ -71,6 +81,11 @@ class Maker:
         return functools.lru_cache(max(1, self.cache_bytes // (4 * size[0] * size[1])))(
             lambda index: self.cutouts[index].read(*size)
         )
+
+    @functools.cached_property
+    def _decoded(self) -> Decoded:
+        size = self.settings.size
+        return Decoded(self.backgrounds, self.cutouts, size, size, self.cache_bytes)
 
     def composites(
         self, numbers: np.ndarray
@@ -92,6 +107,9 @@ class Maker:
 
     def _composite(self, number: int) -> tuple[PlannedComposite, Scene, paste.Composite]:
         planned = self.plan.planned(number)
+        rng = np.random.default_rng([self.settings.seed, _SAMPLE, number])
+        if self.settings.variety == "rich":
+            return planned, *self._rich(planned, rng)
         scene = self.scene(planned.bg)
         cutout = self._layer(planned.fg)
         composite = placing.make_composite(
@@ -100,9 +118,19 @@ class Maker:
             self.settings.fg_height,
             self.settings.placement,
             self.settings.shadow,
-            np.random.default_rng([self.settings.seed, _SAMPLE, number]),
+            rng,
         )
         return planned, scene, composite
+
+    def _rich(
+        self, planned: PlannedComposite, rng: np.random.Generator
+    ) -> tuple[Scene, paste.Composite]:
+        beside = np.flatnonzero(self.unseen_fg == self.unseen_fg[planned.fg])
+        chosen = rich.choose(planned.fg, beside, rng)
+        view = random_view(self._decoded.scene(planned.bg), self.settings.size, rng)
+        scene = Scene.of(view.bg, view.depth, self.settings.lossless, view.filled)
+        layers = [self._decoded.layer(index) for index in chosen]
+        return scene, rich.make_rich(scene, layers, self.settings.shadow, rng)
 
 
 def make_scene(background: BackgroundSource, settings: CompositeSettings) -> Scene:

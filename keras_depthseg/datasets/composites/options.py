@@ -6,6 +6,7 @@ The command line reads this module before it imports TensorFlow: nothing heavy h
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,9 @@ from keras_depthseg.errors import UserError
 
 # Rendered rooms, and placements of a cutout on a background.
 MOST_ROOMS = 100_000
+
+ROOMS = re.compile(r"rooms(?::(\d+))?", re.ASCII)
+"""A value of `bg` that means rendered rooms, and their number."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +38,9 @@ class ComposeOptions:
             NETWORK,larger=farther|nearer: a pretrained network (keras-hub preset, .keras,
             SavedModel, .onnx, .tflite) labels the composites, see the documentation. By
             default there is no depth, but that of rendered rooms.
+        variety: plain: one cutout of one height, as in the original; or rich: up to three
+            cutouts of any height, turned, relit, with holes, thin parts or the colours
+            of the background, on parts of the backgrounds, and 4% of the pairs empty.
         placements: Places of each cutout on each background.
         flip: Make as many samples again with the cutout mirrored.
         count: Draw this many of all these samples at random; by default all.
@@ -69,6 +76,7 @@ class ComposeOptions:
     fg: Path
     fg_mask: Path | None = None
     depth: str | None = None
+    variety: Literal["plain", "rich"] = "plain"
     placements: int = 20
     flip: bool = False
     count: int | None = None
@@ -105,6 +113,16 @@ class ComposeOptions:
         for name in ("val_fraction", "unseen_fraction"):
             self._check(name, 0 <= getattr(self, name) < 1, "0 or more, less than 1")
         check_choices(self)
+        if self.variety == "rich":
+            only = "only with `variety` plain, as rich cutouts differ in it"
+            self._check("flip", not self.flip, only)
+            self._check("fg_height", height is None, only)
+            self._check("placement", self.placement == "anywhere", only)
+            self._check(
+                "layout",
+                self.layout == "records",
+                "records with `variety` rich, as each pair has a background of its own",
+            )
         original = self.layout == "original"
         self._check("zip", original or not self.zip, "only with `layout` original")
         self._check(

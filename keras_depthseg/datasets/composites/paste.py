@@ -73,10 +73,10 @@ def paste(
     bottom = min(place.top + cutout.height, height)
     right = min(place.left + cutout.width, width)
     mask = np.zeros((height, width), np.uint8)
-    fg_bg = scene.bg.copy() if shadow is None else _darkened(scene.bg, shadow)
+    fg_bg = scene.bg.copy() if shadow is None else darkened(scene.bg, shadow)
     depth = None if scene.depth is None else scene.depth.copy()
     if top >= bottom or left >= right:
-        changed = _rows(mask, shadow)
+        changed = rows_changed(mask, shadow)
         return Composite(fg_bg, mask, depth, (0, 0, 0, 0), changed, 0.0)
 
     region = np.s_[top:bottom, left:right]
@@ -85,7 +85,7 @@ def paste(
     ]
     colour, alpha = cutout.colour[part], cutout.alpha[part]
     if place.depth is not None:
-        hidden = scene.surfaces[region] < place.depth * (1 - TOLERANCE)
+        hidden = hidden_by(scene, region, place.depth)
         alpha = np.where(hidden, np.uint8(0), alpha)
         colour = np.where(hidden[..., None], np.uint8(0), colour)
     # OpenCV's saturated arithmetic takes a twentieth of NumPy's time.
@@ -100,13 +100,24 @@ def paste(
         mask,
         depth,
         (top, left, top + tall, left + wide) if wide else (0, 0, 0, 0),
-        _rows(mask, shadow),
+        rows_changed(mask, shadow),
         # A cutout of single pixels may vanish when it shrinks.
         cv2.sumElems(alpha)[0] / max(1.0, cv2.sumElems(cutout.alpha)[0]),
     )
 
 
-def _rows(mask: np.ndarray, shadow: np.ndarray | None) -> tuple[int, int]:
+def hidden_by(scene: Scene, region: tuple[slice, slice], depth: float) -> np.ndarray:
+    """Return where surfaces of a scene are nearer than a cutout, (h, w) bool.
+
+    Args:
+        scene: has depth.
+        region: rows and columns of the image.
+        depth: of the cutout, in (0, 1].
+    """
+    return scene.surfaces[region] < depth * (1 - TOLERANCE)
+
+
+def rows_changed(mask: np.ndarray, shadow: np.ndarray | None) -> tuple[int, int]:
     """Return the first row with mask or shadow, and the one after the last."""
     _, top, _, tall = cv2.boundingRect(
         mask if shadow is None else ((mask > 0) | (shadow > 0)).astype(np.uint8)
@@ -148,6 +159,7 @@ def cast_shadow(
     return soft.astype(np.float32) * np.float32(strength / 255)
 
 
-def _darkened(bg: np.ndarray, shadow: np.ndarray) -> np.ndarray:
+def darkened(bg: np.ndarray, shadow: np.ndarray) -> np.ndarray:
+    """Return an image that loses the part `shadow` of its light."""
     lit = np.round(bg * (1 - shadow[..., None]))
     return np.clip(lit, 0, 255).astype(np.uint8)

@@ -61,11 +61,19 @@ def _anywhere(scene: Scene, cutout: Layer, rng: np.random.Generator) -> Place:
     tall, wide = cutout.height, cutout.width
     top = int(rng.integers(height - tall + 1))
     left = int(rng.integers(width - wide + 1))
+    return Place(top, left, place_depth(scene, top, left, cutout, rng))
+
+
+def place_depth(
+    scene: Scene, top: int, left: int, cutout: Layer, rng: np.random.Generator
+) -> float | None:
+    """Return a random depth, nearer than the median behind; `None` without depth."""
     if scene.depth is None:
-        return Place(top, left)
-    behind = scene.surfaces[top : top + tall, left : left + wide]
-    depth = float(rng.uniform(0.3, 0.95) * np.median(behind))
-    return Place(top, left, max(depth, NEAREST_DEPTH))
+        return None
+    behind = scene.surfaces[
+        max(top, 0) : top + cutout.height, max(left, 0) : left + cutout.width
+    ]
+    return max(float(rng.uniform(0.3, 0.95) * np.median(behind)), NEAREST_DEPTH)
 
 
 def _standing(

@@ -99,6 +99,25 @@ class Plan:
         chosen = rng.choice(self.total, self.count, replace=False, shuffle=False)
         return np.sort(chosen)
 
+    def held_out(
+        self,
+        bg_groups: Sequence[str],
+        fg_groups: Sequence[str],
+        unseen_fraction: float,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the backgrounds and the cutouts that `splits` keeps out of training.
+
+        Args:
+            bg_groups, fg_groups, unseen_fraction: as for `splits`.
+
+        Returns:
+            (backgrounds,) bool and (cutouts,) bool.
+        """
+        rng = np.random.default_rng([self.seed, _SPLIT])
+        bg_group, unseen_bg = _grouped(bg_groups, unseen_fraction, rng)
+        fg_group, unseen_fg = _grouped(fg_groups, unseen_fraction, rng)
+        return unseen_bg[bg_group], unseen_fg[fg_group]
+
     def splits(
         self,
         bg_groups: Sequence[str],

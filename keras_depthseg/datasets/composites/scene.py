@@ -21,26 +21,34 @@ class Scene:
 
     Attributes:
         bg: (H, W, 3) uint8 RGB, H = W.
-        encoded: `bg` as every record stores it.
+        encoded: `bg` as every record stores it; `None` if it is not stored.
         jpeg: the same as `encoded` if that is a JPEG; `None` for a PNG.
         depth: (H, W) float32 in [0, 1], larger = farther, 0 where unknown; `None`
             without depth.
+        filled: `depth` without holes, where that is known already; see `surfaces`.
     """
 
     bg: np.ndarray
-    encoded: bytes
+    encoded: bytes | None = None
     depth: np.ndarray | None = None
     jpeg: RowJpeg | None = None
+    filled: np.ndarray | None = None
 
     @classmethod
-    def of(cls, bg: np.ndarray, depth: np.ndarray | None, lossless: bool) -> Scene:
+    def of(
+        cls,
+        bg: np.ndarray,
+        depth: np.ndarray | None,
+        lossless: bool,
+        filled: np.ndarray | None = None,
+    ) -> Scene:
         """Return the scene of an image; it is stored as JPEG, or `lossless` as PNG."""
         jpeg = None if lossless else RowJpeg(bg)
         encoded = encode.encode_colour(bg, lossless) if jpeg is None else jpeg.data
         # As every reader decodes it: outside the foreground nothing may differ.
         stored = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
         # Never `None`, which OpenCV returns for damaged files.
-        return cls(cast(np.ndarray, stored), encoded, depth, jpeg)
+        return cls(cast(np.ndarray, stored), encoded, depth, jpeg, filled)
 
     def encode(self, fg_bg: np.ndarray, top: int, bottom: int) -> bytes:
         """Return a composite as its record stores it, encoded like `bg`.
@@ -67,6 +75,8 @@ class Scene:
         Raises:
             ValueError: the scene has no depth.
         """
+        if self.filled is not None:
+            return self.filled
         if self.depth is None:
             raise ValueError("a scene without depth has no surfaces.")
         known = self.depth > 0

@@ -84,6 +84,8 @@ class CompositeSettings:
         depth: the source of depth: a folder of maps, a network, `"rooms"` or `"sensor"`
             for backgrounds that bring their own, or `None`.
         seed: of the places.
+        variety: `"plain"`, one cutout of one height as in the original, or `"rich"`, see
+            `rich.make_rich`, which has heights and places of its own.
     """
 
     size: int = 224
@@ -93,6 +95,7 @@ class CompositeSettings:
     lossless: bool = False
     depth: DepthFolder | TeacherSettings | str | None = None
     seed: int = 0
+    variety: str = "plain"
 
     @property
     def depth_metadata(self) -> records.DepthMetadata | None:
@@ -149,6 +152,9 @@ class CompositesConfig(tfds.core.BuilderConfig):
     def to_json(self) -> dict[str, Any]:
         """Return everything but the sources, as JSON can hold it."""
         settings = dataclasses.asdict(self.settings)
+        if self.settings.variety == "plain":
+            # Data sets of versions without it keep their fingerprints.
+            del settings["variety"]
         depth = self.settings.depth
         if isinstance(depth, DepthFolder):
             # The folder's place does not count; the digest of each map does.
@@ -192,6 +198,18 @@ class CompositesConfig(tfds.core.BuilderConfig):
             sort_keys=True,
         )
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def held_out(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return which backgrounds and which cutouts are kept out of training.
+
+        Returns:
+            (backgrounds,) bool and (cutouts,) bool; none where splits are random.
+        """
+        return self.plan.held_out(
+            [found.group for found in self.backgrounds],
+            [found.group for found in self.cutouts],
+            self.unseen_fraction if self.splitting == "identity" else 0.0,
+        )
 
     def splits(self) -> dict[str, np.ndarray]:
         """Return the numbers of the planned composites by split.

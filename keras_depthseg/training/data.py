@@ -1,0 +1,159 @@
+"""The data of a training run: records, composites made while training, or a mixture."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from keras_depthseg.datasets.composites.configure import make_config
+from keras_depthseg.datasets.composites.endless import EndlessComposites
+from keras_depthseg.datasets.mixture import Source
+from keras_depthseg.datasets.opening import open_records
+from keras_depthseg.datasets.splits import SPLITS
+from keras_depthseg.errors import UserError
+from keras_depthseg.pipeline import COMPOSITES, make_pipeline
+from keras_depthseg.text import printable
+from keras_depthseg.training.config import RunConfig
+
+EPOCH_SAMPLES = 1024
+"""Samples of an epoch of composites or of a mixture, unless the configuration says."""
+
+logger = logging.getLogger(__name__)
+
+
+class TrainingData:
+    """The opened data of a configuration.
+
+    Args:
+        config: names the records and the sources of composites.
+        largest: largest resolution of the schedule, in pixels.
+
+    Attributes:
+        depth: meaning of the depth, see `records.DepthMetadata`; empty without depth.
+
+    Raises:
+        UserError: if the data cannot be used.
+    """
+
+    def __init__(self, config: RunConfig, largest: int):
+        self._config = config
+        self._records = [
+            Source(open_records(path), weight) for path, weight in config.weighted_data
+        ]
+        self._composites: EndlessComposites | None = None
+        self._digest: str | None = None
+        if config.composites is not None:
+            options = dataclasses.replace(config.composites, size=largest)
+            sources = make_config(options, _warn)
+            self._composites = EndlessComposites.of(sources)
+            self._digest = sources.fingerprint()
+        self.depth = self._depth()
+        if not self.size("train"):
+            raise UserError(
+                f"{', '.join(config.data)}: the split 'train' is empty; there is nothing "
+                "to train on."
+            )
+        self._check_loss()
+
+    def _depth(self) -> Mapping[str, Any]:
+        found = [source.data.depth for source in self._records]  # pyright: ignore
+        if self._composites is not None:
+            metadata = self._composites.config.settings.depth_metadata
+            found.append(dataclasses.asdict(metadata) if metadata else {})
+        known = [depth for depth in found if depth]
+        for depth in known[1:]:
+            if depth != known[0]:
+                raise UserError(
+                    f"`data`: received depth of two meanings, {dict(known[0])} and "
+                    f"{dict(depth)}; expected one, as one network cannot learn both. "
+                    "Leave the depth of one of them out."
+                )
+        self._all_have_depth = len(known) == len(found)
+        return known[0] if known else {}
+
+    def _check_loss(self) -> None:
+        loss = self._config.recipe.loss
+        if self._all_have_depth:
+            return
+        if loss != "per_image":
+            raise UserError(
+                f"`loss`: received {loss}, which counts unknown depth as 0, for samples "
+                "without depth; choose per_image, which leaves it out, or give the "
+                "depth (`depth`)."
+            )
+        if not self.depth:
+            logger.warning("No sample has depth: only the mask is trained.")
+
+    @property
+    def digest(self) -> str | None:
+        """Changes whenever a picture that is composed does; `None` without composites."""
+        return self._digest
+
+    @property
+    def statistics(self) -> dict | None:
+        """Mean and standard deviation of the only records; `None` if there are others."""
+        if len(self._records) != 1 or self._composites is not None:
+            return None
+        (source,) = self._records
+        return source.data.statistics  # pyright: ignore
+
+    @property
+    def samples(self) -> dict[str, int]:
+        """The number of samples of each split; of `train`, those of an epoch."""
+        return {split: self.size(split) for split in SPLITS}
+
+    def size(self, split: str) -> int:
+        """Return the number of samples of a split, see `samples`."""
+        stored = sum(source.data.size(split) for source in self._records)  # pyright: ignore
+        composed = self._composites is not None and split in self._composites.splits
+        if split == "train" and (stored or composed):
+            return self._epoch_samples or stored
+        return stored + (COMPOSITES if composed else 0)
+
+    @property
+    def _epoch_samples(self) -> int | None:
+        """Samples drawn for an epoch; `None` where every stored one comes once."""
+        several = len(self._records) > 1 or self._composites is not None
+        return self._config.samples or (EPOCH_SAMPLES if several else None)
+
+    def train_batches(self, resolution: int, **options: Any) -> tf.data.Dataset:
+        """Return the batches of an epoch of `train`; options as for `make_pipeline`."""
+        return make_pipeline(
+            self._sources(resolution),
+            "train",
+            resolution=resolution,
+            samples=self._epoch_samples,
+            shuffle=True,
+            unknown_depth=True,
+            **options,
+        )
+
+    def split_batches(
+        self, split: str, resolution: int, batch_size: int
+    ) -> tf.data.Dataset:
+        """Return the batches of a split, in order and without random changes."""
+        return make_pipeline(
+            self._sources(resolution),
+            split,
+            resolution=resolution,
+            batch_size=batch_size,
+            unknown_depth=True,
+        )
+
+    def _sources(self, resolution: int) -> list[Source]:
+        if self._composites is None:
+            return self._records
+        if self._composites.size != resolution:
+            # TensorFlow keeps the reader of the last phase, with all that it holds.
+            self._composites.forget()
+            self._composites = self._composites.with_size(resolution)
+        composites = Source(self._composites, self._config.composites_weight)
+        return [*self._records, composites]
+
+
+def _warn(line: str) -> None:
+    logger.warning("left out: %s", printable(line))
