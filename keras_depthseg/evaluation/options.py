@@ -73,8 +73,8 @@ class EvaluateOptions:
             )
         if self.model is not None and self.predictions is not None:
             raise UserError(
-                f"`predictions`: received with the model {self.model}; evaluate one after "
-                "the other."
+                f"`predictions`: received with the model {self.model}; evaluate one "
+                "after the other."
             )
         for name in ("capture", "split"):
             if getattr(self, name) is not None and self.pairs is not None:

@@ -70,7 +70,7 @@ class Value(NamedTuple):
 
 
 Summary = dict[str, dict[str, dict[str, Value]]]
-"""Values by group, program and score. A program has no scores of what it does not give."""
+"""Values by group, program and score; without scores of what a program does not give."""
 
 
 def summarise(condition: Condition, *, scenes: bool = False, seed: int = 0) -> Summary:
