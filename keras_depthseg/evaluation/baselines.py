@@ -98,8 +98,8 @@ class Baselines:
                 depth.add(sample.depth, sample.depth > VALID_DEPTH)
         if mask.empty:
             raise UserError(
-                f"{source}: received no samples; expected at least one with a known pixel, "
-                "to choose thresholds by. Give other samples."
+                f"{source}: received no samples; expected at least one with a known "
+                "pixel, to choose thresholds by. Give other samples."
             )
         masks: dict[str, Program] = {
             f"{name} (tuned on {source})": search.best()

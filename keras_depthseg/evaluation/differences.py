@@ -16,8 +16,8 @@ _SEARCHED = 2
 """In pixels, by the local search."""
 _MEDIANS = (1, 3, 5, 7, 9)
 
-# Of MOG2: how often it sees the plate before the picture. More often it takes the noise of
-# the camera for foreground.
+# Of MOG2: how often it sees the plate before the picture. If more often, it takes the
+# noise of the camera for foreground.
 _VIEWS = 5
 _GRABCUT_ROUNDS = 3
 
@@ -147,8 +147,5 @@ def grabcut(bg: np.ndarray, fg_bg: np.ndarray) -> np.ndarray:
     if above.any() and not above.all():
         cv2.setRNGSeed(0)
         models = np.zeros((1, 65)), np.zeros((1, 65))
-        cv2.grabCut(
-            fg_bg, labels, None, *models, _GRABCUT_ROUNDS, cv2.GC_INIT_WITH_MASK
-        )
+        cv2.grabCut(fg_bg, labels, None, *models, _GRABCUT_ROUNDS, cv2.GC_INIT_WITH_MASK)
     return np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
-

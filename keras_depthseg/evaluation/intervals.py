@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -71,7 +72,9 @@ def scene_means(
 def _intervals(
     values: np.ndarray, groupings: Sequence[Sequence[str]], seed: int
 ) -> np.ndarray | None:
-    indices = [np.unique(np.asarray(ids, str), return_inverse=True)[1] for ids in groupings]
+    indices = [
+        np.unique(np.asarray(ids, str), return_inverse=True)[1] for ids in groupings
+    ]
     sizes = [int(index.max(initial=-1)) + 1 for index in indices]
     if min(sizes) < 2:
         return None
@@ -83,19 +86,22 @@ def _intervals(
             weights = weights * _counts(groups)[..., index]
         return np.moveaxis(_means(weights, values), -1, 0)
 
-    result = stats.bootstrap(
-        [np.arange(size) for size in sizes],
-        mean,
-        n_resamples=_RESAMPLES,
-        batch=_BATCH,
-        vectorized=True,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
+    with warnings.catch_warnings():
+        # Draws without any defined value are left out below.
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        result = stats.bootstrap(
+            [np.arange(size) for size in sizes],
+            mean,
+            n_resamples=_RESAMPLES,
+            batch=_BATCH,
+            vectorized=True,
+            method="percentile",
+            rng=np.random.default_rng(seed),
+        )
     means = result.bootstrap_distribution
-    defined = np.isfinite(values)
     few = [
-        min(len(np.unique(index[column])) for index in indices) < 2 for column in defined.T
+        min(len(np.unique(index[column])) for index in indices) < 2
+        for column in np.isfinite(values).T
     ]
     means[few] = 0.0  # not only NaN, of which NumPy would warn
     limits = np.nanpercentile(means, _PERCENT, axis=-1)

@@ -1,8 +1,8 @@
 """The measures of matting papers, of one image: MAD, MSE, Grad and Conn.
 
 All take maps (H, W) in [0, 1], and optionally `known`, (H, W) bool: a pixel whose true
-value is unknown takes the predicted value, and only known pixels are summed. The units are
-those of the papers: MAD and MSE x 1,000, Grad and Conn / 1,000.
+value is unknown takes the predicted value, and only known pixels are summed. The units
+are those of the papers: MAD and MSE x 1,000, Grad and Conn / 1,000.
 
 Source: Rhemann et al. 2009, A perceptually motivated online benchmark for image matting,
 https://doi.org/10.1109/CVPR.2009.5206503.
@@ -83,8 +83,9 @@ def conn(
 
     A pixel's level l is the largest of 0, 0.1, … 1 up to which it belongs to the source,
     the largest 4-connected region where both maps reach the level; of equal regions the
-    first from the top. Its degree of connectivity in a map a is 1 - d, d = a - l, if d is
-    at least 0.15, else 1. The error is the sum of the absolute differences of the degrees.
+    first from the top. Its degree of connectivity in a map a is 1 - d, d = a - l, if d
+    is at least 0.15, else 1. The error is the sum of the absolute differences of the
+    degrees.
     """
     y_true = np.asarray(completed(y_true, y_pred, known), np.float64)
     y_pred = np.asarray(y_pred, np.float64)

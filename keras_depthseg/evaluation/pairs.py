@@ -94,7 +94,7 @@ def list_pairs(root: Path) -> list[PairFiles]:
                 names = " and ".join(PurePosixPath(f.name).name for f in files)
                 raise UserError(
                     f"{where}: received {printable(names) or f'no {role}'}; expected one "
-                    f"{role}.png, .jpg or .webp, beside the others of bg, fg_bg and mask. "
+                    f"{role}.png, .jpg or .webp, beside the others of the three. "
                     f"{'Remove one' if files else 'Add it, or remove the folder'}."
                 )
         name = folder or root.resolve().stem
@@ -141,7 +141,7 @@ def _scene_of(name: str, scenes: dict[str, str], root: Path) -> str:
     if scene is None:
         raise UserError(
             f"{root}/index.csv: received no row for the pair {printable(name)}; expected "
-            "its name and scene. Add the row, or remove the file: folders are scenes then."
+            "its name and scene. Add it, or remove the file: folders are scenes then."
         )
     return scene
 
@@ -171,8 +171,8 @@ def read_pair(files: PairFiles, resolution: int = 352) -> Pair:
         if image.shape[:2] != bg.shape[:2]:
             raise UserError(
                 f"{file.where}: received {_size(image)} pixels, and {_size(bg)} of "
-                f"{PurePosixPath(files.bg.name).name}; expected bg, fg_bg and mask of one "
-                "size. Take them with one camera, or crop them alike."
+                f"{PurePosixPath(files.bg.name).name}; expected bg, fg_bg and mask of "
+                "one size. Take them with one camera, or crop them alike."
             )
     longest = max(bg.shape[:2])
     if longest > resolution:
@@ -194,7 +194,7 @@ def _read_colour(file: PictureFile) -> np.ndarray:
     image = open_picture(file.read(), file.where, FORMATS)
     if image.mode not in ("RGB", "L"):
         raise refused(
-            file.where, image, "expected RGB or greyscale of 8 bit. Save it as an RGB PNG."
+            file.where, image, "expected 8-bit RGB or greyscale. Save it as an RGB PNG."
         )
     return np.asarray(upright(image).convert("RGB"))
 

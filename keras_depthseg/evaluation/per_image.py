@@ -35,15 +35,15 @@ def mask_scores(
 
     Args:
         y_true, y_pred: (B, H, W, 1) float32 in [0, 1].
-        known: (B, H, W, 1) bool, where `y_true` is known; `None`: everywhere. The rest does
-            not count: IoU, MAD and MSE are taken over known pixels. For the boundary F1,
-            Grad and Conn, which look at neighbours, an unknown pixel of `y_true` takes the
-            predicted value; Grad and Conn then sum known pixels. So a boundary that lies
-            among unknown pixels is right, and none is invented at their rim.
+        known: (B, H, W, 1) bool, where `y_true` is known; `None`: everywhere. The rest
+            does not count: IoU, MAD and MSE are taken over known pixels. For the boundary
+            F1, Grad and Conn, which look at neighbours, an unknown pixel of `y_true`
+            takes the predicted value; Grad and Conn then sum known pixels. So a boundary
+            that lies among unknown pixels is right, and none is invented at their rim.
 
     Returns:
-        For each of `MASK_SCORES` (B,) float64; NaN for an image without a known pixel. Two
-        empty masks have IoU and F1 1; an empty and another one 0.
+        For each of `MASK_SCORES` (B,) float64; NaN for an image without a known pixel.
+        Two empty masks have IoU and F1 1; an empty and another one 0.
     """
     whole, true, predicted = y_true, y_true, y_pred
     if known is not None:
@@ -58,13 +58,12 @@ def mask_scores(
     for name, measure in _MATTING.items():
         scores[name] = np.array(
             [
-                measure(*(None if x is None else x[..., 0] for x in images))
-                for images in zip(
-                    y_true, y_pred, [None] * len(y_true) if known is None else known,
-                    strict=True,
+                measure(*images, None if known is None else known[i, ..., 0])
+                for i, images in enumerate(
+                    zip(y_true[..., 0], y_pred[..., 0], strict=True)
                 )
             ]
-        )  # fmt: skip
+        )
     if known is not None:
         nothing = ~known.any(axis=(1, 2, 3))
         for values in scores.values():

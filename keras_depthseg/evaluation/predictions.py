@@ -26,8 +26,8 @@ class Predictions:
     """The maps in a folder, by the name of a sample or pair.
 
     A mask is `NAME.png` or `mask/NAME.png`, a depth map `NAME_depth.png` or
-    `depth/NAME.png`, of 8 or 16 bit, 0..1 at full scale, larger = farther; or `.npy`, float
-    in [0, 1], (H, W) or (H, W, 1). JPEG and WebP pass too.
+    `depth/NAME.png`, of 8 or 16 bit, 0..1 at full scale, larger = farther; or `.npy`,
+    float in [0, 1], (H, W) or (H, W, 1). JPEG and WebP pass too.
 
     Attributes:
         has_mask, has_depth: which of the two the folder holds, for all names.
@@ -56,13 +56,15 @@ class Predictions:
         )
         # A program need not give both, but of neither some.
         for kind, without in missing.items():
-            if without and (len(without) < total or not (self.has_mask or self.has_depth)):
-                few = printable(", ".join(without[:_NAMED]))
-                name = printable(_PLACES[kind][0].format(without[0]))
+            none = not (self.has_mask or self.has_depth)
+            if without and (none or len(without) < total):
+                names = ", ".join(without[:_NAMED])
+                more = ", …" if len(without) > _NAMED else ""
+                flat, deep = (place.format(without[0]) for place in _PLACES[kind])
                 raise UserError(
-                    f"{root}: received no {kind} for {len(without):,} of {total:,} names: "
-                    f"{few}{', …' if len(without) > _NAMED else ''}; expected {name}.png "
-                    f"or {kind}/{printable(without[0])}.png. Add them."
+                    f"{root}: received no {kind} for {len(without):,} of {total:,} "
+                    f"names: {printable(names)}{more}; expected {printable(flat)}.png or "
+                    f"{printable(deep)}.png. Add them."
                 )
 
     def mask(self, name: str, shape: tuple[int, int]) -> np.ndarray:
@@ -89,8 +91,8 @@ class Predictions:
         file = self._find(kind, name)
         if file is None:
             raise UserError(
-                f"{self._root}: received no {kind} for {printable(name)}, which was there "
-                "at the start; expected it until the end. Write it again."
+                f"{self._root}: received no {kind} for {printable(name)}, which was "
+                "there at the start; expected it until the end. Write it again."
             )
         if file.name.endswith(".npy"):
             return resize_map(_read_array(file), shape)
@@ -112,7 +114,8 @@ def _read_array(file: PictureFile) -> np.ndarray:
         array = np.load(io.BytesIO(file.read()), allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise UserError(
-            f"{file.where}: received a damaged array ({printable(str(error))}); {expected}"
+            f"{file.where}: received a damaged array ({printable(str(error))}); "
+            f"{expected}"
         ) from error
     if array.ndim == 3 and array.shape[-1] == 1:
         array = array[..., 0]

@@ -20,8 +20,8 @@ _LOGGER = logging.getLogger(__name__)
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 
-# The largest level that only a map of class numbers has: a mask that is opaque nowhere has
-# no use.
+# The largest level that only a map of class numbers has: a mask that is nowhere near
+# opaque has no use.
 _MOST_CLASSES = 15
 
 

@@ -1,33 +1,75 @@
-"""The metrics of maps, by NumPy in float64 and OpenCV."""
+"""The scores of maps, by NumPy in float64, SciPy and OpenCV."""
 
 import cv2
 import numpy as np
+from scipy import ndimage
 
 MASK_NAMES = ("soft_iou", "hard_iou", "boundary_f1")
+MATTING_NAMES = ("mad", "mse", "grad", "conn")
 DEPTH_NAMES = ("rmse", "mae", "abs_rel", "delta1", "delta2", "delta3")
 
 
-def _numpy_scores(y_true, p):
-    """All scores of one image (H, W, 1), in float64; None where it does not count."""
+def mask_scores(y_true, p, known=None):
+    """Scores of a mask (H, W), by their names in tables."""
     a, b = np.float64(y_true), np.float64(p)
-    soft = (a * b).sum() + 1e-6, a.sum() + b.sum() - (a * b).sum() + 1e-6
-    hard = ((a >= 0.5) & (b >= 0.5)).sum(), ((a >= 0.5) | (b >= 0.5)).sum()
+    known = np.ones(a.shape, bool) if known is None else known
+    if not known.any():
+        names = (*MASK_NAMES, "soft_iou_ceiling", *MATTING_NAMES)
+        return {f"mask_{name}": np.nan for name in names}
+    whole, inside = np.where(known, a, b), (a[known], b[known])
     scores = {
-        "soft_iou": soft[0] / soft[1],
-        "hard_iou": hard[0] / hard[1] if hard[1] else 1.0,
-        "boundary_f1": boundary_f1(a >= 0.5, b >= 0.5, radius=2),
+        "soft_iou": _soft_iou(*inside),
+        "soft_iou_ceiling": _soft_iou(inside[0], inside[0]),
+        "hard_iou": _hard_iou(*inside),
+        "boundary_f1": boundary_f1(whole >= 0.5, b >= 0.5, radius=2),
+        "mad": 1e3 * np.mean(abs(inside[0] - inside[1])),
+        "mse": 1e3 * np.mean((inside[0] - inside[1]) ** 2),
+        "grad": np.sum((_gradient(whole) - _gradient(b))[known] ** 2) / 1e3,
+        "conn": np.sum(_connectivity_error(whole, b)[known]) / 1e3,
     }
-    a, b = a[y_true > 1e-4], b[y_true > 1e-4]
+    return {f"mask_{name}": value for name, value in scores.items()}
+
+
+def depth_scores(y_true, p):
+    """Scores of a depth map, by their names in tables; NaN without known depth."""
+    known = y_true > 1e-4
+    a, b = np.float64(y_true)[known], np.float64(p)[known]
     if not a.size:
-        return {**scores, **dict.fromkeys(DEPTH_NAMES)}
+        return {f"depth_{name}": np.nan for name in DEPTH_NAMES}
     ratio = np.maximum(a / np.maximum(b, 1e-6), b / a)
-    depth_scores = (
+    values = (
         np.sqrt(np.mean((a - b) ** 2)),
         np.mean(abs(a - b)),
         np.mean(abs(a - b) / a),
         *(np.mean(ratio < 1.25**power) for power in (1, 2, 3)),
     )
-    return {**scores, **dict(zip(DEPTH_NAMES, depth_scores, strict=True))}
+    return {
+        f"depth_{name}": value for name, value in zip(DEPTH_NAMES, values, strict=True)
+    }
+
+
+def mean_scores(y_true, p):
+    """Means over images (B, H, W, 1), of the names without `mask_` and `depth_`."""
+    images = [
+        mask_scores(a[..., 0], b[..., 0]) | depth_scores(a, b)
+        for a, b in zip(y_true, p, strict=True)
+    ]
+    names = [f"mask_{name}" for name in MASK_NAMES]
+    names += [f"depth_{name}" for name in DEPTH_NAMES]
+    return {
+        name.partition("_")[2]: np.nanmean([scores[name] for scores in images])
+        for name in names
+    }
+
+
+def _soft_iou(a, b):
+    intersection = (a * b).sum() + 1e-6
+    return intersection / (a.sum() + b.sum() - (a * b).sum() + 1e-6)
+
+
+def _hard_iou(a, b):
+    union = ((a >= 0.5) | (b >= 0.5)).sum()
+    return ((a >= 0.5) & (b >= 0.5)).sum() / union if union else 1.0
 
 
 def boundary_f1(true, predicted, radius):
@@ -48,9 +90,31 @@ def boundary_f1(true, predicted, radius):
     return 2 * precision * recall / both if both else 0.0
 
 
-def mean_scores(y_true, p):
-    images = [_numpy_scores(*pair) for pair in zip(y_true, p, strict=True)]
-    return {
-        name: np.mean([s[name] for s in images if s[name] is not None])
-        for name in images[0]
-    }
+def _gradient(image):
+    """SciPy's derivatives, divided by the root of the sum of squares of their kernel."""
+    impulse = np.zeros((19, 19))
+    impulse[9, 9] = 1
+    squares = 0
+    for order in ((0, 1), (1, 0)):
+        kernel, derivative = (
+            ndimage.gaussian_filter(x, 1.4, order, mode="nearest", radius=4)
+            for x in (impulse, image)
+        )
+        squares = squares + derivative**2 / (kernel**2).sum()
+    return np.sqrt(squares)
+
+
+def _connectivity_error(a, b):
+    steps = np.arange(11) / 10
+    level = np.full(a.shape, -1.0)
+    for below, step in zip(steps, steps[1:], strict=False):
+        regions, count = ndimage.label((a >= step) & (b >= step))
+        sizes = ndimage.sum_labels(regions > 0, regions, np.arange(1, count + 1))
+        source = regions == 1 + np.argmax(sizes) if count else regions > 0
+        level[(level < 0) & ~source] = below
+    level[level < 0] = 1
+    degrees = []
+    for image in (a, b):
+        excess = image - level
+        degrees.append(np.where(excess >= 0.15, 1 - excess, 1))
+    return abs(degrees[0] - degrees[1])

@@ -1,0 +1,121 @@
+"""Maps that another program wrote."""
+
+import re
+
+import numpy as np
+import pytest
+
+from keras_depthseg.errors import UserError
+from keras_depthseg.evaluation.predictions import Predictions
+from tests.support.picture_files import saved
+
+SHAPE = (24, 32)
+LEVELS = np.arange(24 * 32).reshape(SHAPE)
+
+
+def _write(root, **files):
+    """Files by name, in which `__` is `/` and `_png` a suffix."""
+    for name, content in files.items():
+        path = root / re.sub(r"_(png|npy|webp)$", r".\1", name).replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            np.save(path, content)
+
+
+def _line(function, *args):
+    with pytest.raises(UserError) as caught:
+        function(*args)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert re.search(r"[:;] .*expected .*\. .+\.$", line), line
+    return line
+
+
+def test_all_places_and_types(tmp_path):
+    eight, sixteen = (LEVELS % 256).astype(np.uint8), (LEVELS * 85).astype(np.uint16)
+    array = np.float32(LEVELS / 1000)
+    _write(
+        tmp_path,
+        a_png=saved(eight),
+        a_depth_png=saved(sixteen),
+        scene__b_npy=array,
+        depth__scene__b_npy=array[..., None],
+        mask__c_webp=saved(eight, "WEBP", lossless=True),
+        depth__c_png=saved(eight),
+    )
+    found = Predictions(tmp_path, ["a", "scene/b", "c"])
+    assert found.has_mask and found.has_depth
+    expected = {
+        "a": (eight / 255, sixteen / 65535),
+        "scene/b": (array, array),
+        "c": (eight / 255, eight / 255),
+    }
+    for name, (mask, depth) in expected.items():
+        for image, true in (
+            (found.mask(name, SHAPE), mask),
+            (found.depth(name, SHAPE), depth),
+        ):
+            assert image.dtype == np.float32
+            np.testing.assert_allclose(image, true, atol=1e-6)
+
+
+def test_other_sizes_are_resized(tmp_path):
+    _write(tmp_path, a_npy=np.float32(LEVELS / 1000))
+    found = Predictions(tmp_path, ["a"])
+    blocks = (LEVELS / 1000).reshape(12, 2, 16, 2).mean((1, 3))
+    np.testing.assert_allclose(found.mask("a", (12, 16)), blocks, atol=1e-6)
+    larger = found.mask("a", (48, 64))
+    assert larger.shape == (48, 64)
+    assert abs(larger.mean() - LEVELS.mean() / 1000) < 1e-3
+
+
+def test_either_kind_may_be_missing_altogether(tmp_path):
+    _write(tmp_path / "masks", a_png=saved(np.uint8(LEVELS % 256)))
+    _write(tmp_path / "depths", a_depth_png=saved(np.uint8(LEVELS % 256)))
+    masks, depths = (Predictions(tmp_path / kind, ["a"]) for kind in ("masks", "depths"))
+    assert (masks.has_mask, masks.has_depth) == (True, False)
+    assert (depths.has_mask, depths.has_depth) == (False, True)
+
+
+def test_missing_ones_are_counted(tmp_path):
+    names = [f"n{i}" for i in range(7)]
+    picture = saved(np.uint8(LEVELS % 256))
+    line = _line(Predictions, tmp_path, names)
+    assert (
+        "no mask for 7 of 7 names: n0, n1, n2, …; expected n0.png or mask/n0.png" in line
+    )
+    _write(tmp_path, n1_png=picture, n2_png=picture)
+    assert "no mask for 5 of 7 names: n0, n3, n4, …" in _line(
+        Predictions, tmp_path, names
+    )
+    _write(tmp_path, **{f"{name}_png": picture for name in names}, n6_depth_png=picture)
+    line = _line(Predictions, tmp_path, names)
+    assert "no depth for 6 of 7 names: n0, n1, n2, …; expected n0_depth.png" in line
+    assert "no such folder" in _line(Predictions, tmp_path / "gone", names)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        np.full(SHAPE, np.nan, np.float32),
+        np.full(SHAPE, 1.5),
+        LEVELS,
+        np.zeros((24, 32, 3)),
+        np.zeros(SHAPE, object),
+        b"not an array",
+    ],
+    ids=["nan", "range", "integers", "channels", "objects", "text"],
+)
+def test_what_is_no_map(tmp_path, content):
+    _write(tmp_path, a_npy=content)
+    line = _line(Predictions(tmp_path, ["a"]).mask, "a", SHAPE)
+    assert line.startswith(f"{tmp_path}/a.npy: received ")
+
+
+def test_nearly_empty_levels_are_warned_of(tmp_path, caplog):
+    _write(tmp_path, a_png=saved(np.uint8(LEVELS % 2)))
+    found = Predictions(tmp_path, ["a"]).mask("a", SHAPE)
+    assert found.max() == pytest.approx(1 / 255)
+    assert "write 255" in caplog.text
