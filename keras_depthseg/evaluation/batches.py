@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -82,7 +83,8 @@ def record_batches(
         whole_samples=True,
     )
     left = min(records.size(split), samples or records.size(split))
-    for batch in pipeline.take(ceil_div(left, batch_size)).as_numpy_iterator():
+    batches: Any = pipeline.take(ceil_div(left, batch_size)).as_numpy_iterator()
+    for batch in batches:
         batch = {name: values[:left] for name, values in batch.items()}
         left -= len(batch["mask"])
         sample_ids = _texts(batch["sample_id"])

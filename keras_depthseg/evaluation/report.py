@@ -72,24 +72,28 @@ def write_report(
 
 
 def _tables(summary: Summary, scenes: bool) -> list[tuple[str, list[list]]]:
-    """Return captions and tables; cells are texts, or pairs of a value and its interval.
+    """Return captions and tables of masks and of depth.
 
-    A table a split with a row a program; of scenes one table with a row a scene for the
-    program that is evaluated, and one of all scenes.
+    Cells are texts, or pairs of a value and its interval. Of a split, or of all scenes,
+    there is a row a program; of single scenes the program that is evaluated has a row a
+    scene.
     """
     if not scenes:
-        return [(_title(group, "sample", programs), _rows("program", programs))
-                for group, programs in summary.items()]  # fmt: skip
-    program = next(iter(summary[ALL_SCENES]))
+        return [
+            (_title(group, "sample", programs), table)
+            for group, programs in summary.items()
+            for table in _by_kind(programs)
+        ]
+    everything = summary[ALL_SCENES]
+    program = next(iter(everything))
     single = {
         f"{group} ({group_samples(programs)})": programs[program]
         for group, programs in summary.items()
         if group != ALL_SCENES
     }
-    everything = summary[ALL_SCENES]
-    return [
-        (_title(ALL_SCENES, "pair", everything), _rows("program", everything)),
-        (f"each scene, {program}", _rows("scene (pairs)", single)),
+    title = _title(ALL_SCENES, "pair", everything)
+    return [(title, table) for table in _by_kind(everything)] + [
+        (f"each scene (pairs), {program}", table) for table in _by_kind(single)
     ]
 
 
@@ -98,12 +102,25 @@ def _title(group: str, unit: str, programs: Mapping[str, Mapping[str, Value]]) -
     return f"{group}, {count:,} {unit}{'' if count == 1 else 's'}"
 
 
-def _rows(head: str, rows: Mapping[str, Mapping[str, Value]]) -> list[list]:
-    shown = [name for name in SCORES if any(name in values for values in rows.values())]
-    table: list[list] = [[head, *map(column_title, shown)]]
-    for name, values in rows.items():
-        table.append([name, *(_cell(score, values.get(score)) for score in shown)])
-    return table
+def _by_kind(rows: Mapping[str, Mapping[str, Value]]) -> list[list[list]]:
+    """Return a table of mask scores and one of depth scores, without empty ones."""
+    tables = []
+    for kind in ("mask", "depth"):
+        shown = [
+            name
+            for name in sorted(SCORES, key=lambda name: name != "mask_hard_iou")
+            if name.startswith(kind) and any(name in values for values in rows.values())
+        ]
+        table: list[list] = [
+            [kind, *(column_title(name.partition("_")[2]) for name in shown)]
+        ]
+        for row, values in rows.items():
+            if any(name in values for name in shown):
+                cells = (_cell(name, values.get(name)) for name in shown)
+                table.append([row, *cells])
+        if shown:
+            tables.append(table)
+    return tables
 
 
 def _cell(name: str, value: Value | None) -> tuple[str, str]:
@@ -114,7 +131,7 @@ def _cell(name: str, value: Value | None) -> tuple[str, str]:
 def _caption(worst, several: bool) -> str:
     sample = worst.sample
     scores = [
-        f"{column_title(name)} {format_value(name, Value(value, *[np.nan] * 2, 1))}"
+        f"{column_title(name)} {format_value(name, Value(value, np.nan, np.nan, 1))}"
         for name in ("mask_hard_iou", "mask_mad", "depth_rmse")
         if (value := sample.scores.get(name, np.nan)) == value
     ]

@@ -146,7 +146,9 @@ def _by_program(
     for column, (program, name) in enumerate(names):
         if counts[column]:
             values[program][name] = Value(
-                *(float(numbers[column]) for numbers in (means, low, high)),
+                float(means[column]),
+                float(low[column]),
+                float(high[column]),
                 int(counts[column]),
             )
     return values
