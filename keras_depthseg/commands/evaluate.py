@@ -43,6 +43,7 @@ def add_evaluate(commands: Any) -> Parser:
     )
     model = field_options(EvaluateOptions, {"model": "MODEL"})["--model"]
     del model["dest"]
+    optional = {"nargs": "?", "default": None}
     groups = {
         "data": {
             "data": "DATA",
@@ -70,7 +71,7 @@ def add_evaluate(commands: Any) -> Parser:
         },
     }
     for title, metavars in groups.items():
-        first = {"model": {**model, "nargs": "?"}} if title == "programs" else {}
+        first = {"model": {**model, **optional}} if title == "programs" else {}
         last = more if title == "run" else {}
         parser.add_options(
             title, {**first, **field_options(EvaluateOptions, metavars), **last}
