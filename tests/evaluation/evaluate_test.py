@@ -4,9 +4,11 @@ import csv
 import dataclasses
 import json
 import re
+import warnings
 from unittest import mock
 
 import numpy as np
+import tensorflow as tf
 from absl.testing import parameterized
 
 from keras_depthseg.augment.capture import EFFECTS
@@ -150,6 +152,11 @@ class NetworkTest(TinyDataTestCase, parameterized.TestCase):
         super().setUp()
         self.run = self.folder / "run"
         self.run.mkdir()
+        # Tracing the network for each test would take most of the time.
+        self.enter_context(warnings.catch_warnings())
+        warnings.filterwarnings("ignore", "Even though the `tf.config", UserWarning)
+        tf.config.run_functions_eagerly(True)
+        self.addCleanup(tf.config.run_functions_eagerly, False)
         self.model = DSResNet(width=1)
         self.model.save(self.run / "model.keras")
         (self.run / "config.json").write_text('{"phases": [{"resolution": 32}]}')
