@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from keras_depthseg.augment.changes import make_augmentation
 from keras_depthseg.datasets import mixture
 from keras_depthseg.datasets.opening import open_records
 from keras_depthseg.pipeline import make_pipeline
@@ -203,6 +204,15 @@ class ContentTest(TinyDataTestCase):
         # A resumed epoch continues with the same changes.
         rest = _fields(sample_batches(self.records, epoch=3, skip=2, **options))
         self.assertAllEqual(rest["fg_bg"], passes[0]["fg_bg"][10:])
+
+    def test_a_change_itself(self):
+        options = {"resolution": 32, "seed": 1, "epoch": 0}
+        by_name, itself = (
+            _fields(sample_batches(self.records, augment=augment, **options))
+            for augment in ("handheld", make_augmentation("handheld", 32))
+        )
+        for name in by_name:
+            self.assertAllEqual(by_name[name], itself[name])
 
     def test_an_unknown_augmentation(self):
         self.assert_refused(

@@ -57,8 +57,8 @@ def _gaussian(sigma: float) -> np.ndarray:
 
 def _disc(radius: float) -> np.ndarray:
     """Return a disc as a kernel, of variance radius ** 2 / 4 along each axis."""
-    # Moving mass to the centres of pixels takes 1/12 of variance.
-    radius = (radius**2 + 1 / 3) ** 0.5
+    # Averaging over pixels adds a variance of 1/12.
+    radius = (radius**2 - 1 / 3) ** 0.5
     size = 2 * int(np.ceil(radius - 0.5)) + 1
     fine = 8
     x = (np.arange(size * fine, dtype=np.float32) + 0.5) / fine - size / 2

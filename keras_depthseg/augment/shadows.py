@@ -39,9 +39,9 @@ def cast_shadow(pair: Pair, strength: float, rng: np.random.Generator) -> None:
             [[1, -lean, lean * foot], [0, flat, foot - flat * foot]], np.float32
         )
         shadow = cv2.warpAffine(part, matrix, (width, height))
-        far = np.minimum(np.abs(rows - foot) / (abs(flat) * tall), 1)
-        near = _blurred(shadow, sharp * tall)
-        shadow = near + far * (_blurred(shadow, soft * tall) - near)
+        far = np.clip((foot - rows) / (flat * tall), 0, 1)
+        near = _blurred(shadow, sharp * tall, abs(flat))
+        shadow = near + far * (_blurred(shadow, soft * tall, abs(flat)) - near)
         np.maximum(matte, shadow, out=matte)
     matte *= 1 - pair.mask
     _darken(pair.fg_bg, matte, colour)
@@ -114,9 +114,9 @@ def _thresholded(field: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _polygon(rng: np.random.Generator) -> np.ndarray:
     # Convex, about a point in the image, of 0.2 to 0.8 of the side.
     corners = int(rng.integers(3, 8))
-    angles = np.sort(rng.uniform(0, 2 * np.pi, corners))
+    angles = 2 * np.pi / corners * (np.arange(corners) + rng.uniform(-0.4, 0.4, corners))
     radii = rng.uniform(0.2, 0.8) * rng.uniform(0.6, 1, corners)
-    points = rng.random(2) + radii[:, None] * np.transpose(
+    points = rng.uniform(0.1, 0.9, 2) + radii[:, None] * np.transpose(
         (np.cos(angles), np.sin(angles))
     )
     matte = np.zeros((_COARSE, _COARSE), np.float32)
@@ -140,8 +140,10 @@ def _parts(mask: np.ndarray) -> list[tuple[np.ndarray, tuple]]:
     ]
 
 
-def _blurred(image: np.ndarray, sigma: float) -> np.ndarray:
-    return cv2.GaussianBlur(image, (0, 0), sigma) if sigma > 0.3 else image
+def _blurred(image: np.ndarray, sigma: float, flat: float = 1.0) -> np.ndarray:
+    """Blur by `sigma` pixels across, and `flat` times as much down."""
+    across, down = max(sigma, 0.3), max(sigma * flat, 0.3)
+    return cv2.GaussianBlur(image, (0, 0), across, sigmaY=down)
 
 
 def _shadow_table(strength: float, rng: np.random.Generator) -> np.ndarray:

@@ -42,7 +42,8 @@ def add_train(commands: Any) -> Parser:
                 "action": "append",
                 "help": "Folder of records; folder in the original layout (bg/, fg_bg/, "
                 "fg_bg_mask/, fg_bg_depth/, file_map.txt), turned into records once; "
-                "rooms[:COUNT], the built-in data set; or pets_in_rooms[:COUNT], "
+                "rooms[:COUNT][,parallax=CM], the built-in data set, its backgrounds from "
+                "a camera moved by CM centimetres; or pets_in_rooms[:COUNT], "
                 "composed of two public data sets that are downloaded, 35 GB; can be "
                 "repeated, for a mixture by weight (default: rooms, or none with --bg "
                 "and --fg)",
@@ -58,7 +59,7 @@ def add_train(commands: Any) -> Parser:
                 },
                 show_defaults=False,
             ),
-            **field_options(RunConfig, {"composites_weight": "W", "samples": "N"}),
+            **field_options(RunConfig, {"composites_weight": "W", "epoch_samples": "N"}),
             "--split": {
                 "choices": SPLITTINGS,
                 "help": "Split of the original layout. identity keeps some backgrounds "

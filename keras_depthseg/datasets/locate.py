@@ -18,7 +18,9 @@ ROOM_SIZE = 224
 One size for every resolution schedule: two schedules are scored on the same images.
 """
 
-_NAMED = re.compile(r"(rooms|pets_in_rooms)(?::(\d+))?", re.ASCII)
+_NAMED = re.compile(
+    r"(?:(pets_in_rooms)|rooms)(?::(\d+))?(?(1)|(?:,parallax=(\d+(?:\.\d+)?))?)", re.ASCII
+)
 
 
 def default_cache_dir() -> Path:
@@ -48,7 +50,7 @@ def check_data(data: str) -> None:
         raise UserError(
             f"{data}: no such folder; give a folder of records, a folder in the original "
             "layout (bg/, fg_bg/, fg_bg_mask/, fg_bg_depth/, file_map.txt), "
-            "rooms[:COUNT] or pets_in_rooms[:COUNT]."
+            "rooms[:COUNT][,parallax=CM] or pets_in_rooms[:COUNT]."
         )
     if not _is_records(folder) and not _is_original_layout(folder):
         raise UserError(
@@ -64,7 +66,8 @@ def locate_records(
 
     Args:
         data: a folder of records; a folder in the original layout, which is converted to
-            records once; `rooms` or `rooms:COUNT` for the built-in data set;
+            records once; `rooms` or `rooms:COUNT` for the built-in data set, with
+            `,parallax=CM` its backgrounds from a camera moved by so many centimetres;
             `pets_in_rooms[:COUNT]` for one composed of public data sets, downloaded.
             The images of the named ones are of `ROOM_SIZE`.
         cache_dir: where records that are built here are stored.
@@ -84,15 +87,21 @@ def locate_records(
         )
     check_data(data)
     if match := _NAMED.fullmatch(data):
-        if match[1] == "rooms":
+        options = {}
+        if match[1] is None:
             from keras_depthseg.datasets.rooms import rooms_dataset_builder as named
+
+            if match[3]:
+                options = {"parallax": float(match[3])}
         else:
             from keras_depthseg.datasets.pets_in_rooms import (
                 pets_in_rooms_dataset_builder as named,
             )
 
         count = int(match[2]) if match[2] else named.DEFAULT_SAMPLES
-        return named.build(cache_dir, num_samples=count, size=ROOM_SIZE, seed=seed)
+        return named.build(
+            cache_dir, num_samples=count, size=ROOM_SIZE, seed=seed, **options
+        )
     if not is_source:
         return folder
     from keras_depthseg.datasets import original_layout

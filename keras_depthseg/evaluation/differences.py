@@ -16,11 +16,6 @@ _SEARCHED = 2
 """In pixels, by the local search."""
 _MEDIANS = (1, 3, 5, 7, 9)
 
-# Of MOG2: how often it sees the plate before the picture. If more often, it takes the
-# noise of the camera for foreground.
-_VIEWS = 5
-_GRABCUT_ROUNDS = 3
-
 
 def difference(bg: np.ndarray, fg_bg: np.ndarray) -> np.ndarray:
     """Return the largest absolute difference of the channels, (H, W) uint8."""
@@ -30,7 +25,8 @@ def difference(bg: np.ndarray, fg_bg: np.ndarray) -> np.ndarray:
 def searched_difference(bg: np.ndarray, fg_bg: np.ndarray) -> np.ndarray:
     """Return the least `difference` to the plate moved by up to 2 px, (H, W) uint8."""
     height, width = bg.shape[:2]
-    around = cv2.copyMakeBorder(bg, *[_SEARCHED] * 4, cv2.BORDER_REPLICATE)
+    side = _SEARCHED
+    around = cv2.copyMakeBorder(bg, side, side, side, side, cv2.BORDER_REPLICATE)
     least = np.full((height, width), 255, np.uint8)
     for y in range(2 * _SEARCHED + 1):
         for x in range(2 * _SEARCHED + 1):
@@ -120,16 +116,16 @@ def otsu(bg: np.ndarray, fg_bg: np.ndarray) -> np.ndarray:
 def mog2(bg: np.ndarray, fg_bg: np.ndarray) -> np.ndarray:
     """Show the plate, then the picture to OpenCV's MOG2 with its own settings.
 
-    What it takes for a shadow is background.
+    What it takes for a shadow is background. It sees the plate once: whenever it sees the
+    same again it expects less noise of the camera, and finds more foreground.
     """
     subtractor = cv2.createBackgroundSubtractorMOG2(detectShadows=True)
-    for _ in range(_VIEWS):
-        subtractor.apply(bg)
+    subtractor.apply(bg)
     return (subtractor.apply(fg_bg, learningRate=0) == 255).astype(np.float32)
 
 
 def grabcut(bg: np.ndarray, fg_bg: np.ndarray) -> np.ndarray:
-    """Let GrabCut improve the thresholded difference of a picture.
+    """Improve the thresholded difference by one round of GrabCut on the picture.
 
     The foreground is sure where the difference is twice the threshold all around, the
     background a twentieth of the longer side away from any difference above it.
@@ -147,5 +143,6 @@ def grabcut(bg: np.ndarray, fg_bg: np.ndarray) -> np.ndarray:
     if above.any() and not above.all():
         cv2.setRNGSeed(0)
         models = np.zeros((1, 65)), np.zeros((1, 65))
-        cv2.grabCut(fg_bg, labels, None, *models, _GRABCUT_ROUNDS, cv2.GC_INIT_WITH_MASK)
+        whole = (0, 0, 0, 0)  # not used with labels
+        cv2.grabCut(fg_bg, labels, whole, *models, 1, cv2.GC_INIT_WITH_MASK)
     return np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)

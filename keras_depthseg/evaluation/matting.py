@@ -31,13 +31,13 @@ def completed(
 
 def mad(y_true: np.ndarray, y_pred: np.ndarray, known: np.ndarray | None = None) -> float:
     """Return the mean absolute difference x 1,000; NaN if no pixel is known."""
-    error = np.abs(np.float64(y_true) - np.float64(y_pred))
+    error = np.abs(y_true.astype(np.float64) - y_pred)
     return 1e3 * _mean(error, known)
 
 
 def mse(y_true: np.ndarray, y_pred: np.ndarray, known: np.ndarray | None = None) -> float:
     """Return the mean squared difference x 1,000; NaN if no pixel is known."""
-    error = np.float64(y_true) - np.float64(y_pred)
+    error = y_true.astype(np.float64) - y_pred
     return 1e3 * _mean(error * error, known)
 
 
@@ -98,17 +98,25 @@ def conn(
 def _source_levels(lower: np.ndarray) -> np.ndarray:
     """Return for how many steps each pixel belongs to the source, given the lower map."""
     levels = np.zeros(lower.shape, np.uint8)
-    inside = np.ones(lower.shape, np.uint8)
+    # Where anything reaches the first step: often a small part of the image.
+    x, y, width, height = cv2.boundingRect((lower >= 1 / _STEPS).view(np.uint8))
+    box = np.s_[y : y + height, x : x + width]
+    lower = np.ascontiguousarray(lower[box])
+    inside = np.ones(lower.shape, bool)
     for step in range(1, _STEPS + 1):
-        reached = (lower >= step / _STEPS).view(np.uint8)
-        # With a count of the pixels a third faster than OpenCV's statistics.
-        count, labels = cv2.connectedComponents(reached, connectivity=4)
-        if count == 1:
+        inside &= _largest_region(lower >= step / _STEPS)
+        if not inside.any():
             break
-        largest = 1 + np.argmax(np.bincount(labels.ravel())[1:])
-        inside &= (labels == largest).view(np.uint8)
-        levels += inside
+        levels[box] += inside
     return levels
+
+
+def _largest_region(reached: np.ndarray) -> np.ndarray:
+    count, labels = cv2.connectedComponents(reached.view(np.uint8), connectivity=4)
+    if count <= 2:  # one region beside the background
+        return reached
+    # Faster than with OpenCV's statistics of the regions.
+    return labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
 
 
 def _mean(values: np.ndarray, known: np.ndarray | None) -> float:

@@ -49,11 +49,14 @@ def mask_scores(
     if known is not None:
         whole = matting.completed(y_true, y_pred, known)
         true, predicted = y_true * known, y_pred * known
+    tensors = _tensors(true, predicted)
     scores = {
-        "mask_soft_iou": _values(_SOFT_IOU, true, predicted),
-        "mask_soft_iou_ceiling": _values(_SOFT_IOU, true, true),
-        "mask_hard_iou": _values(_HARD_IOU, true, predicted),
-        "mask_boundary_f1": _values(_BOUNDARY_F1, whole, y_pred),
+        "mask_soft_iou": _values(_SOFT_IOU, *tensors),
+        "mask_soft_iou_ceiling": _values(_SOFT_IOU, tensors[0], tensors[0]),
+        "mask_hard_iou": _values(_HARD_IOU, *tensors),
+        "mask_boundary_f1": _values(
+            _BOUNDARY_F1, *(tensors if known is None else _tensors(whole, y_pred))
+        ),
     }
     for name, measure in _MATTING.items():
         scores[name] = np.array(
@@ -80,16 +83,18 @@ def depth_scores(y_true: np.ndarray, y_pred: np.ndarray) -> dict[str, np.ndarray
     Returns:
         For each of `DEPTH_SCORES` (B,) float64; NaN for an image without known depth.
     """
-    return {name: _values(metric, y_true, y_pred) for name, metric in _DEPTH.items()}
+    tensors = _tensors(y_true, y_pred)
+    return {name: _values(metric, *tensors) for name, metric in _DEPTH.items()}
 
 
-def _values(metric, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+def _tensors(*images: np.ndarray) -> list:
+    return [keras.ops.convert_to_tensor(image, "float32") for image in images]
+
+
+def _values(metric, y_true, y_pred) -> np.ndarray:
     # Operations one by one: the sides vary, and a traced function would be traced again.
     values, counts = (
-        keras.ops.convert_to_numpy(x)
-        for x in metric.values(
-            keras.ops.convert_to_tensor(y_true, "float32"),
-            keras.ops.convert_to_tensor(y_pred, "float32"),
-        )
+        np.asarray(keras.ops.convert_to_numpy(x), np.float64)
+        for x in metric.values(y_true, y_pred)
     )
-    return np.where(counts > 0, values.astype(np.float64), np.nan)
+    return np.where(counts > 0, values, np.nan)

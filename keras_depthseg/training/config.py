@@ -32,8 +32,8 @@ class RunConfig:
         recipe: Recipe.
         composites: Sources of composites that are made while training.
         composites_weight: Weight of the composites in a mixture with `data`.
-        samples: Samples of an epoch, drawn from all data by weight; 0 is every sample of
-            the records once, or 1024 with composites or several data sets.
+        epoch_samples: Samples of an epoch, drawn from all data by weight; 0 is every
+            sample of the records once, or 1024 with composites or several data sets.
         batch_size: Batch size of the phases that give none.
         precision: Dtype policy; auto is mixed_bfloat16 where the GPU or the processor
             computes in it, and else float32.
@@ -54,7 +54,7 @@ class RunConfig:
     recipe: Recipe
     composites: ComposeOptions | None = None
     composites_weight: float = 1.0
-    samples: int = 0
+    epoch_samples: int = dataclasses.field(default=0, metadata={"option": "--samples"})
     batch_size: int = DEFAULT_BATCH_SIZE
     precision: Precision = "auto"
     seed: int = 0
@@ -74,9 +74,10 @@ class RunConfig:
             raise UserError(
                 f"`composites_weight` must be above 0: received {self.composites_weight}."
             )
-        if self.samples < 0:
+        if self.epoch_samples < 0:
             raise UserError(
-                f"`samples` must be 0 (all) or above: received {self.samples}."
+                "`epoch_samples` must be 0 (all) or above: received "
+                f"{self.epoch_samples}."
             )
         if not 0 <= self.seed < 2**32:
             raise UserError(

@@ -65,6 +65,7 @@ class TrainingData:
             metadata = self._composites.config.settings.depth_metadata
             found.append(dataclasses.asdict(metadata) if metadata else {})
         known = [depth for depth in found if depth]
+        stored = [source.data.depth_dtype for source in self._records]  # pyright: ignore
         for depth in known[1:]:
             if depth != known[0]:
                 raise UserError(
@@ -72,7 +73,7 @@ class TrainingData:
                     f"{dict(depth)}; expected one, as one network cannot learn both. "
                     "Leave the depth of one of them out."
                 )
-        self._all_have_depth = len(known) == len(found)
+        self._all_have_depth = len(known) == len(found) and None not in stored
         return known[0] if known else {}
 
     def _check_loss(self) -> None:
@@ -118,7 +119,7 @@ class TrainingData:
     def _epoch_samples(self) -> int | None:
         """Samples drawn for an epoch; `None` where every stored one comes once."""
         several = len(self._records) > 1 or self._composites is not None
-        return self._config.samples or (EPOCH_SAMPLES if several else None)
+        return self._config.epoch_samples or (EPOCH_SAMPLES if several else None)
 
     def train_batches(self, resolution: int, **options: Any) -> tf.data.Dataset:
         """Return the batches of an epoch of `train`; options as for `make_pipeline`."""

@@ -124,7 +124,7 @@ def _check_can_resume(experiment: Experiment, folder: RunFolder) -> None:
         )
     if config["samples"] != experiment.samples:
         raise UserError(
-            f"{experiment.config.described_data}: this data has changed since the run "
+            f"{experiment.config.described_data}: this data set has changed since the run "
             f"began: received {experiment.samples}, it had {config['samples']}; start a "
             "new run."
         )

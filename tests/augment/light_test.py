@@ -17,7 +17,7 @@ def _means(strengths, level, count=24):
 
 class TonesTest(tf.test.TestCase):
     def _one_changed(self, means, level):
-        """Return the channels of the images that changed: one of each pair."""
+        """Return the means of the images that changed: either of each pair."""
         changed = (means != level).any(axis=-1)
         self.assertAllEqual(changed.sum(axis=0), np.ones(changed.shape[1]))
         self.assertBetween(changed[0].mean(), 0.2, 0.8)

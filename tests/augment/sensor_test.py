@@ -28,7 +28,8 @@ class BlurTest(tf.test.TestCase):
         for radius in (1, 2, 4):
             growth, _ = _spread({"defocus": radius})
             expected = np.tile(np.eye(2) * radius**2 / 4, (len(growth), 1, 1))
-            self.assertAllClose(growth, expected, atol=0.05 + 0.03 * radius**2 / 4)
+            # Rounding to whole levels cuts off the tails.
+            self.assertAllClose(growth, expected, atol=0.06 + 0.03 * radius**2 / 4)
 
     def test_motion_blur_has_the_variance_of_a_line(self):
         growth, _ = _spread({"motion_blur": 6})

@@ -37,7 +37,7 @@ class ShadowTest(tf.test.TestCase):
     def test_the_cast_shadow_begins_at_the_foot(self):
         lost = _lost("cast_shadow", 60)[1].mean(axis=-1)
         # Below the foot where it falls towards the camera, else beside the foreground.
-        below = lost[:, 90:].max(axis=(1, 2)) > 20
+        below = lost[:, 96:].max(axis=(1, 2)) > 20
         self.assertBetween(below.mean(), 0.2, 0.8)
         self.assertLess(lost[below, :60].max(), 5)
 

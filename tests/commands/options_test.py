@@ -30,6 +30,10 @@ class OptionTableTest(parameterized.TestCase):
 
     def test_defaults(self):
         table = option_table("train") + option_table("data compose")
-        for end in ("give none | `16` |", "| `rooms` |", "true depth | required |"):
+        for end in (
+            "give none | `16` |",
+            "anything else | `1.0` |",
+            "true depth | required |",
+        ):
             self.assertIn(end, table)
         self.assertIn(r"larger=farther\|nearer", table)

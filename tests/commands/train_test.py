@@ -84,12 +84,12 @@ class GoodRunTest(CommandTestCase):
             self.assertTrue((self.run_dir / name).is_file())
         scores = json.loads((self.run_dir / "scores.json").read_text())
         self.assertEqual(scores, {"resolution": 32, "scores": {}})
-        data = Path(config["data"])
+        data = Path(*config["data"])
         self.assertTrue(data.is_relative_to(self.cache.resolve()))
 
         before = _files(self.cache)
         second, _, _ = trained(*self.arguments(run_dir=self.folder / "second"))
-        self.assertEqual(Path(second.data).resolve(), data)
+        self.assertEqual(Path(*second.data).resolve(), data)
         self.assertEqual(_files(self.cache), before)
 
     def test_recipe_and_default_run_folder(self):
@@ -116,16 +116,17 @@ class GoodRunTest(CommandTestCase):
         }
         settings = {
             **{"batch_size": 5, "precision": "float32", "seed": 7, "keep": 2},
-            "checkpoint_minutes": 1.5,
+            **{"checkpoint_minutes": 1.5, "composites_weight": 2.0, "epoch_samples": 9},
         }
         switches = {"deterministic": True, "xla": True}
         for cls, names in (
             (Recipe, {"name", *recipe}),
-            (RunConfig, {"data", "recipe", *settings, *switches}),
+            (RunConfig, {"data", "recipe", "composites", *settings, *switches}),
         ):
             self.assertEqual({field.name for field in dataclasses.fields(cls)}, names)
         options = {**recipe, **settings, "resolution_schedule": recipe["schedule"]}
         del options["schedule"]
+        options["samples"] = options.pop("epoch_samples")
         config, _, _ = trained(
             *self.arguments(self.records, **options), "--deterministic", "--xla"
         )

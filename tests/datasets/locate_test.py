@@ -48,6 +48,13 @@ class LocateTest(RefusalTestCase):
                 self.folder / "cache", num_samples=count, size=224, seed=0
             )
 
+    def test_parallax_by_name(self):
+        with mock.patch.object(rooms_dataset_builder, "build") as build:
+            self.locate("rooms:77,parallax=2.5")
+        build.assert_called_once_with(
+            self.folder / "cache", num_samples=77, size=224, seed=0, parallax=2.5
+        )
+
     def test_too_few_rooms(self):
         with self.assertRaisesRegex(UserError, "received 3 samples"):
             self.locate("rooms:3")

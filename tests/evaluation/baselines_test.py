@@ -105,6 +105,13 @@ def test_the_search_is_exhaustive(measure):
     assert scores[best.median, best.threshold] == pytest.approx(max(scores.values()))
 
 
+def test_the_search_counts_empty_pairs():
+    sample = _scene(0, contrast=0)
+    search = ThresholdSearch(difference)
+    search.add(sample.bg, sample.fg_bg, np.zeros(SHAPE, np.float32))
+    assert not search.best()(sample.bg, sample.fg_bg).any()
+
+
 def test_local_search_forgives_a_moved_plate():
     sample = _scene(97, noise=0)
     moved = sample._replace(bg=np.roll(sample.bg, (1, 2), (0, 1)))
@@ -155,6 +162,8 @@ def test_empty_differences_and_tiny_images(shape):
             assert mask.min() >= 0 and mask.max() <= 1
             if fg_bg is flat:
                 assert mask.all() == name.startswith("constant")
+            elif fg_bg is not noise and "Otsu" in name:
+                assert not mask.any()
 
 
 def test_programs_repeat_themselves():

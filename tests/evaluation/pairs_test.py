@@ -138,7 +138,7 @@ def test_128_is_unknown_beside_0_and_255(tmp_path, caplog, dtype):
 def test_reduction_averages_and_keeps_unknown(tmp_path):
     mask = np.zeros((40, 80), np.uint8)
     mask[:20] = 255
-    mask[:, 40:42] = 128
+    mask[:, 40] = 128
     pictures = {
         role: saved(_colour(i, (40, 80))) for i, role in enumerate(("bg", "fg_bg"))
     }

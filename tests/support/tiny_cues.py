@@ -53,7 +53,7 @@ def guess_the_plate(images, held_out):
         [image[train] for image in pairs],
         bg_first[train].astype(np.float32)[:, None],
         batch_size=50,
-        epochs=12,
+        epochs=8,
         verbose=0,
     )
     test = slice(-held_out, None)

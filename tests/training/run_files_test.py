@@ -53,7 +53,7 @@ class RunFilesTest(RefusalTestCase, parameterized.TestCase):
         self.folder.config.write_text('{"data": null}')
         config = read_config(self.folder)
         self.assertEqual(
-            (config["data"], config["phases"], config["depth"]), (None, [], {})
+            (config["data"], config["phases"], config["depth"]), ([], [], {})
         )
 
     @parameterized.parameters(

@@ -244,7 +244,8 @@ class RefusedTest(TinyDataTestCase, parameterized.TestCase):
         data = Path(self.enter_context(tempfile.TemporaryDirectory())) / "masks"
         shutil.copytree(self.records, data)
         remove_field(data, "depth")
-        self.assert_refused(self._train(data=data), data, "no depth", "--depth`")
+        refused = self._train(data=data)
+        self.assert_refused(refused, "`loss`", "without depth", "per_image")
         self.assertEmpty(list(self.folder.iterdir()))
 
     def test_occupied_run_folder_is_left_alone(self):

@@ -40,7 +40,7 @@ class ComposeOptions:
             default there is no depth, but that of rendered rooms.
         variety: plain: one cutout of one height, as in the original; or rich: up to three
             cutouts of any height, turned, relit, with holes, thin parts or the colours
-            of the background, on parts of the backgrounds, and 4% of the pairs empty.
+            of the background, on parts of the backgrounds, and a few pairs empty.
         placements: Places of each cutout on each background.
         flip: Make as many samples again with the cutout mirrored.
         count: Draw this many of all these samples at random; by default all.

@@ -21,7 +21,7 @@ class Scene:
 
     Attributes:
         bg: (H, W, 3) uint8 RGB, H = W.
-        encoded: `bg` as every record stores it; `None` if it is not stored.
+        encoded: `bg` as every record stores it; empty if it is not stored.
         jpeg: the same as `encoded` if that is a JPEG; `None` for a PNG.
         depth: (H, W) float32 in [0, 1], larger = farther, 0 where unknown; `None`
             without depth.
@@ -29,7 +29,7 @@ class Scene:
     """
 
     bg: np.ndarray
-    encoded: bytes | None = None
+    encoded: bytes = b""
     depth: np.ndarray | None = None
     jpeg: RowJpeg | None = None
     filled: np.ndarray | None = None

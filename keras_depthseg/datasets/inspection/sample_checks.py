@@ -24,6 +24,8 @@ OPAQUE = 127
 _OUTSIDE = 12.0
 _OUTSIDE_TO_INSIDE = 0.75
 
+_EMPTY = "mask is empty, and box is not 0, 0, 0, 0 as of a pair without foreground"
+
 # In pixels; smaller cutouts cannot be recognised.
 _SMALLEST_CUTOUT = 16
 
@@ -153,7 +155,8 @@ def _box_errors(sample: Sample, mask: np.ndarray | None) -> list[str]:
         # A PNG has no noise: faint pixels, such as those of glass, are meant.
         faintest = 0 if sample.mask.startswith(b"\x89PNG") else OPAQUE
         if not (mask > faintest).any():
-            return ["mask is empty"]
+            # A pair without foreground says so by its box.
+            return [] if sample.box is not None and not any(sample.box) else [_EMPTY]
     if sample.box is None:
         return []
     top, left, bottom, right = sample.box

@@ -70,11 +70,12 @@ def validate(
 
     Errors: shards missing, cut short or with a wrong checksum (reading resumes with the
     next shard); records that cannot be parsed; pictures that cannot be decoded to their
-    end, are of the wrong kind or of different sizes; empty masks; boxes outside 0 to 1,
-    not ordered, or without the mask (values above 127, one pixel tolerance); depth of 0
-    everywhere; a `sample_id` twice; counts and statistics other than the JSON files say;
-    and leaks: a background or a cutout of an unseen split that is in `train` or `val`,
-    under its own id or, nearly the same picture, under another one.
+    end, are of the wrong kind or of different sizes; empty masks, but of pairs whose
+    box is 0, 0, 0, 0; boxes outside 0 to 1, not ordered, or without the mask (values
+    above 127, one pixel tolerance); depth of 0 everywhere; a `sample_id` twice; counts
+    and statistics other than the JSON files say; and leaks: a background or a cutout of
+    an unseen split that is in `train` or `val`, under its own id or, nearly the same
+    picture, under another one.
 
     Warnings: `fg_bg` differs from `bg` outside the mask; a field is missing, so that
     some checks are left out.

@@ -10,9 +10,10 @@ import numpy as np
 
 from keras_depthseg.datasets.rooms import lighting, placement, shadows
 from keras_depthseg.datasets.rooms.cutouts import RoomCutout
+from keras_depthseg.datasets.rooms.drawing import SUPERSAMPLING
 from keras_depthseg.datasets.rooms.geometry import FAR, Projection, Surface
 from keras_depthseg.datasets.rooms.placement import Placement
-from keras_depthseg.datasets.rooms.scene import SUPERSAMPLING, Room
+from keras_depthseg.datasets.rooms.scene import Room
 
 SMALLEST, LARGEST = 0.01, 0.45
 """The least and the most of the image that a foreground covers, mean of the mask."""
@@ -29,13 +30,13 @@ class RoomComposite:
     """One sample.
 
     Attributes:
-        bg: (H, W, 3) uint8 RGB, the room.
+        bg: (H, W, 3) uint8 RGB, the room; with parallax from a moved camera.
         fg_bg: (H, W, 3) uint8 RGB, the room with the cutout.
         mask: (H, W) uint8, 255 times the cutout's visible opacity.
         depth: (H, W) float32, z depth in metres; the cutout's where mask >= 128.
         box: (4,) float32 ymin, xmin, ymax, xmax of mask > 0, in 0..1.
         shadow: (H, W) float32, the part of the room's light that the cutout takes; 0
-            where fg_bg equals bg (but for the cutout itself).
+            where fg_bg equals the unmoved room (but for the cutout itself).
     """
 
     bg: np.ndarray
@@ -184,7 +185,7 @@ def lay_over(
     depth = 1 / np.maximum(shown.inverse, 1 / FAR) - shown.relief
     depth = np.where(mask >= 128, np.maximum(depth, 0.05), room.depth)
     return RoomComposite(
-        bg=room.bg,
+        bg=room.plate,
         fg_bg=fg_bg,
         mask=mask,
         depth=depth.astype(np.float32),

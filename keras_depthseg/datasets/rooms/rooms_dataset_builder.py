@@ -24,6 +24,9 @@ DEFAULT_SAMPLES = 1200
 SCALE = geometry.FAR
 """Metres at the full scale of the stored depth."""
 
+MOST_PARALLAX = 10.0
+"""In centimetres; the camera is at least 15 from every wall."""
+
 # Of a room of 224 pixels this keeps about 1 MB. Splits and shards share them.
 _room = functools.lru_cache(160)(scene.make_room)
 _cutout = functools.lru_cache(256)(cutouts.make_cutout)
@@ -42,12 +45,14 @@ class RoomsConfig(tfds.core.BuilderConfig):
         seed: the same seed gives the same records.
         workers: threads that render; `None` takes one for each core. The records do
             not depend on the number.
+        parallax: centimetres that the camera of `bg` has moved, `MOST_PARALLAX` at most.
     """
 
     num_samples: int = DEFAULT_SAMPLES
     size: int = 224
     seed: int = 0
     workers: int | None = None
+    parallax: float = 0.0
 
     def __post_init__(self):
         if self.num_samples < 1:
@@ -67,6 +72,12 @@ class RoomsConfig(tfds.core.BuilderConfig):
                 "random streams start from a non-negative integer. "
                 f"Received: seed={self.seed!r}. Accepted: 0 or more. Pass e.g. seed=0."
             )
+        if not 0 <= self.parallax <= MOST_PARALLAX:
+            raise ValueError(
+                "the camera has to stay in the room. "
+                f"Received: parallax={self.parallax!r}. "
+                f"Accepted: 0 to {MOST_PARALLAX:g} centimetres. Pass e.g. parallax=2."
+            )
 
 
 def build(
@@ -75,6 +86,7 @@ def build(
     num_samples: int = DEFAULT_SAMPLES,
     size: int = 224,
     seed: int = 0,
+    parallax: float = 0.0,
 ) -> Path:
     """Render a data set, or find the finished one.
 
@@ -83,6 +95,7 @@ def build(
         num_samples: in all splits together; at least 60, so that no split is empty.
         size: height and width of the images, in pixels.
         seed: the same seed gives the same records.
+        parallax: centimetres that the camera of `bg` has moved, `MOST_PARALLAX` at most.
 
     Returns:
         The folder that `tfds.builder_from_directory` opens.
@@ -95,11 +108,18 @@ def build(
             f"rooms: received {num_samples} samples; at least 60 are needed for every "
             "split to have some, for instance rooms:240."
         )
+    if not 0 <= parallax <= MOST_PARALLAX:
+        raise UserError(
+            f"rooms: received parallax={parallax:g}; accepted: 0 to {MOST_PARALLAX:g} "
+            "centimetres, for instance rooms:240,parallax=2."
+        )
+    moved = f"_parallax{parallax:g}cm" if parallax else ""
     config = RoomsConfig(
-        name=f"{num_samples}x{size}px_seed{seed}",
+        name=f"{num_samples}x{size}px_seed{seed}{moved}",
         num_samples=num_samples,
         size=size,
         seed=seed,
+        parallax=parallax,
     )
     return prepare(Builder, config, data_dir)
 
@@ -133,7 +153,7 @@ class Builder(ShardedBuilder):
         )
         return {
             name: [
-                _RoomsShard(config.seed, config.size, index, tuple(part))
+                _RoomsShard(config.seed, config.size, config.parallax, index, tuple(part))
                 # The samples of a room stay together, so that it is rendered once.
                 for index, part in enumerate(parts(group, shard_count(len(group))))
             ]
@@ -147,6 +167,7 @@ class _RoomsShard(Shard):
 
     seed: int
     size: int
+    parallax: float
     index: int
     samples: tuple[plan.RoomSample, ...]
 
@@ -158,7 +179,7 @@ class _RoomsShard(Shard):
         for number in rng.permutation(len(self.samples)):
             sample = self.samples[number]
             composite = render.make_composite(
-                _room(self.seed, sample.room, self.size),
+                _room(self.seed, sample.room, self.size, self.parallax),
                 _cutout(self.seed, sample.cutout, self.size),
                 self.seed,
                 sample.index,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
@@ -11,15 +12,14 @@ import numpy as np
 
 from keras_depthseg.datasets.rooms import geometry, lighting
 from keras_depthseg.datasets.rooms.assembly import Support
+from keras_depthseg.datasets.rooms.drawing import SUPERSAMPLING, colours
 from keras_depthseg.datasets.rooms.geometry import Camera, Projection, Surface
 from keras_depthseg.datasets.rooms.layout import make_layout
 from keras_depthseg.datasets.rooms.lighting import Lighting, Solid
 
-SUPERSAMPLING = 2
-"""Colour samples along each side of a pixel."""
-
-_ROOM = 1
-"""Keeps the random stream of rooms apart from those of cutouts and samples."""
+_ROOM, _MOVED = 1, 6
+"""Keep the random streams of rooms and of their moved plates apart from those of
+cutouts, samples and orders."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,6 +36,8 @@ class Room:
         solids: furniture that blocks light and where nothing else can stand.
         supports: level tops of furniture.
         noise: standard deviation of the sensor's noise in `bg`, 0..255.
+        plate: (H, W, 3) uint8 RGB, the same room from a camera moved a little; `bg`
+            itself without parallax.
     """
 
     bg: np.ndarray
@@ -44,13 +46,21 @@ class Room:
     camera: Camera
     lighting: Lighting
     bounds: np.ndarray
+    plate: np.ndarray
     solids: tuple[Solid, ...] = ()
     supports: tuple[Support, ...] = ()
     noise: float = 0.0
 
 
-def make_room(seed: int, index: int, size: int) -> Room:
-    """Room `index` of `seed`, H = W = `size` pixels; the same for the same integers."""
+def make_room(seed: int, index: int, size: int, parallax: float = 0.0) -> Room:
+    """Room `index` of `seed`; the same for the same numbers.
+
+    Args:
+        seed, index: any integers from 0.
+        size: H = W, in pixels.
+        parallax: centimetres that the camera of `plate` has moved, in a random
+            direction, looking the same way; all else does not depend on it.
+    """
     rng = np.random.default_rng([seed, _ROOM, index])
     bounds = np.array(
         [
@@ -71,7 +81,18 @@ def make_room(seed: int, index: int, size: int) -> Room:
         brightness=rng.uniform(0.35, 0.85),
         noise=rng.uniform(0.3, 2.2),
         rng=rng,
+        moved=moved_camera(seed, index, camera, parallax) if parallax else None,
     )
+
+
+def moved_camera(
+    seed: int, index: int, camera: Camera, parallax: float
+) -> tuple[Camera, np.random.Generator]:
+    """Return the moved camera, and random numbers for the noise of its sensor."""
+    rng = np.random.default_rng([seed, _MOVED, index])
+    way = rng.standard_normal(3)
+    way *= 0.01 * parallax / np.linalg.norm(way)
+    return dataclasses.replace(camera, position=camera.position + way), rng
 
 
 def _camera(rng: np.random.Generator, bounds: np.ndarray, size: int) -> Camera:
@@ -110,6 +131,7 @@ def render_room(
     brightness: float = 0.5,
     noise: float = 0.0,
     rng: np.random.Generator | None = None,
+    moved: tuple[Camera, np.random.Generator] | None = None,
 ) -> Room:
     """Draw surfaces under lamps.
 
@@ -123,32 +145,58 @@ def render_room(
             they are.
         noise: standard deviation of the sensor's noise, 0..255; needs `rng`.
         rng: random numbers for the sensor's noise.
+        moved: the camera of the plate, and random numbers for its noise; needs `rng`.
     """
     projection = Projection(surfaces, camera)
     inverse, index = projection.rasterise(SUPERSAMPLING)
-    counts = np.bincount(index.ravel() + 1, minlength=len(surfaces) + 1)[1:]
-    seen = np.flatnonzero(counts).tolist()
+    seen, counts = _seen(index, len(surfaces))
     shown = [surfaces[number] for number in seen]
     maps = lighting.light_maps(shown, light, solids)
-    exposure = _exposure(shown, counts[seen], maps, brightness)
-    light = dataclasses.replace(light, exposure=exposure)
+    exposure = _exposure(shown, counts, maps, brightness)
     gain = exposure ** (1 / 2.2)
-    picture = _colours(projection, index, dict(zip(seen, maps, strict=True)), gain)
-    bg = cv2.resize(picture, (camera.size, camera.size), interpolation=cv2.INTER_AREA)
+    bg = plate = _picture(projection, index, dict(zip(seen, maps, strict=True)), gain)
     if rng is not None:
-        bg = _sense(bg, noise, rng)
+        lens = copy.deepcopy(rng)
+        bg = plate = _sense(bg, noise, rng, rng)
+        if moved is not None:
+            beside = Projection(surfaces, moved[0])
+            _, index = beside.rasterise(SUPERSAMPLING)
+            seen, _ = _seen(index, len(surfaces))
+            maps = lighting.light_maps([surfaces[n] for n in seen], light, solids)
+            plate = _picture(beside, index, dict(zip(seen, maps, strict=True)), gain)
+            plate = _sense(plate, noise, lens, moved[1])
     centre_inverse, _ = projection.rasterise()
     return Room(
         bg=bg,
         depth=geometry.depth_from_inverse(centre_inverse),
         fine_inverse=inverse,
         camera=camera,
-        lighting=light,
+        lighting=dataclasses.replace(light, exposure=exposure),
         bounds=light.bounds,
+        plate=plate,
         solids=tuple(solids),
         supports=tuple(supports),
         noise=noise,
     )
+
+
+def _seen(index: np.ndarray, surfaces: int) -> tuple[list[int], np.ndarray]:
+    """Return the numbers of the surfaces in view, and how many samples show each."""
+    counts = np.bincount(index.ravel() + 1, minlength=surfaces + 1)[1:]
+    seen = np.flatnonzero(counts)
+    return seen.tolist(), counts[seen]
+
+
+def _picture(
+    projection: Projection,
+    index: np.ndarray,
+    maps: Mapping[int, np.ndarray],
+    gain: float,
+) -> np.ndarray:
+    """Return what falls on the sensor: (H, W, 3) uint8."""
+    fine = colours(projection, index, maps, gain)
+    size = projection.camera.size
+    return cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA)
 
 
 def _exposure(
@@ -167,93 +215,19 @@ def _exposure(
     return brightness / mean if mean > 1e-6 else 1.0
 
 
-def _colours(
-    projection: Projection,
-    index: np.ndarray,
-    maps: Mapping[int, np.ndarray],
-    gain: float,
+def _sense(
+    bg: np.ndarray,
+    noise: float,
+    lens: np.random.Generator,
+    sensor: np.random.Generator,
 ) -> np.ndarray:
-    """Return pictures times light for every sample of `index`: (2H, 2W, 3) uint8."""
-    result = np.full((*index.shape, 3), 225, np.uint8)
-    smaller: dict[tuple[int, int], np.ndarray] = {}
-    for number, light_map in maps.items():
-        surface = projection.surfaces[number]
-        y0, y1, x0, x1 = projection.window(number, SUPERSAMPLING)
-        seen = (index[y0:y1, x0:x1] == number).view(np.uint8)
-        x, y, w, h = cv2.boundingRect(seen)
-        seen = np.ascontiguousarray(seen[y : y + h, x : x + w])
-        x, y = x + x0, y + y0
-        # Sample numbers -> pixel coordinates -> place on the surface.
-        offset = np.array(
-            [
-                [1 / SUPERSAMPLING, 0, (x + 0.5) / SUPERSAMPLING],
-                [0, 1 / SUPERSAMPLING, (y + 0.5) / SUPERSAMPLING],
-                [0, 0, 1],
-            ]
-        )
-        matrix = projection.maps[number] @ offset
-        repeats = _repeats(surface)
-        level = _level(surface, matrix, repeats, (w, h))
-        key = (id(surface.picture), level)
-        if key not in smaller:
-            smaller[key] = _shrink(surface.picture, level)
-        border = cv2.BORDER_WRAP if surface.tile else cv2.BORDER_REPLICATE
-        albedo = _warp(smaller[key], matrix, repeats, (w, h), border)
-        light = _warp(light_map, matrix, (1.0, 1.0), (w, h), cv2.BORDER_REPLICATE)
-        factor = (1.0 if surface.emission else gain) / lighting.UNIT
-        shaded = cv2.multiply(albedo, light, scale=factor)
-        cv2.copyTo(shaded, seen, result[y : y + h, x : x + w])
-    return result
-
-
-def _repeats(surface: Surface) -> tuple[float, float]:
-    if surface.tile is None:
-        return 1.0, 1.0
-    wide, tall = surface.extent()
-    return wide / surface.tile[0], tall / surface.tile[1]
-
-
-def _level(surface, matrix: np.ndarray, repeats, shape: tuple[int, int]) -> int:
-    """How often to halve a picture so that it has about a pixel a sample."""
-    s, t, w = matrix @ (shape[0] / 2, shape[1] / 2, 1.0)
-    (sx, sy, _), (tx, ty, _), (wx, wy, _) = matrix.tolist()
-    # Area of the surface under one sample at the window's middle.
-    area = (sx * w - s * wx) * (ty * w - t * wy) - (sy * w - s * wy) * (tx * w - t * wx)
-    area = abs(area) / max(w**4, 1e-30)
-    height, width = surface.picture.shape[:2]
-    pixels = area * repeats[0] * repeats[1] * height * width
-    return min(max(round(0.5 * math.log2(max(pixels, 1e-9)) - 0.2), 0), 4)
-
-
-def _shrink(picture: np.ndarray, level: int) -> np.ndarray:
-    picture = picture[..., :3]
-    if level:
-        shape = [max(2, side >> level) for side in picture.shape[1::-1]]
-        picture = cv2.resize(picture, shape, interpolation=cv2.INTER_AREA)
-    return np.ascontiguousarray(picture)
-
-
-def _warp(picture, matrix, repeats, shape, border) -> np.ndarray:
-    """Draw a picture stretched over a surface, row 0 at t = 1: (h, w, 3) uint8."""
-    height, width = picture.shape[:2]
-    columns, rows = width * repeats[0], height * repeats[1]
-    to_picture = np.array(
-        [[columns, 0.0, -0.5], [0.0, -rows, rows - 0.5], [0.0, 0.0, 1.0]]
-    )
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpPerspective(
-        picture, to_picture @ matrix, shape, flags=flags, borderMode=border
-    )
-
-
-def _sense(bg: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndarray:
     """Simulate lens and sensor: darker corners, a tint, noise."""
     side = bg.shape[0]
     axis = np.linspace(-1, 1, side, dtype=np.float32) ** 2
-    vignette = 1 - np.float32(rng.uniform(0, 0.14)) * (axis[:, None] + axis[None, :])
-    tint = rng.uniform(0.95, 1.05, 3).astype(np.float32)
+    vignette = 1 - np.float32(lens.uniform(0, 0.14)) * (axis[:, None] + axis[None, :])
+    tint = lens.uniform(0.95, 1.05, 3).astype(np.float32)
     picture = bg * vignette[..., None]
     picture *= tint
-    grain = rng.standard_normal((side, side), np.float32)
+    grain = sensor.standard_normal((side, side), np.float32)
     picture += (grain * np.float32(noise))[..., None]
     return np.clip(picture + 0.5, 0, 255).astype(np.uint8)

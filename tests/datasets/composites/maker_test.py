@@ -14,6 +14,12 @@ from tests.support.compositions import SIZE, CompositesTestCase, build, contents
 
 
 class MakerTest(CompositesTestCase):
+    def test_plain_places_of_version_0_1_0(self):
+        made = maker.Maker.of(self.config()).composites(np.array([0, 7, 50]))
+        boxes = [composite.box for _, _, composite in made]
+        expected = [(33, 35, 47, 43), (10, 25, 24, 39), (4, 8, 18, 18)]
+        self.assertEqual(boxes, expected)
+
     def test_few_images_are_kept(self):
         config = self.config(depth=self.depth)
         # Memory for two scenes and two layers.

@@ -35,6 +35,7 @@ class SettingsTest(CompositesTestCase):
             {"backgrounds": config.backgrounds[::-1]},
             {"settings": dataclasses.replace(config.settings, seed=1)},
             {"settings": dataclasses.replace(config.settings, shadow=0.5)},
+            {"settings": dataclasses.replace(config.settings, variety="rich")},
             {},
         ]
         prints = {dataclasses.replace(config, **c).fingerprint() for c in changes}

@@ -153,6 +153,15 @@ class SampleTest(ValidationTestCase):
         name = self._edit(mask=zeros, depth=zeros)
         self._assert_found((name, "mask is empty"), (name, "depth is 0 everywhere"))
 
+    def test_pair_without_foreground(self):
+        zeros = encoded(np.zeros((SIDE, SIDE), np.uint8), "png")
+        name = self._edit(mask=zeros, box=[0.0, 0.0, 0.0, 0.0])
+        self._assert_found()
+        self._edit(mask=zeros, box=[0.0, 0.0, 0.5, 0.5])
+        self._assert_found((name, "mask is empty"))
+        self._edit(mask=encoded(mask((SIDE, SIDE))), box=[0.0, 0.0, 0.0, 0.0])
+        self._assert_found((name, "not ymin < ymax"))
+
     def test_inverted_mask(self):
         name = self._edit(
             mask=lambda record: changed(record["mask"], "png", lambda x: 255 - x),
