@@ -6,6 +6,8 @@ assumption about private behaviour (tested with Keras 3.15) has a test of its ow
 
 from __future__ import annotations
 
+import importlib
+import platform
 from collections.abc import Sequence
 
 import keras
@@ -15,6 +17,18 @@ from keras import ops
 def backend_name() -> str:
     """Return the name of the Keras backend: `"tensorflow"`, `"jax"` or `"torch"`."""
     return keras.backend.backend()
+
+
+def software_versions() -> dict[str, str]:
+    """Return the versions of what computes, and the name of the backend."""
+    backend = backend_name()
+    names = ("keras_depthseg", "keras", "tensorflow", backend)
+    modules = {name: importlib.import_module(name) for name in names}
+    return {
+        "python": platform.python_version(),
+        **{name: module.__version__ for name, module in modules.items()},
+        "backend": backend,
+    }
 
 
 # === Replicas of a distribution strategy ===

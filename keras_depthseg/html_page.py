@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,16 @@ def write_page(path: str | Path, template: Path, values: dict[str, Any]) -> None
 
     Args:
         path: of the page; its folder must exist.
-        template: a Jinja file; values are escaped unless it marks them safe.
+        template: a Jinja file; values are escaped unless it marks them safe. It may
+            extend `page.html.jinja`, the look of the pages, and import
+            `page_parts.html.jinja`.
         values: all names that the template uses.
 
     Raises:
         UserError: if the page cannot be written.
     """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(template.parent),
+        loader=jinja2.FileSystemLoader([template.parent, Path(__file__).parent]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -40,3 +44,18 @@ def write_page(path: str | Path, template: Path, values: dict[str, Any]) -> None
             f"{path}: the page cannot be written there ({error.strerror}); free some "
             "space or give another path."
         ) from error
+
+
+def shell_command(argv: Sequence[str]) -> str:
+    """Return the command of a process as it is typed, without the program's path.
+
+    Args:
+        argv: `sys.argv`; may be empty.
+    """
+    command = [str(word) for word in argv]
+    if command and command[0].endswith(".py"):
+        command.insert(0, "python")
+    elif command:
+        # The path of the program is that of one machine.
+        command[0] = Path(command[0]).name
+    return shlex.join(command)

@@ -1,4 +1,4 @@
-"""Text for a terminal: tables and single lines."""
+"""Text for people: tables, headings and single lines."""
 
 from __future__ import annotations
 
@@ -15,6 +15,13 @@ def text_table(rows: Sequence[Sequence[str]], left: Container[int] = ()) -> str:
         ).rstrip()
         for row in rows
     )
+
+
+def column_title(name: str) -> str:
+    """Return the heading of a column of the history or of scores: `mask hard IoU`."""
+    words = {"iou": "IoU", "rmse": "RMSE", "f1": "F1", "abs": "Abs", "rel": "Rel"}
+    words |= {word: word.upper() for word in ("mae", "mad", "mse")}
+    return " ".join(words.get(word, word) for word in name.split("_"))
 
 
 def printable(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 import keras_depthseg
-from keras_depthseg.commands import data, train
+from keras_depthseg.commands import data, evaluate, train
 from keras_depthseg.commands.parsing import Parser, described
 from keras_depthseg.commands.terminal import terminal_messages
 
@@ -40,7 +40,8 @@ def make_parsers() -> dict[str, Parser]:
         prog="depthseg",
         **described(
             "Foreground mask and scene depth from a background plate and a picture.",
-            "depthseg train\ndepthseg data validate my_data",
+            "depthseg train\ndepthseg evaluate runs/NAME --data my_data\n"
+            "depthseg data validate my_data",
         ),
     )
     parser.add_argument(
@@ -66,6 +67,7 @@ def make_parsers() -> dict[str, Parser]:
     return {
         "": parser,
         "train": train.add_train(commands),
+        "evaluate": evaluate.add_evaluate(commands),
         "data": data_parser,
         "data compose": data.add_compose(data_commands),
         "data card": data.add_card(data_commands),

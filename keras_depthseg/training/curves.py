@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from keras_depthseg.figures import save_figure
+from keras_depthseg.page_plots import (
+    PAGE_COLOURS,
+    PLOT_SIZE,
+    page_axes,
+    page_svg,
+    style_axes,
+)
+from keras_depthseg.text import column_title
 from keras_depthseg.training.history import History, phases_of, values_of
 
 CURVES = ("loss", "mask_hard_iou", "mask_soft_iou", "depth_rmse")
 """The columns that are drawn with their validation."""
 
-# On white paper; a page has CSS variables of these names, with other values for dark.
-_COLOURS = {
-    "ink": "#1b1f24",
-    "faint": "#5b6470",
-    "line": "#d5dae0",
-    "train": "#1f68ab",
-    "val": "#b4500f",
-}
 # With more epochs markers would touch, and be most of the page's bytes.
 _MARKED_EPOCHS = 60
-_SIZE = (4.4, 3.0)
 
 
 def save_curves(path: str | Path, history: History) -> None:
@@ -44,7 +39,7 @@ def save_curves(path: str | Path, history: History) -> None:
         OSError: if the file cannot be written.
     """
     names = [name for name in CURVES if _has_values(history, name)]
-    width, height = _SIZE
+    width, height = PLOT_SIZE
     figure = Figure(
         figsize=(width * max(1, len(names)), height), dpi=120, layout="constrained"
     )
@@ -76,23 +71,14 @@ def curves_svg(history: History) -> str:
     )
 
 
-def column_title(name: str) -> str:
-    """Return the heading of a column of the history or of the scores."""
-    words = {"iou": "IoU", "rmse": "RMSE", "mae": "MAE", "f1": "F1"}
-    return " ".join(words.get(word, word) for word in name.split("_"))
-
-
 def _has_values(history: History, name: str) -> bool:
     return bool(np.isfinite(values_of(history, name)).any())
 
 
 def _plot(name: str, columns: Sequence[str], history: History) -> str:
-    figure = Figure(figsize=_SIZE, layout="constrained")
-    figure.patch.set_visible(False)
-    axes = figure.add_subplot()
-    axes.patch.set_visible(False)
+    figure, axes = page_axes()
     _draw(axes, name, columns, history)
-    return _svg(figure, axes.get_title())
+    return page_svg(figure, f"{axes.get_title()} by epoch")
 
 
 def _draw(axes: Axes, name: str, columns: Sequence[str], history: History) -> None:
@@ -105,14 +91,14 @@ def _draw(axes: Axes, name: str, columns: Sequence[str], history: History) -> No
                 epochs,
                 values,
                 marker=marker if len(epochs) <= _MARKED_EPOCHS else None,
-                color=_COLOURS[label],
+                color=PAGE_COLOURS[label],
                 linestyle="-" if label == "train" else "--",
                 linewidth=1.4,
                 markersize=3,
                 label=label,
             )
     if len(columns) > 1:
-        axes.legend(fontsize=8, frameon=False, labelcolor=_COLOURS["ink"])
+        axes.legend(fontsize=8, frameon=False, labelcolor=PAGE_COLOURS["ink"])
     if name == "learning_rate" and np.nanmin(values) > 0:
         narrow = 1 < np.nanmax(values) / np.nanmin(values) < 5
         axes.set_yscale("log")
@@ -123,21 +109,18 @@ def _draw(axes: Axes, name: str, columns: Sequence[str], history: History) -> No
         axes.yaxis.set_minor_formatter(NullFormatter())
     _mark_phases(axes, epochs, history)
     title = "seconds a step" if name == "step_seconds" else column_title(name)
-    axes.set_title(title, fontsize=10, color=_COLOURS["ink"], pad=16)
-    axes.set_xlabel("epoch", fontsize=8, color=_COLOURS["faint"])
+    style_axes(axes, title, "epoch", pad=16)
     axes.set_xlim(epochs.min() - 0.5, epochs.max() + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
-    axes.tick_params(which="both", labelsize=8, colors=_COLOURS["faint"])
-    axes.yaxis.get_offset_text().set_fontsize(8)
-    axes.grid(color=_COLOURS["line"], linewidth=0.6)
-    axes.spines[:].set_color(_COLOURS["line"])
 
 
 def _mark_phases(axes: Axes, epochs: np.ndarray, history: History) -> None:
     for number, (phase, resolution) in enumerate(phases_of(history)):
         left, right = epochs[phase.start] - 0.5, epochs[phase.stop - 1] + 0.5
         if number % 2:
-            axes.axvspan(left, right, color=_COLOURS["line"], alpha=0.4, lw=0, zorder=0)
+            axes.axvspan(
+                left, right, color=PAGE_COLOURS["line"], alpha=0.4, lw=0, zorder=0
+            )
         if resolution is not None:
             axes.text(
                 (left + right) / 2,
@@ -146,26 +129,8 @@ def _mark_phases(axes: Axes, epochs: np.ndarray, history: History) -> None:
                 transform=axes.get_xaxis_transform(),
                 ha="center",
                 fontsize=7,
-                color=_COLOURS["faint"],
+                color=PAGE_COLOURS["faint"],
             )
-
-
-def _svg(figure: Figure, title: str) -> str:
-    data = io.BytesIO()
-    # Ids in the file are hashes of the salt and the part: no two plots may share one.
-    with matplotlib.rc_context({"svg.hashsalt": title, "svg.fonttype": "none"}):
-        FigureCanvasSVG(figure).print_svg(data)
-    svg = data.getvalue().decode()
-    svg = svg[svg.index("<svg ") :]
-    # The metadata has a date, a style would apply to the whole page, and ids without a
-    # hash occur in every plot.
-    svg = re.sub(r"<metadata>.*?</metadata>|<style .*?</style>", "", svg, flags=re.S)
-    svg = re.sub(r' id="[a-z0-9.]+_\d+"', "", svg)
-    # Use the page's font.
-    svg = re.sub(r"font-family: [^;]*; ", "", svg)
-    for name, colour in _COLOURS.items():
-        svg = svg.replace(colour, f"var(--{name}, {colour})")
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{title} by epoch" ', 1)
 
 
 def _epochs(history: History) -> np.ndarray:

@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 import re
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,9 @@ from PIL import Image
 
 from keras_depthseg.errors import UserError
 from keras_depthseg.figures import COLUMNS, ERROR_LEGENDS
-from keras_depthseg.html_page import write_page
-from keras_depthseg.training.curves import column_title, curves_svg
+from keras_depthseg.html_page import shell_command, write_page
+from keras_depthseg.text import column_title
+from keras_depthseg.training.curves import curves_svg
 from keras_depthseg.training.history import History, epoch_count
 from keras_depthseg.training.run_files import read_config, read_history, read_scores
 from keras_depthseg.training.run_folder import RunFolder
@@ -58,12 +58,6 @@ def _values(folder: RunFolder) -> dict[str, Any]:
     history = read_history(folder)
     scores = read_scores(folder)
     final, pictures = _pictures(folder)
-    command = [str(word) for word in config["command"]]
-    if command and command[0].endswith(".py"):
-        command.insert(0, "python")
-    elif command:
-        # The path of the program is that of one machine.
-        command[0] = Path(command[0]).name
     return dict(
         name=Path(os.path.abspath(folder)).name,
         facts=_facts(config),
@@ -83,7 +77,7 @@ def _values(folder: RunFolder) -> dict[str, Any]:
         speeds=phase_speeds(config["phases"], history),
         input_limit=LIMITING_INPUT_WAIT,
         recipe=_as_text(config["recipe"]),
-        command=shlex.join(command),
+        command=shell_command(config["command"]),
         versions=_as_text(config["versions"]),
     )
 

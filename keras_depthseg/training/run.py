@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import logging
 import os
-import platform
 import sys
 from pathlib import Path
 
 from keras_depthseg import figures
-from keras_depthseg.backend import backend_name
+from keras_depthseg.backend import backend_name, software_versions
 from keras_depthseg.datasets.splits import SPLITS
 from keras_depthseg.errors import UserError
 from keras_depthseg.evaluation.scores import evaluate, score_table
@@ -92,7 +90,7 @@ def train(
                     depth=dict(experiment.data.depth),
                     parameters=model.count_params(),
                     command=sys.argv,
-                    versions=_versions(),
+                    versions=software_versions(),
                     computes_with=computes_with(experiment.config.precision),
                     augment_sha256=experiment.augment_digest,
                     composites_sha256=experiment.data.digest,
@@ -146,7 +144,7 @@ def _check_can_resume(experiment: Experiment, folder: RunFolder) -> None:
         )
     changed = [
         f"{name} {config['versions'][name]}, now {version}"
-        for name, version in _versions().items()
+        for name, version in software_versions().items()
         if config["versions"].get(name, version) != version
     ]
     if changed:
@@ -154,17 +152,6 @@ def _check_can_resume(experiment: Experiment, folder: RunFolder) -> None:
             "%s: begun with %s: resumed, perhaps not to the same bits",
             *(folder, "; ".join(changed)),
         )
-
-
-def _versions() -> dict[str, str]:
-    backend = backend_name()
-    names = ("keras_depthseg", "keras", "tensorflow", backend)
-    modules = {name: importlib.import_module(name) for name in names}
-    return {
-        "python": platform.python_version(),
-        **{name: module.__version__ for name, module in modules.items()},
-        "backend": backend,
-    }
 
 
 def _finish(

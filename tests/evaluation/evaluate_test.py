@@ -1,0 +1,312 @@
+"""Evaluation of a data set and of pairs: every number against plain NumPy."""
+
+import csv
+import dataclasses
+import json
+import re
+import warnings
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from keras_depthseg.augment.capture import EFFECTS
+from keras_depthseg.commands import main
+from keras_depthseg.datasets.opening import open_records
+from keras_depthseg.evaluation.results import SCORES
+from keras_depthseg.model import DSResNet
+from keras_depthseg.pipeline import make_pipeline
+from tests.support.html_pages import Page
+from tests.support.numpy_scores import depth_scores, mask_scores
+from tests.support.picture_files import saved
+from tests.support.tiny_data import TinyDataTestCase, colour, mask
+
+RESAMPLES = 1000
+
+
+def evaluate(*arguments):
+    return main.main(["evaluate", *map(str, arguments)])
+
+
+def results(out):
+    """The content of scores.json, the rows of samples.csv, and the page."""
+    with (out / "samples.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    page = Page((out / "report.html").read_text())
+    return json.loads((out / "scores.json").read_text()), rows, page
+
+
+def bootstrap(values, groupings, seed):
+    """Percentiles of the means when each grouping is drawn with replacement."""
+    rng = np.random.default_rng(seed)
+    names = [sorted(set(ids)) for ids in groupings]
+    means, left = [], RESAMPLES
+    while left:
+        # SciPy draws batches, in each all of the first grouping, then of the second.
+        count = min(left, 50)
+        left -= count
+        draws = [rng.integers(0, len(n), (count, len(n))) for n in names]
+        for row in range(count):
+            weights = np.ones(len(values))
+            for drawn, ids, known in zip(draws, groupings, names, strict=True):
+                times = [(drawn[row] == known.index(each)).sum() for each in ids]
+                weights *= times
+            with np.errstate(invalid="ignore"):
+                means.append(np.divide((weights * values).sum(), weights.sum()))
+    return np.nanpercentile(means, (2.5, 97.5))
+
+
+class StoredPredictionsTest(TinyDataTestCase):
+    """Maps of another program on a data set, without the package's own scores."""
+
+    def setUp(self):
+        super().setUp()
+        self.maps = self.folder / "other"
+        self.out = self.folder / "out"
+        (self.maps / "depth").mkdir(parents=True)
+        rng = np.random.default_rng(0)
+        self.truth = {}
+        records = open_records(self.records)
+        for split in ("val", "unseen_bg", "unseen_both"):
+            batches = make_pipeline(records, split, resolution=64, whole_samples=True)
+            for sample in batches.unbatch().as_numpy_iterator():
+                name = sample["sample_id"].decode()
+                labels = [sample[field][..., 0] for field in ("mask", "depth")]
+                self.truth[name] = (split, sample["bg_id"].decode(), *labels)
+                wrong = rng.normal(0, 0.2, (2, 64, 64))
+                # A ratio of 1 / 0.8 would be on the limit of delta1, to rounding.
+                predicted = np.clip(labels + wrong, 0, 0.99).astype(np.float32)
+                np.save(self.maps / f"{name}.npy", predicted[0])
+                np.save(self.maps / f"depth/{name}.npy", predicted[1])
+
+    def test_every_number(self):
+        evaluate(
+            *("--predictions", self.maps, "--data", self.records, "--resolution", 64),
+            *("--split", "val,unseen_bg,unseen_both", "--out", self.out, "--seed", 3),
+        )
+        scores, rows, page = results(self.out)
+        rows = [row for row in rows if row["program"] == "other"]
+        self.assertEqual({row["sample_id"] for row in rows}, set(self.truth))
+        expected = {}
+        for row in rows:
+            name = row["sample_id"]
+            split, bg_id, y_true, depth = self.truth[name]
+            self.assertEqual((row["group"], row["bg_id"]), (split, bg_id))
+            expected[name] = mask_scores(y_true, np.load(self.maps / f"{name}.npy"))
+            expected[name] |= depth_scores(
+                depth, np.load(self.maps / f"depth/{name}.npy")
+            )
+            self.assertEqual(set(expected[name]), set(SCORES))
+            for score, value in expected[name].items():
+                scale = max(1, abs(value))
+                self.assertNear(float(row[score]), value, 2e-6 * scale, score)
+        groups = scores["scores"]["clean"]
+        self.assertEqual(list(groups), ["val", "unseen_bg", "unseen_both"])
+        for split, group in groups.items():
+            names = [row["sample_id"] for row in rows if row["group"] == split]
+            self.assertEqual(group["samples"], len(names))
+            for score, numbers in group["programs"]["other"].items():
+                values = np.array([expected[name][score] for name in names])
+                scale = max(1, np.abs(values).max())
+                self.assertNear(numbers["value"], values.mean(), 1e-6 * scale, score)
+                self.assertEqual(numbers["samples"], len(names))
+                ids = [name.split("_")[:2] for name in names]
+                low, high = bootstrap(values, list(zip(*ids, strict=True)), seed=3)
+                self.assertNear(numbers["low"], low, 1e-6 * scale, score)
+                self.assertNear(numbers["high"], high, 1e-6 * scale, score)
+        # The page shows the same.
+        hard = groups["val"]["programs"]["other"]["mask_hard_iou"]
+        shown = next(row for row in page.rows if row[0] == "other")
+        self.assertEqual(
+            shown[1],
+            f"{hard['value']:.3f}{hard['low']:.3f}–{hard['high']:.3f}",
+        )
+
+    def test_worst_masks(self):
+        name = next(name for name, truth in self.truth.items() if truth[0] == "val")
+        np.save(self.maps / f"{name}.npy", np.zeros((64, 64), np.float32))
+        evaluate(
+            *("--predictions", self.maps, "--data", self.records, "--resolution", 64),
+            *("--split", "val", "--out", self.out, "--no-baselines"),
+        )
+        _, rows, page = results(self.out)
+        self.assertLen(rows, sum(truth[0] == "val" for truth in self.truth.values()))
+        self.assertLen(page.pictures, min(20, len(rows)))
+        self.assertStartsWith(next(iter(page.pictures)), f"{name} (val): ")
+        self.assertIn("hard IoU 0.000", next(iter(page.pictures)))
+
+    def test_a_missing_map(self):
+        name = next(name for name, truth in self.truth.items() if truth[0] == "val")
+        (self.maps / f"{name}.npy").unlink()
+        arguments = (
+            *("--predictions", self.maps, "--data", self.records, "--resolution", 64),
+            *("--split", "val", "--out", self.out),
+        )
+        self.assert_refused(lambda: evaluate(*arguments), self.maps, name)
+        self.assertFalse(self.out.exists())
+
+
+class NetworkTest(TinyDataTestCase, parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.run = self.folder / "run"
+        self.run.mkdir()
+        # Tracing the network for each test would take most of the time.
+        self.enter_context(warnings.catch_warnings())
+        warnings.filterwarnings("ignore", "Even though the `tf.config", UserWarning)
+        tf.config.run_functions_eagerly(True)
+        self.addCleanup(tf.config.run_functions_eagerly, False)
+        self.model = DSResNet(width=1)
+        self.model.save(self.run / "model.keras")
+        (self.run / "config.json").write_text('{"phases": [{"resolution": 32}]}')
+
+    def evaluate(self, *arguments):
+        evaluate(self.run, "--data", self.records, "--batch-size", 5, *arguments)
+        (out,) = self.run.glob("evaluation-*")
+        return results(out)
+
+    def predicted(self, batches):
+        """Hard IoU of each sample, in order of the names."""
+        values = {}
+        for sample in batches.as_numpy_iterator():
+            inputs = {name: sample[name] for name in ("bg", "fg_bg")}
+            maps = self.model.predict_on_batch(inputs)
+            for name, *images in zip(
+                sample["sample_id"], sample["mask"], maps["mask"], strict=True
+            ):
+                values[name.decode()] = mask_scores(*(x[..., 0] for x in images))[
+                    "mask_hard_iou"
+                ]
+        return values
+
+    def test_at_the_resolution_of_the_run_beside_baselines(self):
+        scores, rows, page = self.evaluate("--samples", 8)
+        self.assertEqual(scores["resolution"], 32)
+        programs = list(dict.fromkeys(row["program"] for row in rows))
+        self.assertEqual(programs[0], "model")
+        for name in ("difference (tuned on val)", "GrabCut", "mean map of val"):
+            self.assertIn(name, programs)
+        groups = ["val", "unseen_bg", "unseen_fg", "unseen_both"]
+        self.assertEqual(list(scores["scores"]["clean"]), groups)
+        batches = make_pipeline(
+            self.records, "unseen_bg", resolution=32, whole_samples=True
+        )
+        expected = self.predicted(batches)
+        found = {
+            row["sample_id"]: float(row["mask_hard_iou"])
+            for row in rows
+            if (row["program"], row["group"]) == ("model", "unseen_bg")
+        }
+        self.assertLen(found, 8)
+        for name, value in found.items():
+            self.assertNear(value, expected[name], 1e-6)
+        self.assertEmpty(page.open)
+        self.assertNotIn("script", page.tags)
+        for name, value in page.attributes:
+            if name in ("src", "href") and not value.startswith("#"):
+                self.assertStartsWith(value, "data:")
+
+    def test_captured_beside_clean(self):
+        arguments = ("--capture", "exposure=40", "--split", "val", "--no-baselines")
+        scores, rows, _ = self.evaluate(*arguments)
+        self.assertEqual(list(scores["scores"]), ["clean", "exposure=40"])
+        clean, captured = (
+            [row["mask_mad"] for row in rows if row["condition"] == title]
+            for title in scores["scores"]
+        )
+        self.assertLen(clean, len(captured))
+        self.assertNotEqual(clean, captured)
+
+    def test_sweep(self):
+        effects = {"shift": (1, 4), "jpeg": (50,)}
+        few = {
+            name: dataclasses.replace(EFFECTS[name], strengths=strengths)
+            for name, strengths in effects.items()
+        }
+        name = "keras_depthseg.evaluation.evaluate.EFFECTS"
+        with mock.patch(name, few):
+            scores, rows, page = self.evaluate(
+                *("--capture", "sweep", "--split", "val", "--samples", 3)
+            )
+        sweep = [(each["effect"], each["strength"]) for each in scores["sweep"]]
+        self.assertEqual(sweep, [("shift", 1), ("shift", 4), ("jpeg", 50)])
+        for each in scores["sweep"]:
+            values = {
+                program: [
+                    float(row["mask_hard_iou"])
+                    for row in rows
+                    if row["program"] == program
+                    and row["condition"].startswith(
+                        f"{each['effect']} {each['strength']} "
+                    )
+                ]
+                for program in each["scores"]
+            }
+            self.assertEqual(
+                [re.sub(r" \(.*", "", program) for program in values],
+                ["model", "difference", "difference, local search"],
+            )
+            for program, numbers in values.items():
+                self.assertLen(numbers, 3)
+                self.assertNear(
+                    each["scores"][program]["mask_hard_iou"], np.mean(numbers), 1e-9
+                )
+        plots = [value for name, value in page.attributes if name == "aria-label"]
+        self.assertLen(plots, 4)
+        self.assertIn("mask hard IoU by strength of shift", plots)
+
+
+class PairsTest(TinyDataTestCase):
+    def test_scenes_unknown_pixels_and_sizes(self):
+        pairs, out = self.folder / "pairs", self.folder / "out"
+        model = DSResNet(width=1)
+        model.save(self.folder / "small.keras")
+        sizes = {"yard/a": (48, 70), "yard/b": (40, 64), "road/c": (64, 64)}
+        known, truth = {}, {}
+        for seed, (name, size) in enumerate(sizes.items()):
+            (pairs / name).mkdir(parents=True)
+            levels = mask(size)
+            levels[:10] = 128
+            known[name], truth[name] = levels != 128, (levels == 255).astype(float)
+            for role, pixels in (
+                ("bg", colour(seed, size) // 4),
+                ("fg_bg", colour(seed, size) // 4 + levels[..., None] // 2),
+                ("mask", levels),
+            ):
+                (pairs / name / f"{role}.png").write_bytes(saved(pixels))
+        maps = self.folder / "tool"
+        for name, size in sizes.items():
+            predicted = np.random.default_rng(9).random(size).astype(np.float32)
+            (maps / name).parent.mkdir(parents=True, exist_ok=True)
+            np.save(maps / f"{name}.npy", predicted)
+        evaluate("--predictions", maps, "--pairs", pairs, "--out", out)
+        scores, rows, page = results(out)
+        expected = {
+            name: mask_scores(truth[name], np.load(maps / f"{name}.npy"), known[name])
+            for name in sizes
+        }
+        for row in rows:
+            if row["program"] == "tool":
+                for score, value in expected[row["sample_id"]].items():
+                    self.assertNear(float(row[score]), value, 2e-6 * max(1, value), score)
+        everything = scores["scores"]["clean"]["all scenes"]["programs"]
+        for score, numbers in everything["tool"].items():
+            a, b, c = (expected[name][score] for name in sizes)
+            means = [c, (a + b) / 2]
+            self.assertNear(numbers["value"], np.mean(means), 1e-6 * max(1, *means))
+            low, high = bootstrap(np.array(means), [("road", "yard")], seed=0)
+            self.assertNear(numbers["low"], low, 1e-6 * max(1, *means))
+            self.assertNear(numbers["high"], high, 1e-6 * max(1, *means))
+        self.assertIn("difference (fixed: 40 of 255)", everything)
+        self.assertIn("road (1)", [row[0] for row in page.rows])
+
+        # A network sees multiples of 32, its maps are scored at the pair's own size.
+        second = self.folder / "second"
+        arguments = ("--pairs", pairs, "--no-baselines", "--out", second)
+        evaluate(self.folder / "small.keras", *arguments)
+        _, rows, _ = results(second)
+        self.assertEqual({row["sample_id"] for row in rows}, set(sizes))
+        for row in rows:
+            self.assertEqual(row["depth_rmse"], "")
+            self.assertBetween(float(row["mask_hard_iou"]), 0, 1)
