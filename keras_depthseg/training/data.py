@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_depthseg.datasets.composites.configure import make_config
 from keras_depthseg.datasets.composites.endless import EndlessComposites
 from keras_depthseg.datasets.mixture import Source
-from keras_depthseg.datasets.opening import open_records
+from keras_depthseg.datasets.opening import Records, open_records
 from keras_depthseg.datasets.splits import SPLITS
 from keras_depthseg.errors import UserError
 from keras_depthseg.pipeline import COMPOSITES, make_pipeline
@@ -60,12 +60,11 @@ class TrainingData:
         self._check_loss()
 
     def _depth(self) -> Mapping[str, Any]:
-        found = [source.data.depth for source in self._records]  # pyright: ignore
+        found = [_depth_of(source.data) for source in self._records]  # pyright: ignore
         if self._composites is not None:
             metadata = self._composites.config.settings.depth_metadata
             found.append(dataclasses.asdict(metadata) if metadata else {})
         known = [depth for depth in found if depth]
-        stored = [source.data.depth_dtype for source in self._records]  # pyright: ignore
         for depth in known[1:]:
             if depth != known[0]:
                 raise UserError(
@@ -73,7 +72,7 @@ class TrainingData:
                     f"{dict(depth)}; expected one, as one network cannot learn both. "
                     "Leave the depth of one of them out."
                 )
-        self._all_have_depth = len(known) == len(found) and None not in stored
+        self._all_have_depth = len(known) == len(found)
         return known[0] if known else {}
 
     def _check_loss(self) -> None:
@@ -154,6 +153,10 @@ class TrainingData:
             self._composites = self._composites.with_size(resolution)
         composites = Source(self._composites, self._config.composites_weight)
         return [*self._records, composites]
+
+
+def _depth_of(records: Records) -> Mapping[str, Any]:
+    return records.depth if records.depth_dtype is not None else {}
 
 
 def _warn(line: str) -> None:
