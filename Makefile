@@ -62,6 +62,7 @@ bench: $(VENV)/test
 	$(BIN)/python -m benchmarks.training_speed
 	$(BIN)/python -m benchmarks.loader_speed
 	$(BIN)/python -m benchmarks.compose_speed
+	$(BIN)/python -m benchmarks.endless_speed
 
 format: $(VENV)/test
 	$(BIN)/ruff check --fix .
