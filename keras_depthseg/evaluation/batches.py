@@ -133,13 +133,13 @@ def examples(batches: Iterator[Batch]) -> Iterator[Example]:
             yield Example(batch.bg[i], batch.fg_bg[i], batch.mask[i, ..., 0], depth)
 
 
-def restored(image: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """Resize a map (H, W, 1) of the network to the height and width of its pair."""
-    if image.shape[:2] == tuple(shape):
-        return image
+def restored(maps: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """Resize maps (B, H, W, 1) of the network to the height and width of their images."""
+    if maps.shape[1:3] == tuple(shape):
+        return maps
     height, width = shape
-    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-    return resized.reshape(height, width, 1)
+    resized = [cv2.resize(each, (width, height)) for each in maps[..., 0]]
+    return np.stack(resized)[..., None]
 
 
 def _for_network(image: np.ndarray) -> np.ndarray:

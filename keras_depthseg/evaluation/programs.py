@@ -52,11 +52,8 @@ def network_program(model: Any) -> BatchProgram:
 
     def program(batch: Batch) -> Maps:
         maps = model.predict_on_batch(batch.inputs)
-        shape = batch.mask.shape[1:3]
         return {
-            name: np.stack(
-                [restored(np.asarray(image, np.float32), shape) for image in maps[name]]
-            )
+            name: restored(np.asarray(maps[name], np.float32), batch.mask.shape[1:3])
             for name in ("mask", "depth")
             if name in maps
         }
