@@ -7,7 +7,7 @@ from itertools import cycle
 
 from keras_depthseg.augment.effects import EFFECTS
 from keras_depthseg.evaluation.results import Condition, pooled
-from keras_depthseg.page_plots import PAGE_COLOURS, page_axes, page_svg, style_axes
+from keras_depthseg.pages.plots import PAGE_COLOURS, page_axes, page_svg, style_axes
 from keras_depthseg.text import column_title
 
 _STYLES = (("train", "o", "-"), ("val", "s", "--"), ("other", "^", ":"))

@@ -23,7 +23,7 @@ from keras_depthseg.evaluation.results import (
 )
 from keras_depthseg.evaluation.table import format_value, group_samples
 from keras_depthseg.figures import COLUMNS, ERROR_LEGENDS
-from keras_depthseg.html_page import shell_command, write_page
+from keras_depthseg.pages.html_page import shell_command, write_page
 from keras_depthseg.text import column_title
 
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")

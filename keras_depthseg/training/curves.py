@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from keras_depthseg.figures import save_figure
-from keras_depthseg.page_plots import (
+from keras_depthseg.pages.plots import (
     PAGE_COLOURS,
     PLOT_SIZE,
     page_axes,

@@ -17,7 +17,7 @@ from PIL import Image
 
 from keras_depthseg.errors import UserError
 from keras_depthseg.figures import COLUMNS, ERROR_LEGENDS
-from keras_depthseg.html_page import shell_command, write_page
+from keras_depthseg.pages.html_page import shell_command, write_page
 from keras_depthseg.text import column_title
 from keras_depthseg.training.curves import curves_svg
 from keras_depthseg.training.history import History, epoch_count

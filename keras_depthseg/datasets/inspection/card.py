@@ -24,7 +24,7 @@ from keras_depthseg.datasets.inspection.stored_records import Sample
 from keras_depthseg.datasets.opening import Records, open_records
 from keras_depthseg.datasets.splits import SPLITS
 from keras_depthseg.errors import UserError
-from keras_depthseg.html_page import write_page
+from keras_depthseg.pages.html_page import write_page
 from keras_depthseg.pictures.near_duplicates import near_duplicates
 
 _TEMPLATE = Path(__file__).with_name("card.html.jinja")

@@ -1,0 +1,1 @@
+"""HTML pages for people: one look, filled in from templates, and their plots."""
