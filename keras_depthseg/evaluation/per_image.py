@@ -104,7 +104,7 @@ def _boundary_f1(y_true: np.ndarray, y_pred: np.ndarray) -> float:
     shares = []
     for part, whole in ((predicted, true), (true, predicted)):
         size = cv2.countNonZero(part)
-        near = cv2.countNonZero(part & cv2.dilate(whole, _DISK))
+        near = cv2.countNonZero(cv2.bitwise_and(part, cv2.dilate(whole, _DISK)))
         shares.append(near / size if size else None)
     precision, recall = shares
     if precision is None and recall is None:
