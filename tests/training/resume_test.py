@@ -19,6 +19,7 @@ import train
 from keras_depthseg.commands import main
 from keras_depthseg.training.checkpoints import latest
 from keras_depthseg.training.recipes import RECIPES
+from tests.support.compositions import write_pictures
 from tests.support.tiny_data import TinyDataTestCase
 
 # Columns that a clock fills.
@@ -143,17 +144,26 @@ class InterruptedTest(ResumeTestCase):
 class KilledTest(ResumeTestCase):
     """Kills the process at random moments and compares with a run left alone."""
 
-    KILLS = 10
+    def test_records(self):
+        self.check_killed(
+            self.new("--deterministic", schedule="32:3:8,64:3:8,32:2:4"), kills=10
+        )
 
-    def test_same_weights_and_one_history(self):
-        rng = random.Random(0)
+    def test_mixture_with_composites_made_while_training(self):
+        pictures = write_pictures(self.folder / "pictures")
         arguments = self.new("--deterministic", schedule="32:3:8,64:3:8,32:2:4")
+        sources = ("--bg", f"{pictures}/bg", "--fg", f"{pictures}/fg", "--samples", "48")
+        self.check_killed((*arguments, *sources), kills=4)
+
+    def check_killed(self, arguments, kills):
+        """The killed and resumed run has the same weights, and one history."""
+        rng = random.Random(0)
         alone = self.folder / "alone"
         process = self.start(*arguments, run_dir=alone)
         self.assertEqual(process.wait(600), 0, self.output.read_text())
 
         moments = []
-        for kill in range(self.KILLS):
+        for kill in range(kills):
             process = self.start(*((*arguments,) if kill == 0 else ("--resume",)))
             before = latest(self.run_dir) if kill else None
             # Phases begin with epochs 3 and 6: the kills come there.
