@@ -20,7 +20,8 @@ def evaluate(model: keras.Model, batches: tf.data.Dataset) -> dict[str, float]:
     Returns:
         Scores by name, with the names of a training's history: `mask_hard_iou`,
         `depth_rmse`, …. `mask_soft_iou_ceiling` is the score of a perfect copy of the
-        masks, below 1 since masks are soft; `samples` is their number.
+        masks, below 1 since masks are soft; `samples` is their number. Depth scores are
+        left out where no depth is known.
     """
     metrics = evaluation_metrics(from_logits=False)
     ceiling = SoftIoU(name="soft_iou_ceiling", from_logits=False)
@@ -38,6 +39,9 @@ def evaluate(model: keras.Model, batches: tf.data.Dataset) -> dict[str, float]:
     ordered += [("depth", metric) for metric in metrics["depth"]]
     scores: dict[str, float] = {"samples": samples}
     for output, metric in ordered:
+        count = metric.count  # pyright: ignore[reportAttributeAccessIssue]: our own
+        if not np.any(keras.ops.convert_to_numpy(count)):
+            continue  # No image has known depth: 0 would look perfect.
         value = keras.ops.convert_to_numpy(metric.result())
         scores[f"{output}_{metric.name}"] = np.asarray(value).item()
     return scores

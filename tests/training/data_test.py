@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_depthseg.datasets.composites.options import ComposeOptions
+from keras_depthseg.evaluation.scores import evaluate
 from keras_depthseg.schedule import Phase
 from keras_depthseg.training import run
 from keras_depthseg.training.config import RunConfig
@@ -91,6 +92,12 @@ class CompositesTest(TrainingDataTestCase):
         self.assertEqual(stored["depth"]["unit"], "metre")
         self.assertIn("val", result.scores)
         self.assertGreater(result.scores["val"]["depth_rmse"], 0)
+
+    def test_unknown_depth_has_no_score(self):
+        experiment = self.experiment(composites=self.plain)
+        scores = evaluate(experiment.model(), experiment.split_batches("val", PHASE))
+        self.assertIn("mask_hard_iou", scores)
+        self.assertEmpty([name for name in scores if name.startswith("depth")])
 
     def test_a_changed_picture_is_not_resumed(self):
         pictures = self.folder / "pictures"
