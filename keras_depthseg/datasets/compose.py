@@ -37,12 +37,13 @@ _FINGERPRINT = "fingerprint.json"
 logger = logging.getLogger(__name__)
 
 
-def _warn(line: str) -> None:
+def warn_left_out(line: str) -> None:
+    """Warn of a picture that is left out; `line` names its file and the reason."""
     logger.warning("left out: %s", printable(line))
 
 
 def compose(
-    options: ComposeOptions, out: Path, refuse: Callable[[str], None] = _warn
+    options: ComposeOptions, out: Path, refuse: Callable[[str], None] = warn_left_out
 ) -> Path:
     """Compose a data set into `out`, or resume an interrupted build.
 

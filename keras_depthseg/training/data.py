@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_depthseg.datasets.compose import warn_left_out
 from keras_depthseg.datasets.composites.configure import make_config
 from keras_depthseg.datasets.composites.endless import EndlessComposites
 from keras_depthseg.datasets.mixture import Source
@@ -16,7 +17,6 @@ from keras_depthseg.datasets.opening import Records, open_records
 from keras_depthseg.datasets.splits import SPLITS
 from keras_depthseg.errors import UserError
 from keras_depthseg.pipeline import COMPOSITES, make_pipeline
-from keras_depthseg.text import printable
 from keras_depthseg.training.config import RunConfig
 
 EPOCH_SAMPLES = 1024
@@ -45,12 +45,10 @@ class TrainingData:
             Source(open_records(path), weight) for path, weight in config.weighted_data
         ]
         self._composites: EndlessComposites | None = None
-        self._digest: str | None = None
         if config.composites is not None:
             options = dataclasses.replace(config.composites, size=largest)
-            sources = make_config(options, _warn)
+            sources = make_config(options, warn_left_out)
             self._composites = EndlessComposites.of(sources)
-            self._digest = sources.fingerprint()
         self.depth = self._depth()
         if not self.size("train"):
             raise UserError(
@@ -91,7 +89,7 @@ class TrainingData:
     @property
     def digest(self) -> str | None:
         """Changes whenever a picture that is composed does; `None` without composites."""
-        return self._digest
+        return self._composites and self._composites.config.fingerprint()
 
     @property
     def statistics(self) -> dict | None:
@@ -157,7 +155,3 @@ class TrainingData:
 
 def _depth_of(records: Records) -> Mapping[str, Any]:
     return records.depth if records.depth_dtype is not None else {}
-
-
-def _warn(line: str) -> None:
-    logger.warning("left out: %s", printable(line))
