@@ -24,7 +24,6 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_depthseg.errors import UserError
 
@@ -175,6 +174,8 @@ def _open_keras(name: str) -> OpenedModel:
 
 
 def _open_saved_model(name: str) -> OpenedModel:
+    import tensorflow as tf
+
     model: Any = tf.saved_model.load(name)
     signatures = model.signatures
     key = "serving_default" if "serving_default" in signatures else None
@@ -237,6 +238,8 @@ def _open_litert(name: str) -> OpenedModel:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
+        import tensorflow as tf
+
         Interpreter = tf.lite.Interpreter  # noqa: N806
     with warnings.catch_warnings():
         # tf.lite announces that it will be removed; TensorFlow's version is pinned.

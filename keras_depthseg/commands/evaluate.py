@@ -94,7 +94,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     import_tensorflow_quietly()
     from tqdm.auto import tqdm
 
-    from keras_depthseg.datasets.opening import open_records, require_depth
+    from keras_depthseg.datasets.opening import open_records
     from keras_depthseg.evaluation.evaluate import evaluate_pairs, evaluate_records
 
     with tqdm(unit=" samples", disable=None, leave=False) as bar:
@@ -109,7 +109,6 @@ def _evaluate(args: argparse.Namespace) -> None:
         else:
             cache = given.get("cache_dir") or default_cache_dir()
             records = open_records(locate_records(options.data, cache))
-            require_depth(records)
             source = {"data": str(records.path), "depth": records.depth}
             evaluation = evaluate_records(options, model, records, resolution, progress)
     _write(out, options, source, resolution, evaluation)

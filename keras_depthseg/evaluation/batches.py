@@ -72,6 +72,7 @@ def record_batches(
         UserError: if the split is empty.
     """
     change = CaptureChange(capture, resolution / _SIDE) if capture else "none"
+    has_depth = records.depth_dtype is not None
     pipeline = make_pipeline(
         records,
         split,
@@ -81,6 +82,7 @@ def record_batches(
         seed=seed,
         epoch=0,
         whole_samples=True,
+        unknown_depth=not has_depth,
     )
     left = min(records.size(split), samples or records.size(split))
     batches: Any = pipeline.take(ceil_div(left, batch_size)).as_numpy_iterator()
@@ -93,7 +95,8 @@ def record_batches(
             _texts(batch["bg_id"]),
             _texts(batch["fg_id"]) if "fg_id" in batch else sample_ids,
             split,
-            **{name: batch[name] for name in ("bg", "fg_bg", "mask", "depth")},
+            **{name: batch[name] for name in ("bg", "fg_bg", "mask")},
+            depth=batch["depth"] if has_depth else None,
             known=None,
             inputs={name: batch[name] for name in ("bg", "fg_bg")},
         )

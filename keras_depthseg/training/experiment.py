@@ -17,14 +17,13 @@ from keras_depthseg.losses import combination
 from keras_depthseg.metrics import training_metrics
 from keras_depthseg.model import ORIGINAL_STATISTICS, DSResNet
 from keras_depthseg.networks.initialisation import INITIALISATIONS
-from keras_depthseg.optimizers import OPTIMIZERS, cosine_decay
 from keras_depthseg.precision import check_xla, jit_compile, resolve_precision
 from keras_depthseg.schedule import Phase
 from keras_depthseg.shapes import ceil_div
 from keras_depthseg.text import split_option
 from keras_depthseg.training.config import RunConfig, split_weight
 from keras_depthseg.training.data import TrainingData
-from keras_depthseg.training.recipes import Recipe
+from keras_depthseg.training.optimizer import make_optimizer
 
 PICTURED_SAMPLES = 6
 
@@ -196,25 +195,3 @@ def _absolute_sources(options: ComposeOptions) -> ComposeOptions:
         fg_mask=options.fg_mask and Path(options.fg_mask).resolve(),
         depth=depth,
     )
-
-
-def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
-    """Return a new optimizer.
-
-    Args:
-        recipe: gives the kind and its options.
-        steps: batches of the whole training, for a cosine schedule.
-    """
-    rate = recipe.learning_rate
-    options: dict[str, Any] = {}
-    if recipe.learning_rate_schedule == "cosine":
-        rate = cosine_decay(rate, steps)
-    if recipe.clip_norm:
-        options["global_clipnorm"] = recipe.clip_norm
-    if recipe.accumulate > 1:
-        options["gradient_accumulation_steps"] = recipe.accumulate
-    if recipe.optimizer == "sgd":
-        options["momentum"] = 0.9
-    if recipe.optimizer == "adamw":
-        options["weight_decay"] = recipe.weight_decay
-    return OPTIMIZERS[recipe.optimizer](rate, **options)

@@ -4,14 +4,17 @@ import csv
 import dataclasses
 import json
 import re
+import shutil
 import warnings
 from unittest import mock
 
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
+from scipy import ndimage
 
-from keras_depthseg.augment.capture import EFFECTS
+from keras_depthseg.augment.capture import EFFECTS, Capture
+from keras_depthseg.augment.changes import CaptureChange
 from keras_depthseg.commands import main
 from keras_depthseg.datasets.opening import open_records
 from keras_depthseg.evaluation.results import SCORES
@@ -20,7 +23,7 @@ from keras_depthseg.pipeline import make_pipeline
 from tests.support.html_pages import Page
 from tests.support.numpy_scores import depth_scores, mask_scores
 from tests.support.picture_files import saved
-from tests.support.tiny_data import TinyDataTestCase, colour, mask
+from tests.support.tiny_data import TinyDataTestCase, colour, mask, remove_field
 
 RESAMPLES = 1000
 
@@ -35,6 +38,23 @@ def results(out):
         rows = list(csv.DictReader(file))
     page = Page((out / "report.html").read_text())
     return json.loads((out / "scores.json").read_text()), rows, page
+
+
+def hard_iou(y_true, p):
+    return mask_scores(y_true, np.float64(p))["mask_hard_iou"]
+
+
+def otsu(levels):
+    """The mask above the threshold with the largest variance between two classes."""
+    best, chosen = -1, None
+    for threshold in range(256):
+        above = levels > threshold
+        if above.any() and not above.all():
+            share = above.mean()
+            apart = levels[above].mean() - levels[~above].mean()
+            if share * (1 - share) * apart**2 > best:
+                best, chosen = share * (1 - share) * apart**2, above
+    return np.zeros(levels.shape) if chosen is None else chosen
 
 
 def bootstrap(values, groupings, seed):
@@ -122,6 +142,97 @@ class StoredPredictionsTest(TinyDataTestCase):
             shown[1],
             f"{hard['value']:.3f}{hard['low']:.3f}–{hard['high']:.3f}",
         )
+
+    def test_simple_programs(self):
+        evaluate(
+            *("--predictions", self.maps, "--data", self.records, "--resolution", 64),
+            *("--split", "val,unseen_both", "--out", self.out),
+        )
+        _, rows, _ = results(self.out)
+        images, depths = {}, []
+        for split in ("val", "unseen_both"):
+            batches = make_pipeline(self.records, split, resolution=64)
+            names = [name for name, truth in self.truth.items() if truth[0] == split]
+            unbatched = batches.unbatch().as_numpy_iterator()
+            for name, (inputs, labels) in zip(names, unbatched, strict=True):
+                bg, fg_bg = (np.int32(inputs[field]) for field in ("bg", "fg_bg"))
+                least = np.full((64, 64), 255)
+                around = np.pad(bg, ((2, 2), (2, 2), (0, 0)), mode="edge")
+                for y in range(5):
+                    for x in range(5):
+                        moved = around[y : y + 64, x : x + 64]
+                        least = np.minimum(least, abs(moved - fg_bg).max(2))
+                measures = {
+                    "difference": abs(bg - fg_bg).max(2),
+                    "difference, local search": least,
+                }
+                images[name] = (split, labels["mask"][..., 0], measures)
+                if split == "val":
+                    depths.append(labels["depth"][..., 0].astype(np.float64))
+
+        def filtered(levels, size):
+            return ndimage.median_filter(levels, size, mode="nearest")
+
+        val = [each for each in images.values() if each[0] == "val"]
+        expected = {}
+        for measure in ("difference", "difference, local search"):
+            best, chosen = -1, None
+            for size in (1, 3, 5, 7, 9):
+                levels = [filtered(each[2][measure], size) for each in val]
+                for threshold in range(256):
+                    scores = [
+                        hard_iou(truth, x > threshold)
+                        for (_, truth, _), x in zip(val, levels, strict=True)
+                    ]
+                    if np.mean(scores) > best + 1e-12:
+                        best, chosen = np.mean(scores), (size, threshold)
+            expected[f"{measure} (tuned on val)"] = {
+                name: hard_iou(truth, filtered(levels[measure], chosen[0]) > chosen[1])
+                for name, (_, truth, levels) in images.items()
+            }
+        mean = np.mean([truth for _, truth, _ in val], axis=0)
+        expected["constant (mean mask of val)"] = {
+            name: hard_iou(truth, mean) for name, (_, truth, _) in images.items()
+        }
+        expected["difference, Otsu"] = {
+            name: hard_iou(truth, otsu(filtered(levels["difference"], 5)))
+            for name, (_, truth, levels) in images.items()
+        }
+        for program, values in expected.items():
+            found = {
+                row["sample_id"]: float(row["mask_hard_iou"])
+                for row in rows
+                if row["program"] == program
+            }
+            self.assertEqual(set(found), set(images), program)
+            for name, value in values.items():
+                self.assertNear(found[name], value, 1e-6, f"{program} {name}")
+        known = np.array(depths) > 1e-4
+        rmse = {
+            "mean map of val": (known * depths).sum(0) / known.sum(0),
+            "image row of val": np.repeat(
+                (known * depths).sum((0, 2))[:, None] / known.sum((0, 2))[:, None], 64, 1
+            ),
+        }
+        for program, predicted in rmse.items():
+            for row in rows:
+                if row["program"] == program:
+                    depth = self.truth[row["sample_id"]][3]
+                    value = depth_scores(depth, predicted)["depth_rmse"]
+                    self.assertNear(float(row["depth_rmse"]), value, 1e-6, program)
+
+    def test_masks_only(self):
+        records = self.folder / "masks_only"
+        shutil.copytree(self.records, records)
+        remove_field(records, "depth")
+        evaluate(
+            *("--predictions", self.maps, "--data", records, "--resolution", 64),
+            *("--split", "val", "--out", self.out),
+        )
+        _, rows, page = results(self.out)
+        self.assertEqual({row["depth_rmse"] for row in rows}, {""})
+        self.assertNotIn("mean map of val", {row["program"] for row in rows})
+        self.assertNotIn("RMSE", " ".join(map(" ".join, page.rows)))
 
     def test_worst_masks(self):
         name = next(name for name, truth in self.truth.items() if truth[0] == "val")
@@ -252,6 +363,19 @@ class NetworkTest(TinyDataTestCase, parameterized.TestCase):
                 self.assertNear(
                     each["scores"][program]["mask_hard_iou"], np.mean(numbers), 1e-9
                 )
+            captured = make_pipeline(
+                self.records,
+                "val",
+                resolution=32,
+                batch_size=5,
+                augment=CaptureChange(
+                    Capture.fixed({each["effect"]: each["strength"]}), 32 / 224
+                ),
+                epoch=0,
+                whole_samples=True,
+            )
+            expected = list(self.predicted(captured).values())[:3]
+            np.testing.assert_allclose(values["model"], expected, rtol=0, atol=1e-6)
         plots = [value for name, value in page.attributes if name == "aria-label"]
         self.assertLen(plots, 4)
         self.assertIn("mask hard IoU by strength of shift", plots)

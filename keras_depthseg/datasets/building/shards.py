@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from tqdm.auto import tqdm
 
 from keras_depthseg.datasets.building.partial import Summaries, part_path
@@ -78,6 +77,9 @@ class ShardJob:
         Raises:
             OSError: the file cannot be written.
         """
+        # Here, as rooms can be drawn where TensorFlow is not installed.
+        import tensorflow as tf
+
         summaries = Summaries(self.path.parent)
         if self.path.name in summaries and self.path.exists():
             if progress is not None:
@@ -105,6 +107,8 @@ class ShardJob:
     def _write(
         self, part: Path, progress: tqdm | None, stop: threading.Event | None
     ) -> dict | None:
+        import tensorflow as tf
+
         samples = 0
         size = 0
         statistics = {"bg": ImageStatistics(), "fg_bg": ImageStatistics()}

@@ -1,0 +1,469 @@
+"""Check, time and train on a GPU that has JAX and PyTorch, but not TensorFlow.
+
+    python -m benchmarks.gpu agreement --source BG FG - 1
+    python -m benchmarks.gpu speed
+    python -m benchmarks.gpu train --source BG FG - 1 --out model.keras
+
+Composites are made by worker processes while the GPU trains, by the code of `depthseg
+train --bg --fg`; Keras trains on JAX. What it needs beside JAX, PyTorch, NumPy, SciPy and
+OpenCV: keras, tensorflow-datasets without TensorFlow, ImageHash.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+# Before Keras is imported.
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
+_SIZES = ((96, 64), (160, 64), (224, 64))
+_STEPS = 30
+Batch = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """Steps at one resolution.
+
+    Attributes:
+        first: number of the first sample.
+        steps: batches.
+        resolution: side of the images, in pixels.
+        batch_size: samples a step.
+        change: random changes, as `make_augmentation` returns them.
+    """
+
+    first: int
+    steps: int
+    resolution: int
+    batch_size: int
+    change: Any
+
+
+class CompositeBatches:
+    """Batches of composites by their number, for `torch.utils.data.DataLoader`.
+
+    Args:
+        sources: composites and their weight; each sample is drawn from one of them.
+        stages: in order.
+        split: of the composites.
+        seed: of the random changes and of the choice of sources.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[tuple[Any, float]],
+        stages: Sequence[Stage],
+        split: str = "train",
+        seed: int = 0,
+    ):
+        self._sources = [source for source, _ in sources]
+        self._shares = np.array([weight for _, weight in sources], float)
+        self._shares /= self._shares.sum()
+        self._stages = list(stages)
+        self._split = split
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return sum(stage.steps for stage in self._stages)
+
+    def __getitem__(self, step: int) -> Batch:
+        """Return inputs and labels of a step, as `make_pipeline` does."""
+        number = step
+        for stage in self._stages:
+            if number < stage.steps:
+                return self._batch(stage, stage.first + number * stage.batch_size, step)
+            number -= stage.steps
+        raise IndexError(step)
+
+    def _batch(self, stage: Stage, first: int, step: int) -> Batch:
+        side, count = stage.resolution, stage.batch_size
+        images = np.empty((2, count, side, side, 3), np.uint8)
+        labels = np.zeros((2, count, side, side, 1), np.float32)
+        boxes = np.zeros((count, 4), np.float32)
+        rng = np.random.default_rng([self._seed, step])
+        chosen = rng.choice(len(self._sources), count, p=self._shares)
+        for i, which in enumerate(chosen):
+            sample = self._at(which, side).sample(self._split, first + i)
+            images[0, i], images[1, i] = sample.bg, sample.fg_bg
+            labels[0, i, ..., 0] = sample.mask / np.float32(255)
+            if sample.depth is not None:
+                labels[1, i, ..., 0] = sample.depth
+            boxes[i] = sample.box
+        if stage.change is not None:
+            stage.change(images, labels, boxes, seed=int(rng.integers(2**63)))
+        return (
+            {"bg": images[0], "fg_bg": images[1]},
+            {"depth": labels[1], "mask": labels[0]},
+        )
+
+    def _at(self, which: int, side: int) -> Any:
+        composites = self._sources[which]
+        if composites.size != side:
+            composites.forget()
+            composites = self._sources[which] = composites.with_size(side)
+        return composites
+
+
+def loaded(batches: CompositeBatches, workers: int) -> Iterator[Batch]:
+    """Yield all batches in order, made by worker processes."""
+    import torch
+
+    loader = torch.utils.data.DataLoader(
+        batches,  # pyright: ignore[reportArgumentType]
+        batch_size=None,
+        num_workers=workers,
+        worker_init_fn=_start_worker,
+        multiprocessing_context="spawn" if workers else None,
+        prefetch_factor=4 if workers else None,
+    )
+    for inputs, labels in loader:
+        yield (
+            {name: value.numpy() for name, value in inputs.items()},
+            {name: value.numpy() for name, value in labels.items()},
+        )
+
+
+def _start_worker(number: int) -> None:
+    import cv2
+
+    cv2.setNumThreads(1)  # There is a worker for each core.
+
+
+def composites_of(sources: Sequence[Sequence[str]], seed: int) -> list[tuple[Any, float]]:
+    """Return the composites of `--source BG FG DEPTH WEIGHT`, and their weights."""
+    from keras_depthseg.datasets.composites.configure import make_config
+    from keras_depthseg.datasets.composites.endless import EndlessComposites
+    from keras_depthseg.datasets.composites.options import ComposeOptions
+
+    found = []
+    for bg, fg, depth, weight in sources:
+        options = ComposeOptions(
+            bg=bg,
+            fg=pathlib.Path(fg),
+            depth=None if depth == "-" else depth,
+            variety="rich",
+            count=1,
+            unseen_fraction=0.25,
+            seed=seed,
+        )
+        config = make_config(options, lambda warning: print(warning, file=sys.stderr))
+        found.append((EndlessComposites.of(config), float(weight)))
+    return found
+
+
+def make_model(recipe: Any, steps: int, policy: str, seed: int) -> Any:
+    """Return a compiled network as `depthseg train` makes it."""
+    import keras
+
+    from keras_depthseg.losses import combination
+    from keras_depthseg.metrics import training_metrics
+    from keras_depthseg.model import DSResNet
+    from keras_depthseg.networks.initialisation import INITIALISATIONS
+    from keras_depthseg.training.optimizer import make_optimizer
+
+    keras.utils.set_random_seed(seed)
+    model = DSResNet(width=recipe.width, dtype=policy)
+    INITIALISATIONS[recipe.initialisation](model)
+    optimizer = make_optimizer(recipe, steps)
+    if policy == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    model.compile(
+        optimizer=optimizer,
+        metrics=training_metrics(),
+        **combination(recipe.loss),  # pyright: ignore[reportArgumentType]
+    )
+    return model
+
+
+def save_weights_alone(model: Any, path: pathlib.Path) -> None:
+    """Save a model without its optimizer, whose state is twice the size of the weights."""
+    alone = type(model).from_config(model.get_config())
+    alone.set_weights(model.get_weights())
+    alone.save(path)
+
+
+def stages_of(recipe: Any, samples: int) -> list[Stage]:
+    """Return the stages of a recipe whose epochs have `samples` samples."""
+    from keras_depthseg.augment.changes import make_augmentation
+    from keras_depthseg.schedule import parse_schedule
+
+    stages, first = [], 0
+    for phase in parse_schedule(recipe.schedule):
+        steps = max(1, round(phase.epochs * samples / phase.batch_size))
+        change = make_augmentation(recipe.augment, phase.resolution)
+        stages.append(Stage(first, steps, phase.resolution, phase.batch_size, change))
+        first += steps * phase.batch_size
+    return stages
+
+
+def train(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Train a recipe on composites; return what it took and its scores."""
+    import keras
+
+    from keras_depthseg.callbacks.weight_average import WeightAverage
+
+    recipe = _recipe(arguments)
+    sources = composites_of(arguments.source, arguments.seed)
+    stages = stages_of(recipe, arguments.samples)
+    batches = CompositeBatches(sources, stages, seed=arguments.seed)
+    steps = len(batches)
+    model = make_model(recipe, steps, arguments.policy, arguments.seed)
+    save = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: save_weights_alone(model, arguments.out)
+    )
+    started = time.monotonic()
+    history = model.fit(
+        loaded(batches, arguments.workers),
+        steps_per_epoch=max(1, steps // arguments.epochs),
+        epochs=arguments.epochs,
+        callbacks=[WeightAverage(recipe.average), save],
+        verbose=2,
+    )
+    seconds = time.monotonic() - started
+    last = stages[-1]
+    scores = {}
+    for name, change in (("clean", None), (recipe.augment, last.change)):
+        stage = dataclasses.replace(last, first=0, steps=8, batch_size=64, change=change)
+        held_out = CompositeBatches(sources, [stage], "unseen_both", arguments.seed)
+        results = model.evaluate(
+            loaded(held_out, arguments.workers), return_dict=True, verbose=0
+        )
+        scores[name] = results
+    return {
+        "recipe": dataclasses.asdict(recipe),
+        "steps": steps,
+        "samples": sum(stage.steps * stage.batch_size for stage in stages),
+        "seconds": seconds,
+        "history": history.history,
+        "unseen_both": scores,
+    }
+
+
+def agreement(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Train a few steps in each precision on the same batches; return the losses."""
+    recipe = _recipe(arguments)
+    sources = composites_of(arguments.source, arguments.seed)
+    stage = dataclasses.replace(stages_of(recipe, 1)[0], steps=_STEPS)
+    batches = list(
+        loaded(CompositeBatches(sources, [stage], seed=0), min(8, arguments.workers))
+    )
+    losses = {}
+    for policy in _POLICIES:
+        # The learning rate of the whole training: the first steps warm up.
+        model = make_model(recipe, 2880, policy, arguments.seed)
+        losses[policy] = [
+            float(model.train_on_batch(*batch, return_dict=True)["loss"])
+            for batch in batches
+        ]
+    exact = np.array(losses["float32"])
+    return {
+        "steps": _STEPS,
+        "losses": losses,
+        "largest_relative_difference": {
+            policy: float(np.abs(np.array(losses[policy]) / exact - 1).max())
+            for policy in _POLICIES[1:]
+        },
+    }
+
+
+def _random_batch(side: int, count: int) -> Batch:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (2, count, side, side, 3), dtype=np.uint8)
+    maps = rng.random((2, count, side, side, 1), dtype=np.float32)
+    return {"bg": images[0], "fg_bg": images[1]}, {"depth": maps[0], "mask": maps[1]}
+
+
+def _keras_steps(side: int, count: int, policy: str, width: int) -> Callable[[], None]:
+    """Return the function that trains `_STEPS` steps by `fit`."""
+    import keras
+
+    from keras_depthseg.losses import combination
+    from keras_depthseg.model import DSResNet
+    from keras_depthseg.optimizers import SGD
+
+    keras.utils.set_random_seed(0)
+    model = DSResNet(width=width, dtype=policy)
+    model.compile(SGD(0.01, momentum=0.9), **combination("rmse_bce_dice"))  # pyright: ignore
+    batch = _random_batch(side, count)
+
+    def forever() -> Iterator[Batch]:
+        while True:
+            yield batch
+
+    data = forever()
+    return lambda: model.fit(data, steps_per_epoch=_STEPS, epochs=1, verbose=0)
+
+
+def _torch_steps(
+    side: int, count: int, policy: str, width: int, compiled: bool
+) -> Callable[[], None]:
+    """Return the same for the peer: channels last, autocast, perhaps `torch.compile`."""
+    import torch
+
+    from benchmarks.torch_peer import DSResNet, rmse_bce_dice
+
+    torch.manual_seed(0)
+    torch.backends.cudnn.benchmark = True
+    model = DSResNet(width).cuda().to(memory_format=torch.channels_last).train()
+    network: Any = torch.compile(model, dynamic=False) if compiled else model
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    inputs, labels = _random_batch(side, count)
+
+    def pinned(array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(array).permute(0, 3, 1, 2).pin_memory()
+
+    bg, fg_bg = pinned(inputs["bg"]), pinned(inputs["fg_bg"])
+    targets = {name: pinned(array) for name, array in labels.items()}
+
+    def run() -> None:
+        for _ in range(_STEPS):
+            # As ours: uint8 from the host's memory, normalised on the card.
+            pictures = [
+                (x.cuda(non_blocking=True).float() / 255 - 0.5) / 0.25
+                for x in (bg, fg_bg)
+            ]
+            maps = {name: x.cuda(non_blocking=True) for name, x in targets.items()}
+            optimizer.zero_grad()
+            half = policy != "float32"
+            with torch.autocast("cuda", torch.bfloat16, enabled=half):
+                loss = rmse_bce_dice(network(*pictures), maps)
+            loss.backward()
+            optimizer.step()
+        loss.item()
+
+    return run
+
+
+def speed(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Time training steps of one side; return images a second, the median of turns.
+
+    Without turns everything is only compiled, into the caches of JAX and PyTorch.
+    """
+    makers: dict[str, Callable[..., Callable[[], None]]] = {
+        "keras": _keras_steps,
+        "torch": lambda *case: _torch_steps(*case, compiled=False),
+        "torch_compiled": lambda *case: _torch_steps(*case, compiled=True),
+    }
+    found = {}
+    for side, count in _SIZES:
+        for policy in arguments.policies:
+            run = makers[arguments.side](side, count, policy, arguments.width or 8)
+            started = time.monotonic()
+            run()
+            compiling = time.monotonic() - started
+            turns = []
+            for _ in range(arguments.turns):
+                started = time.monotonic()
+                run()
+                turns.append(_STEPS * count / (time.monotonic() - started))
+            if not turns:
+                continue
+            found[f"{side} px, batch {count}, {policy}"] = {
+                "images_per_second": float(np.median(turns)),
+                "from": min(turns),
+                "to": max(turns),
+                "first_turn_seconds": compiling,
+            }
+            print(arguments.side, side, policy, round(np.median(turns)), flush=True)
+    return found
+
+
+def compose(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Time the workers alone; return composites a second of a recipe's changes."""
+    recipe = _recipe(arguments)
+    sources = composites_of(arguments.source, arguments.seed)
+    found = {}
+    for side, count in _SIZES:
+        phase = dataclasses.replace(recipe, schedule=f"{side}:1:{count}")
+        (stage,) = stages_of(phase, 16384)
+        batches = loaded(CompositeBatches([*sources], [stage]), arguments.workers)
+        # Until each worker has made some, pictures are decoded.
+        for _ in range(2 * arguments.workers):
+            next(batches)
+        started = time.monotonic()
+        made = sum(len(next(batches)[1]["mask"]) for _ in range(arguments.steps))
+        found[f"{side} px"] = made / (time.monotonic() - started)
+    return found
+
+
+def _recipe(arguments: argparse.Namespace) -> Any:
+    from keras_depthseg.training.recipes import RECIPES
+
+    recipe = RECIPES[arguments.recipe]
+    changes = {
+        name: getattr(arguments, name)
+        for name in ("schedule", "augment", "learning_rate", "width")
+        if getattr(arguments, name) is not None
+    }
+    return dataclasses.replace(recipe, **changes)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("task", choices=("agreement", "speed", "compose", "train"))
+    parser.add_argument(
+        "--source",
+        nargs=4,
+        action="append",
+        default=[],
+        metavar=("BG", "FG", "DEPTH", "WEIGHT"),
+        help="of composites, DEPTH as depthseg data compose takes it, - for none",
+    )
+    parser.add_argument("--recipe", default="standard")
+    parser.add_argument("--schedule", help="RESOLUTION:EPOCHS:BATCH,…")
+    parser.add_argument("--augment")
+    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--width", type=int)
+    parser.add_argument("--samples", type=int, default=1024, help="composites an epoch")
+    parser.add_argument("--epochs", type=int, default=10, help="lines of the history")
+    parser.add_argument("--policy", choices=_POLICIES, default="mixed_bfloat16")
+    parser.add_argument(
+        "--policies", choices=_POLICIES, nargs="+", default=["mixed_bfloat16"]
+    )
+    parser.add_argument(
+        "--side", choices=("keras", "torch", "torch_compiled"), default="keras"
+    )
+    parser.add_argument("--turns", type=int, default=5, help="of speed")
+    parser.add_argument("--steps", type=int, default=64, help="of compose")
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=pathlib.Path, help="the trained model")
+    parser.add_argument("--json", type=pathlib.Path, help="write what was found there")
+    arguments = parser.parse_args(argv)
+    if arguments.task == "train" and arguments.out is None:
+        parser.error("train needs --out, the file of the trained model")
+    if arguments.task != "speed" and not arguments.source:
+        parser.error(f"{arguments.task} needs --source, pictures to compose")
+    tasks = {
+        "agreement": agreement,
+        "speed": speed,
+        "compose": compose,
+        "train": train,
+    }
+    found = tasks[arguments.task](arguments)
+    text = json.dumps(found, indent=2)
+    if arguments.json is not None:
+        arguments.json.write_text(text)
+    print(
+        json.dumps(
+            {k: v for k, v in found.items() if k not in ("history", "recipe", "losses")}
+        )
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
