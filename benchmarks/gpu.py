@@ -188,7 +188,7 @@ def make_model(recipe: Any, steps: int, policy: str, seed: int) -> Any:
 
 
 def save_weights_alone(model: Any, path: pathlib.Path) -> None:
-    """Save a model without its optimizer, whose state is twice the size of the weights."""
+    """Save a model without its optimizer, whose state is twice as large as it."""
     alone = type(model).from_config(model.get_config())
     alone.set_weights(model.get_weights())
     alone.save(path)

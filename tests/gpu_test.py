@@ -1,0 +1,90 @@
+"""The script for GPUs without TensorFlow: its batches, and that it needs none."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from benchmarks.gpu import CompositeBatches, Stage
+from keras_depthseg.augment.changes import make_augmentation
+from keras_depthseg.datasets.composites.endless import EndlessComposites
+from tests.support.compositions import CompositesTestCase
+
+ROOT = Path(__file__).parent.parent
+WITHOUT_TENSORFLOW = """
+import os, sys
+os.environ["KERAS_BACKEND"] = "jax"
+from benchmarks import gpu
+from keras_depthseg.training.recipes import RECIPES
+stages = gpu.stages_of(RECIPES["standard"], 64)
+import keras_depthseg.callbacks.weight_average
+import keras_depthseg.datasets.composites.configure
+import keras_depthseg.training.optimizer
+assert "tensorflow" not in sys.modules
+print(len(stages))
+"""
+
+
+class BatchesTest(CompositesTestCase):
+    def setUp(self):
+        super().setUp()
+        config = self.config(variety="rich", fg_height=None, count=1, depth=self.depth)
+        self.composites = EndlessComposites.of(config)
+
+    def test_composites_in_order_of_their_numbers(self):
+        stages = [Stage(0, 2, 32, 3, None), Stage(6, 1, 64, 2, None)]
+        batches = CompositeBatches([(self.composites, 1.0)], stages)
+        self.assertLen(batches, 3)
+        numbers = [(0, 1, 2), (3, 4, 5), (6, 7)]
+        for step, (side, expected) in enumerate(zip((32, 32, 64), numbers, strict=True)):
+            inputs, labels = batches[step]
+            composites = self.composites.with_size(side)
+            for i, number in enumerate(expected):
+                sample = composites.sample("train", number)
+                self.assertAllEqual(inputs["bg"][i], sample.bg)
+                self.assertAllEqual(inputs["fg_bg"][i], sample.fg_bg)
+                self.assertAllClose(labels["mask"][i, ..., 0], sample.mask / 255.0)
+                self.assertAllEqual(labels["depth"][i, ..., 0], sample.depth)
+        with self.assertRaises(IndexError):
+            batches[3]
+
+    def test_changes_follow_from_the_seed(self):
+        stage = Stage(0, 4, 32, 2, make_augmentation("handheld", 32))
+
+        def images(seed):
+            sources = [(self.composites, 1.0)]
+            return CompositeBatches(sources, [stage], seed=seed)[3][0]["fg_bg"]
+
+        self.assertAllEqual(images(1), images(1))
+        self.assertNotAllEqual(images(1), images(2))
+
+    def test_weights(self):
+        config = self.config(variety="rich", fg_height=None, count=1, depth=None)
+        without = EndlessComposites.of(config)
+        sources = [(self.composites, 1.0), (without, 3.0)]
+        stage = Stage(0, 1, 32, 400, None)
+        _, labels = CompositeBatches(sources, [stage])[0]
+        share = np.mean(labels["depth"].any(axis=(1, 2, 3)))
+        # Four standard deviations.
+        self.assertNear(share, 0.25, 0.09)
+
+
+class ImportTest(CompositesTestCase):
+    def test_without_tensorflow(self):
+        # All installed packages but TensorFlow's own.
+        packages = Path(keras.__file__).parent.parent
+        for path in packages.iterdir():
+            if not path.name.startswith(("tensorflow-", "tensorflow.", "tensorflow_cpu")):
+                (self.folder / path.name).symlink_to(path)
+        (self.folder / "tensorflow").unlink()
+        result = subprocess.run(
+            [sys.executable, "-S", "-c", WITHOUT_TENSORFLOW],
+            env={**os.environ, "PYTHONPATH": f"{ROOT}:{self.folder}"},
+            capture_output=True,
+            text=True,
+        )
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stdout, "3\n")
