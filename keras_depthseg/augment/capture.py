@@ -125,8 +125,12 @@ class Capture:
         self._clean = clean
 
     @classmethod
-    def preset(cls, name: str) -> Capture:
+    def preset(cls, name: str, clean: float = CLEAN) -> Capture:
         """Return the distribution of strengths of one of `names.PRESETS`.
+
+        Args:
+            name: of the preset.
+            clean: share of the samples that are left alone; 0 to evaluate.
 
         Raises:
             UserError: if there is no such preset.
@@ -137,7 +141,7 @@ class Capture:
             )
         probabilities = {key: value[0] for key, value in _PRESETS[name].items()}
         strengths = {key: value[1] for key, value in _PRESETS[name].items()}
-        return cls(probabilities, strengths, drawn=True, clean=CLEAN)
+        return cls(probabilities, strengths, drawn=True, clean=clean)
 
     @classmethod
     def fixed(cls, strengths: Mapping[str, float]) -> Capture:
@@ -210,7 +214,8 @@ def _change(pair: Pair, strengths: Mapping[str, float], seed: int, pixel: float)
 
     @cache
     def rng_of(name: str) -> np.random.Generator:
-        return np.random.default_rng([seed, _NUMBERS[name]])
+        # Not [seed, 0], which NumPy takes for the stream of `seed` itself.
+        return np.random.default_rng([seed, 1 + _NUMBERS[name]])
 
     strengths = {
         name: strength * pixel if EFFECTS[name].unit == PIXELS else strength
@@ -232,7 +237,7 @@ def _apply(effects, pair: Pair, strengths: Mapping[str, float], rng_of) -> None:
 
 
 def parse_capture(text: str) -> Capture:
-    """Return the capture that a text describes.
+    """Return the capture that a text describes, to evaluate: it changes every sample.
 
     Args:
         text: a preset's name, or strengths such as `"shift=2,jpeg=40"`.
@@ -242,5 +247,7 @@ def parse_capture(text: str) -> Capture:
     """
     text = text.strip()
     return (
-        Capture.preset(text) if text in PRESETS else Capture.fixed(parse_strengths(text))
+        Capture.preset(text, clean=0)
+        if text in PRESETS
+        else Capture.fixed(parse_strengths(text))
     )
