@@ -29,6 +29,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 _POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 _SIZES = ((96, 64), (160, 64), (224, 64))
 _STEPS = 30
+_HELD_OUT = "unseen_both"
 Batch = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 
 
@@ -191,7 +192,10 @@ def save_weights_alone(model: Any, path: pathlib.Path) -> None:
     """Save a model without its optimizer, whose state is twice as large as it."""
     alone = type(model).from_config(model.get_config())
     alone.set_weights(model.get_weights())
-    alone.save(path)
+    # Keras knows the format by the suffix.
+    part = path.with_stem(f"{path.stem}.part")
+    alone.save(part)
+    part.replace(path)
 
 
 def stages_of(recipe: Any, samples: int) -> list[Stage]:
@@ -212,13 +216,23 @@ def train(arguments: argparse.Namespace) -> dict[str, Any]:
     """Train a recipe on composites; return what it took and its scores."""
     import keras
 
+    from keras_depthseg.augment.capture import parse_capture
+    from keras_depthseg.augment.changes import CaptureChange
+    from keras_depthseg.augment.names import PRESETS
     from keras_depthseg.callbacks.weight_average import WeightAverage
 
     recipe = _recipe(arguments)
     sources = composites_of(arguments.source, arguments.seed)
     stages = stages_of(recipe, arguments.samples)
+    for source, _ in sources:
+        if _HELD_OUT not in source.splits:
+            raise SystemExit(
+                f"--source: received pictures without a split {_HELD_OUT}, which is "
+                "scored; expected more of them. Add backgrounds or cutouts."
+            )
     batches = CompositeBatches(sources, stages, seed=arguments.seed)
-    steps = len(batches)
+    lines = min(arguments.epochs, len(batches))
+    steps = len(batches) // lines * lines
     model = make_model(recipe, steps, arguments.policy, arguments.seed)
     save = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: save_weights_alone(model, arguments.out)
@@ -226,17 +240,21 @@ def train(arguments: argparse.Namespace) -> dict[str, Any]:
     started = time.monotonic()
     history = model.fit(
         loaded(batches, arguments.workers),
-        steps_per_epoch=max(1, steps // arguments.epochs),
-        epochs=arguments.epochs,
+        steps_per_epoch=steps // lines,
+        epochs=lines,
         callbacks=[WeightAverage(recipe.average), save],
         verbose=2,
     )
     seconds = time.monotonic() - started
     last = stages[-1]
     scores = {}
-    for name, change in (("clean", None), (recipe.augment, last.change)):
+    changes = {"clean": None}
+    if recipe.augment in PRESETS:
+        capture = parse_capture(recipe.augment)
+        changes[recipe.augment] = CaptureChange(capture, last.resolution / 224)
+    for name, change in changes.items():
         stage = dataclasses.replace(last, first=0, steps=8, batch_size=64, change=change)
-        held_out = CompositeBatches(sources, [stage], "unseen_both", arguments.seed)
+        held_out = CompositeBatches(sources, [stage], _HELD_OUT, arguments.seed)
         results = model.evaluate(
             loaded(held_out, arguments.workers), return_dict=True, verbose=0
         )
@@ -244,10 +262,9 @@ def train(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "recipe": dataclasses.asdict(recipe),
         "steps": steps,
-        "samples": sum(stage.steps * stage.batch_size for stage in stages),
         "seconds": seconds,
         "history": history.history,
-        "unseen_both": scores,
+        _HELD_OUT: scores,
     }
 
 
@@ -431,7 +448,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--epochs", type=int, default=10, help="lines of the history")
     parser.add_argument("--policy", choices=_POLICIES, default="mixed_bfloat16")
     parser.add_argument(
-        "--policies", choices=_POLICIES, nargs="+", default=["mixed_bfloat16"]
+        "--policies", choices=_POLICIES[:2], nargs="+", default=["mixed_bfloat16"]
     )
     parser.add_argument(
         "--side", choices=("keras", "torch", "torch_compiled"), default="keras"

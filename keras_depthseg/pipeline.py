@@ -23,6 +23,8 @@ from keras_depthseg.datasets.opening import Records, open_records, require_depth
 from keras_depthseg.errors import UserError
 from keras_depthseg.shapes import ceil_div
 
+# Composites of other seeds have other numbers. Seeds are below 2**32, numbers int64.
+_SEED_SHIFT = 31
 COMPOSITES = 256
 """Composites of a pass over a split, unless `samples` says how many."""
 
@@ -88,7 +90,7 @@ def make_pipeline(
     passes_differ = epoch is None
     first = 0
     if epoch is not None:
-        first = epoch * (samples or 0)
+        first = (seed << _SEED_SHIFT) + epoch * (samples or 0)
         seed = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
     order = {"seed": seed, "reshuffle_each_iteration": passes_differ} if shuffle else None
     if samples is None or not shuffle:

@@ -73,6 +73,7 @@ class RandomChanges:
             mirrored = rng.random(count) < 0.5
             for planes in (images, labels):
                 planes[:, mirrored] = planes[:, mirrored, :, ::-1]
+            mirrored &= boxes[:, 3] > 0  # That of an empty mask is all 0.
             boxes[mirrored] = np.abs(boxes[mirrored][:, [0, 3, 2, 1]] - [0, 1, 0, 1])
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import logging
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +156,22 @@ def _check_new(out: Path) -> None:
             f"{out}: this exists, and nothing is overwritten; give a new folder by "
             "`out`, or remove it."
         )
+    if not out.exists():
+        # Before hours of work, and removed again: a refusal leaves nothing.
+        with _writing(out):
+            out.mkdir(parents=True)
+            out.rmdir()
+
+
+@contextlib.contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{out}: a file cannot be written there ({error.strerror}); free some space "
+            "or give another folder by `out`."
+        ) from error
 
 
 def _check_sources(options: EvaluateOptions) -> None:
@@ -202,15 +220,10 @@ def _write(
         "computes_with": computes_with(keras.config.dtype_policy().name),
         "versions": software_versions(),
     }
-    try:
+    with _writing(out):
         out.mkdir(parents=True, exist_ok=True)
         write_samples(out / "samples.csv", evaluation)
         write_scores(out / "scores.json", about, evaluation, summaries)
-    except OSError as error:
-        raise UserError(
-            f"{out}: a file cannot be written there ({error.strerror}); free some space "
-            "or give another folder by `out`."
-        ) from error
     page = out / "report.html"
     write_report(page, {**about, "facts": _facts(about)}, evaluation, summaries)
     logger.info(

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from keras_depthseg.augment.capture import EFFECTS, Capture, Effect, parse_capture
+from keras_depthseg.augment.effects import parse_strengths
+from keras_depthseg.augment.names import PRESETS
 from keras_depthseg.datasets.opening import Records
 from keras_depthseg.datasets.splits import SPLITS
 from keras_depthseg.errors import UserError
@@ -122,17 +124,26 @@ def evaluate_records(
         names = [name for batch in batches() for name in batch.sample_ids]
     else:
         names = []
-    program = _program(options, model, names)
+    has_depth = records.depth_dtype is not None
+    program = _program(options, model, names, has_depth)
     baselines = None
     if not options.no_baselines:
-        baselines = _tuned_baselines(records, resolution, options.batch_size)
+        baselines = _tuned_baselines(options, records, resolution)
     captures = _captures(options.capture, records)
     size = sum(min(records.size(split), samples or 2**62) for split in splits)
-    plan = _Plan(program, baselines, size * (1 + len(captures)), progress, Worst())
+    plan = _Plan(
+        _apart(program, baselines),
+        baselines,
+        size * (1 + len(captures)),
+        progress,
+        Worst(),
+    )
     conditions = [plan.score(Condition(CLEAN), batches())]
     sweep = []
     for condition, capture in captures:
         if condition.effect is None:
+            if baselines is not None:
+                plan.baselines = _tuned_baselines(options, records, resolution, capture)
             conditions.append(plan.score(condition, batches(capture)))
             continue
         plan.baselines = baselines and _quick(baselines)
@@ -148,9 +159,9 @@ def evaluate_pairs(
 ) -> Evaluation:
     """Score a program on the photographs of `options.pairs`; see `evaluate_records`."""
     pairs = list_pairs(Path(options.pairs or ""))[: options.samples]
-    program = _program(options, model, [pair.name for pair in pairs])
+    program = _program(options, model, [pair.name for pair in pairs], has_depth=False)
     baselines = None if options.no_baselines else Baselines.fixed()
-    plan = _Plan(program, baselines, len(pairs), progress, Worst())
+    plan = _Plan(_apart(program, baselines), baselines, len(pairs), progress, Worst())
     condition = plan.score(Condition(CLEAN), pair_batches(_by_scene(pairs), resolution))
     return Evaluation([condition], [], scenes=True, worst=plan.worst)
 
@@ -176,15 +187,39 @@ def _splits(options: EvaluateOptions, records: Records) -> list[str]:
 
 
 def _program(
-    options: EvaluateOptions, model: Path | None, names: Sequence[str]
+    options: EvaluateOptions,
+    model: Path | None,
+    names: Sequence[str],
+    has_depth: bool,
 ) -> dict[str, BatchProgram]:
     if model is not None:
         return {MODEL: load_network(model)}
     folder = Path(options.predictions or "")
-    return {folder.resolve().name: prediction_program(Predictions(folder, names))}
+    predictions = Predictions(folder, names)
+    if not (predictions.has_mask or has_depth):
+        raise UserError(
+            f"{folder}: received depth maps alone, for data without true depth; expected "
+            "masks NAME.png. Add them."
+        )
+    return {folder.resolve().name: prediction_program(predictions)}
 
 
-def _tuned_baselines(records: Records, resolution: int, batch_size: int) -> Baselines:
+def _apart(
+    program: dict[str, BatchProgram], baselines: Baselines | None
+) -> dict[str, BatchProgram]:
+    """Rename a program that has the name of a baseline: maps of a folder `GrabCut`."""
+    if baselines is None:
+        return program
+    taken = {*baselines.masks, *baselines.depths}
+    return {f"{n} (maps)" if n in taken else n: run for n, run in program.items()}
+
+
+def _tuned_baselines(
+    options: EvaluateOptions,
+    records: Records,
+    resolution: int,
+    capture: Capture | None = None,
+) -> Baselines:
     """Return baselines with the settings that are best on `val`, else on `train`."""
     split = next((name for name in ("val", "train") if records.size(name)), None)
     if split is None:
@@ -193,8 +228,10 @@ def _tuned_baselines(records: Records, resolution: int, batch_size: int) -> Base
         records,
         split,
         resolution=resolution,
-        batch_size=batch_size,
+        batch_size=options.batch_size,
         samples=_TUNING_SAMPLES,
+        capture=capture,
+        seed=options.seed,
     )
     return Baselines.fit(examples(batches), split)
 
@@ -213,6 +250,12 @@ def _captures(text: str | None, records: Records) -> list[tuple[Condition, Captu
     if text is None:
         return []
     if text != SWEEP:
+        needing = [name for name in _named_effects(text) if EFFECTS[name].needs_depth]
+        if needing and records.depth_dtype is None:
+            raise UserError(
+                f"`capture`: received {', '.join(needing)}, which moves things by their "
+                f"depth, for {records.path}, whose samples have none; leave it out."
+            )
         return [(Condition(text), parse_capture(text))]
     return [
         (
@@ -223,6 +266,10 @@ def _captures(text: str | None, records: Records) -> list[tuple[Condition, Captu
         if records.depth_dtype is not None or not effect.needs_depth
         for strength in effect.strengths
     ]
+
+
+def _named_effects(text: str) -> list[str]:
+    return [] if text in PRESETS else list(parse_strengths(text))
 
 
 def condition_title(effect: Effect, strength: float) -> str:

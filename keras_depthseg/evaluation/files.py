@@ -95,4 +95,5 @@ def write_samples(path: Path, evaluation: Evaluation) -> None:
                     + ["" if math.isnan(value) else value for value in values]
                 )
     with replacing(path) as part:
-        part.write_text(text.getvalue(), encoding="utf-8")
+        # Names of files may hold bytes that are no text.
+        part.write_text(text.getvalue(), encoding="utf-8", errors="backslashreplace")

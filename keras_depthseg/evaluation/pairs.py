@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 
 from keras_depthseg.errors import UserError
+from keras_depthseg.evaluation.options import PAIRS_RESOLUTION
 from keras_depthseg.evaluation.single_channel import FORMATS, read_true_mask
 from keras_depthseg.pictures.checks import open_picture, refused, upright
 from keras_depthseg.pictures.folders import PictureFile, list_pictures
@@ -108,14 +110,14 @@ def list_pairs(root: Path) -> list[PairFiles]:
 
 def _read_index(root: Path) -> dict[str, str] | None:
     """Return the scenes by name of pair; `None` without `index.csv`."""
-    path = root / "index.csv"
+    path = (zipfile.Path(root) if root.is_file() else root) / "index.csv"
     if not path.is_file():
         return None
     expected = "expected a CSV file in UTF-8 with the columns name and scene"
     try:
         text = path.read_text("utf-8-sig")
         rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, csv.Error, zipfile.BadZipFile) as error:
         raise UserError(
             f"{path}: it cannot be read ({printable(str(error))}); {expected}. Write it "
             "again."
@@ -146,13 +148,15 @@ def _scene_of(name: str, scenes: dict[str, str], root: Path) -> str:
     return scene
 
 
-def read_pairs(pairs: Iterable[PairFiles], resolution: int = 352) -> Iterator[Pair]:
+def read_pairs(
+    pairs: Iterable[PairFiles], resolution: int = PAIRS_RESOLUTION
+) -> Iterator[Pair]:
     """Read one pair after the other, so that only one is in memory; see `read_pair`."""
     for files in pairs:
         yield read_pair(files, resolution)
 
 
-def read_pair(files: PairFiles, resolution: int = 352) -> Pair:
+def read_pair(files: PairFiles, resolution: int = PAIRS_RESOLUTION) -> Pair:
     """Read a pair, turned upright and reduced.
 
     A warning is logged where the plate and the picture differ on most of the background.

@@ -53,12 +53,15 @@ def score_table(scores: dict[str, dict[str, float]]) -> str:
     Args:
         scores: the result of `evaluate` by split.
     """
-    columns = list(next(iter(scores.values())))
+    # A split without known depth has no scores of it.
+    columns = list(dict.fromkeys(name for values in scores.values() for name in values))
     rows = [["split", *columns]]
     for split, values in scores.items():
-        rows.append([split, *(_format(values[column]) for column in columns)])
+        rows.append([split, *(_format(values.get(column)) for column in columns)])
     return text_table(rows, left={0})
 
 
-def _format(value: float) -> str:
+def _format(value: float | None) -> str:
+    if value is None:
+        return "–"
     return str(value) if isinstance(value, int) else f"{np.round(value, 4):.4f}"

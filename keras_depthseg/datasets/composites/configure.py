@@ -30,6 +30,7 @@ MOST_SAMPLES = 10_000_000
 """Their numbers are held in memory; at 224 px the records take 300 GB on the disk."""
 
 _DEFAULT_ROOMS = 100
+_FIRST_RICH_ROOM = 1_000_000
 
 
 def make_config(
@@ -62,7 +63,12 @@ def make_config(
     )
     if depth == "rooms":
         count = int(options.bg.partition(":")[2] or _DEFAULT_ROOMS)
-        backgrounds = tuple(RenderedRoom(options.seed, index) for index in range(count))
+        # Rich ones may be mixed with the data set `rooms`, and must not show the rooms
+        # that it holds out.
+        first = _FIRST_RICH_ROOM if rich else 0
+        backgrounds = tuple(
+            RenderedRoom(options.seed, first + index) for index in range(count)
+        )
     else:
         maps = depth if isinstance(depth, DepthFolder) else None
         backgrounds = gather.gather_backgrounds(
