@@ -124,6 +124,12 @@ class SharedTest(tf.test.TestCase):
             boxes[~mirrored], np.tile([0.1, 0.2, 0.5, 0.9], ((~mirrored).sum(), 1))
         )
 
+    def test_the_box_of_an_empty_pair_stays_empty(self):
+        images, labels, boxes = _arguments(np.zeros((40, 8, 8, 3), np.uint8))
+        labels[:], boxes[:] = 0, 0
+        make_augmentation("shared", 16)(images, labels, boxes, 0)
+        self.assertAllEqual(boxes, np.zeros((20, 4)))
+
 
 class CaptureTest(tf.test.TestCase):
     def test_a_preset_is_shared_and_then_capture(self):

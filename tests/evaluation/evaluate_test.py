@@ -234,6 +234,56 @@ class StoredPredictionsTest(TinyDataTestCase):
         self.assertNotIn("mean map of val", {row["program"] for row in rows})
         self.assertNotIn("RMSE", " ".join(map(" ".join, page.rows)))
 
+    def test_refused_without_depth(self):
+        records = self.folder / "masks_only"
+        shutil.copytree(self.records, records)
+        remove_field(records, "depth")
+        arguments = ("--data", records, "--split", "val", "--out", self.out)
+        model = self.folder / "small.keras"
+        DSResNet(width=1).save(model)
+        self.assert_refused(
+            lambda: evaluate(model, *arguments, "--capture", "shift=1,parallax=2"),
+            *("parallax", records),
+        )
+        for name in self.truth:
+            (self.maps / f"{name}.npy").unlink()
+        self.assert_refused(
+            lambda: evaluate("--predictions", self.maps, *arguments),
+            *(self.maps, "depth"),
+        )
+        self.assertFalse(self.out.exists())
+
+    def test_a_folder_with_the_name_of_a_baseline(self):
+        maps = self.maps.rename(self.folder / "GrabCut")
+        evaluate(
+            *("--predictions", maps, "--data", self.records, "--resolution", 64),
+            *("--split", "val", "--out", self.out),
+        )
+        _, rows, _ = results(self.out)
+        masks = {}
+        for row in rows:
+            if row["mask_hard_iou"]:
+                masks.setdefault(row["program"], []).append(float(row["mask_hard_iou"]))
+        expected = [
+            hard_iou(self.truth[row["sample_id"]][2], np.load(maps / f"{name}.npy"))
+            for row in rows
+            if row["program"] == "GrabCut (maps)"
+            for name in [row["sample_id"]]
+        ]
+        self.assertAllClose(masks["GrabCut (maps)"], expected, rtol=0, atol=1e-6)
+        self.assertNotAllClose(masks["GrabCut"], expected)
+
+    def test_a_place_that_cannot_be_written(self):
+        file = self.folder / "file"
+        file.touch()
+        self.assert_refused(
+            lambda: evaluate(
+                *("--predictions", self.maps, "--data", self.records),
+                *("--out", file / "out"),
+            ),
+            file / "out",
+        )
+
     def test_worst_masks(self):
         name = next(name for name, truth in self.truth.items() if truth[0] == "val")
         np.save(self.maps / f"{name}.npy", np.zeros((64, 64), np.float32))

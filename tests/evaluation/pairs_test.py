@@ -1,6 +1,8 @@
 """Folders of pairs: layouts, scenes, kinds of masks, and what is refused."""
 
 import re
+import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -74,6 +76,8 @@ def test_scenes_of_the_index(tmp_path):
     index = tmp_path / "index.csv"
     index.write_text('name,licence,scene\na_1,"x, y",A\na_2,,A\nb_1,,B\ngone,,C\n')
     assert [pair.scene for pair in list_pairs(tmp_path)] == ["A", "A", "B"]
+    packed = shutil.make_archive(tmp_path / "../packed", "zip", tmp_path)
+    assert [pair.scene for pair in list_pairs(Path(packed))] == ["A", "A", "B"]
     index.write_text("name,scene\na_1,A\na_2,A\n")
     _assert_refused(tmp_path, "index.csv", "b_1")
     index.write_text("name,place\na_1,A\n")

@@ -83,3 +83,15 @@ class EvaluateTest(TinyDataTestCase):
             "val               12         0.5000      0.1235\n"
             "unseen_both  1234567         0.2500      1.0000",
         )
+
+    def test_table_of_a_split_without_depth(self):
+        scores = {
+            "val": {"samples": 12, "depth_rmse": 0.12346},
+            "unseen_bg": {"samples": 9},
+        }
+        self.assertEqual(
+            score_table(scores),
+            "split      samples  depth_rmse\n"
+            "val             12      0.1235\n"
+            "unseen_bg        9           –",
+        )

@@ -120,10 +120,11 @@ def write_pictures(root, backgrounds=6, cutouts=6, size=SIZE, height=HEIGHT):
 
 def compose_config(root, **options):
     """The configuration of the pictures of `write_pictures`; nothing may be left out."""
-    defaults = {"size": SIZE, "fg_height": HEIGHT, "lossless": True, "placements": 2}
-    options = ComposeOptions(
-        bg=str(root / "bg"), fg=root / "fg", **{**defaults, **options}
-    )
+    defaults = {
+        **{"bg": str(root / "bg"), "fg": root / "fg", "size": SIZE},
+        **{"fg_height": HEIGHT, "lossless": True, "placements": 2},
+    }
+    options = ComposeOptions(**{**defaults, **options})
     refused = []
     config = make_config(options, refused.append)
     if refused:

@@ -89,6 +89,16 @@ class EndlessTest(CompositesTestCase):
             self.assertEqual({sample.bg_id for sample in seen}, expected[0])
             self.assertEqual({sample.fg_id for sample in seen}, expected[1])
 
+    def test_rooms_are_not_those_of_the_data_set_rooms(self):
+        config = self.config(**RICH, bg="rooms:3", count=1)
+        plain = self.config(bg="rooms:3")
+        rooms, of_data_set = (
+            {(room.seed, room.index) for room in each.backgrounds}
+            for each in (config, plain)
+        )
+        self.assertEqual(of_data_set, {(0, 0), (0, 1), (0, 2)})
+        self.assertEmpty(rooms & of_data_set)
+
     def test_empty_splits_and_refusals(self):
         self.assertEqual(
             self.endless(unseen_fraction=0.0, val_fraction=0.0).splits, ("train",)
