@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from keras_depthseg.augment.pair import Pair
+from keras_depthseg.pictures.fill import fill_unknown
 
 MOVEMENTS = ("shift", "rotation", "zoom", "perspective", "parallax")
 # Disparities between these percentiles count as the nearest and the farthest: single
@@ -159,9 +160,9 @@ def _disparities(pair: Pair, strength: float, rng: np.random.Generator):
     inverse -= np.float32(far)
     inverse *= np.float32(1 / (near - far))
     np.clip(inverse, 0, 1, out=inverse)
-    picture = _filled(inverse, known)
+    picture = fill_unknown(inverse, known)
     # What the foreground covers is as far as what is seen beside it.
-    plate = _filled(inverse, behind) if behind.any() else picture
+    plate = fill_unknown(inverse, behind) if behind.any() else picture
     pivot = np.float32(plate.mean())
     # What is near covers what is far: it takes a margin along, as wide as it moves.
     reach = 2 * int(np.ceil(strength / 2)) + 3
@@ -171,16 +172,3 @@ def _disparities(pair: Pair, strength: float, rng: np.random.Generator):
         (cv2.dilate(disparity, kernel) - pivot, side * step)
         for side, disparity in ((-1, plate), (1, picture))
     ]
-
-
-def _filled(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return values with those of the nearest known pixel where they are unknown."""
-    if known.all():
-        return values
-    _, nearest = cv2.distanceTransformWithLabels(
-        (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    nearest = np.asarray(nearest, np.intp)
-    of_label = np.empty(nearest.max() + 1, np.float32)
-    of_label[nearest[known]] = values[known]
-    return of_label[nearest]

@@ -12,6 +12,7 @@ import numpy as np
 from keras_depthseg.datasets.composites import ground
 from keras_depthseg.datasets.statistics import ImageStatistics
 from keras_depthseg.pictures import encode
+from keras_depthseg.pictures.fill import fill_unknown
 from keras_depthseg.pictures.row_jpeg import RowJpeg
 
 
@@ -79,19 +80,7 @@ class Scene:
             return self.filled
         if self.depth is None:
             raise ValueError("a scene without depth has no surfaces.")
-        known = self.depth > 0
-        if known.all():
-            return self.depth
-        _, labels = cv2.distanceTransformWithLabels(
-            (~known).astype(np.uint8),
-            cv2.DIST_L2,
-            cv2.DIST_MASK_5,
-            labelType=cv2.DIST_LABEL_PIXEL,
-        )
-        labels = labels.astype(np.intp)
-        of_label = np.zeros(labels.max() + 1, np.float32)
-        of_label[labels[known]] = self.depth[known]
-        return of_label[labels]
+        return fill_unknown(self.depth, self.depth > 0)
 
     @functools.cached_property
     def ground(self) -> np.ndarray:
