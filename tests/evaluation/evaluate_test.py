@@ -21,7 +21,7 @@ from keras_depthseg.evaluation.results import SCORES
 from keras_depthseg.model import DSResNet
 from keras_depthseg.pipeline import make_pipeline
 from tests.support.html_pages import Page
-from tests.support.numpy_scores import depth_scores, mask_scores
+from tests.support.numpy_scores import depth_scores, hard_iou, mask_scores
 from tests.support.picture_files import saved
 from tests.support.tiny_data import TinyDataTestCase, colour, mask, remove_field
 
@@ -38,10 +38,6 @@ def results(out):
         rows = list(csv.DictReader(file))
     page = Page((out / "report.html").read_text())
     return json.loads((out / "scores.json").read_text()), rows, page
-
-
-def hard_iou(y_true, p):
-    return mask_scores(y_true, np.float64(p))["mask_hard_iou"]
 
 
 def otsu(levels):

@@ -20,7 +20,7 @@ def mask_scores(y_true, p, known=None):
     scores = {
         "soft_iou": _soft_iou(*inside),
         "soft_iou_ceiling": _soft_iou(inside[0], inside[0]),
-        "hard_iou": _hard_iou(*inside),
+        "hard_iou": hard_iou(*inside),
         "boundary_f1": boundary_f1(whole >= 0.5, b >= 0.5, radius=2),
         "mad": 1e3 * np.mean(abs(inside[0] - inside[1])),
         "mse": 1e3 * np.mean((inside[0] - inside[1]) ** 2),
@@ -67,7 +67,7 @@ def _soft_iou(a, b):
     return intersection / (a.sum() + b.sum() - (a * b).sum() + 1e-6)
 
 
-def _hard_iou(a, b):
+def hard_iou(a, b):
     union = ((a >= 0.5) | (b >= 0.5)).sum()
     return ((a >= 0.5) & (b >= 0.5)).sum() / union if union else 1.0
 
