@@ -18,10 +18,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 
-import numpy as np
-from PIL import Image
-
-from benchmarks import command, original_compose, pairs
+from benchmarks import command, original_compose, pairs, sources
 
 
 def keras_side(bg: str, fg: str, out: str, count: int) -> Callable[[], int]:
@@ -52,20 +49,6 @@ def original_side(bg: str, fg: str, out: str, count: int) -> Callable[[], int]:
     return run
 
 
-def draw_sources(folder: pathlib.Path) -> None:
-    """Rendered rooms as backgrounds and rendered figures as cutouts."""
-    from keras_depthseg.datasets.rooms import cutouts, scene
-
-    for name in ("bg", "fg"):
-        (folder / name).mkdir(parents=True)
-    for index in range(24):
-        room = scene.make_room(0, index, 320)
-        Image.fromarray(room.bg).save(folder / f"bg/{index:03d}.jpg", quality=92)
-    for index in range(60):
-        rgba = np.array(cutouts.make_cutout(0, index, 256).rgba)
-        Image.fromarray(rgba).save(folder / f"fg/{index:03d}.png")
-
-
 def cases(
     arguments: argparse.Namespace,
 ) -> Sequence[tuple[str, Sequence[pairs.Side]]]:
@@ -81,26 +64,14 @@ def cases(
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     parser = command.Parser("Composing speed: ours against the original's.", rounds=3)
-    for name, what in (("bg", "backgrounds"), ("fg", "RGBA cutouts")):
-        parser.add_argument(
-            f"--{name}",
-            type=pathlib.Path,
-            metavar="FOLDER",
-            help=f"of {what} (default: some drawn for the purpose)",
-        )
+    sources.add_arguments(parser)
     parser.add_argument(
         "--count", type=command.positive, default=20000, help="composites of a turn"
     )
-    arguments = parser.parse_args(argv)
-    if (arguments.bg is None) != (arguments.fg is None):
-        parser.error("--bg and --fg go together: give both or neither")
+    arguments = sources.parse(parser, argv)
     with tempfile.TemporaryDirectory(prefix="compose-speed-") as scratch:
         arguments.out = pathlib.Path(scratch)
-        if arguments.bg is None:
-            draw_sources(arguments.out / "drawn")
-            arguments.bg, arguments.fg = (
-                arguments.out / "drawn" / name for name in ("bg", "fg")
-            )
+        sources.draw_missing(arguments, arguments.out / "drawn")
         return command.run(parser, arguments, cases, unit="samples/s")
 
 

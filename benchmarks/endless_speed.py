@@ -16,7 +16,7 @@ import pathlib
 import tempfile
 from collections.abc import Callable, Sequence
 
-from benchmarks import command, compose_speed, pairs, training_speed
+from benchmarks import command, pairs, sources, training_speed
 
 _WIDTH = 8
 
@@ -94,27 +94,16 @@ def cases(
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = command.Parser("Composing while training: made against consumed.", rounds=5)
-    for name, what in (("bg", "backgrounds"), ("fg", "RGBA cutouts")):
-        parser.add_argument(
-            f"--{name}",
-            type=pathlib.Path,
-            metavar="FOLDER",
-            help=f"of {what} (default: some drawn for the purpose)",
-        )
+    sources.add_arguments(parser)
     parser.add_argument(
         "--resolution", type=command.positive, default=160, help="side in pixels"
     )
     parser.add_argument(
         "--samples", type=command.positive, default=512, help="composites of a turn"
     )
-    arguments = parser.parse_args(argv)
-    if (arguments.bg is None) != (arguments.fg is None):
-        parser.error("--bg and --fg go together: give both or neither")
+    arguments = sources.parse(parser, argv)
     with tempfile.TemporaryDirectory(prefix="endless-speed-") as scratch:
-        if arguments.bg is None:
-            drawn = pathlib.Path(scratch) / "drawn"
-            compose_speed.draw_sources(drawn)
-            arguments.bg, arguments.fg = drawn / "bg", drawn / "fg"
+        sources.draw_missing(arguments, pathlib.Path(scratch) / "drawn")
         return command.run(parser, arguments, cases, unit="samples/s")
 
 

@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.training_speed import random_batch
+
 # Before Keras is imported.
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
@@ -30,6 +32,7 @@ _POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 _SIZES = ((96, 64), (160, 64), (224, 64))
 _STEPS = 30
 _HELD_OUT = "unseen_both"
+_FIELDS = (("bg", "fg_bg"), ("depth", "mask"))
 Batch = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 
 
@@ -91,17 +94,13 @@ class CompositeBatches:
     def _batch(self, stage: Stage, first: int, step: int) -> Batch:
         side, count = stage.resolution, stage.batch_size
         images = np.empty((2, count, side, side, 3), np.uint8)
-        labels = np.zeros((2, count, side, side, 1), np.float32)
-        boxes = np.zeros((count, 4), np.float32)
+        labels = np.empty((2, count, side, side, 1), np.float32)
+        boxes = np.empty((count, 4), np.float32)
         rng = np.random.default_rng([self._seed, step])
         chosen = rng.choice(len(self._sources), count, p=self._shares)
         for i, which in enumerate(chosen):
             sample = self._at(which, side).sample(self._split, first + i)
-            images[0, i], images[1, i] = sample.bg, sample.fg_bg
-            labels[0, i, ..., 0] = sample.mask / np.float32(255)
-            if sample.depth is not None:
-                labels[1, i, ..., 0] = sample.depth
-            boxes[i] = sample.box
+            sample.write(images[:, i], labels[:, i], boxes[i])
         if stage.change is not None:
             stage.change(images, labels, boxes, seed=int(rng.integers(2**63)))
         return (
@@ -164,38 +163,14 @@ def composites_of(sources: Sequence[Sequence[str]], seed: int) -> list[tuple[Any
     return found
 
 
-def make_model(recipe: Any, steps: int, policy: str, seed: int) -> Any:
-    """Return a compiled network as `depthseg train` makes it."""
-    import keras
-
-    from keras_depthseg.losses import combination
-    from keras_depthseg.metrics import training_metrics
-    from keras_depthseg.model import DSResNet
-    from keras_depthseg.networks.initialisation import INITIALISATIONS
-    from keras_depthseg.training.optimizer import make_optimizer
-
-    keras.utils.set_random_seed(seed)
-    model = DSResNet(width=recipe.width, dtype=policy)
-    INITIALISATIONS[recipe.initialisation](model)
-    optimizer = make_optimizer(recipe, steps)
-    if policy == "mixed_float16":
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    model.compile(
-        optimizer=optimizer,
-        metrics=training_metrics(),
-        **combination(recipe.loss),  # pyright: ignore[reportArgumentType]
-    )
-    return model
-
-
 def save_weights_alone(model: Any, path: pathlib.Path) -> None:
     """Save a model without its optimizer, whose state is twice as large as it."""
+    from keras_depthseg.files import replacing
+
     alone = type(model).from_config(model.get_config())
     alone.set_weights(model.get_weights())
-    # Keras knows the format by the suffix.
-    part = path.with_stem(f"{path.stem}.part")
-    alone.save(part)
-    part.replace(path)
+    with replacing(path) as part:
+        alone.save(part)
 
 
 def stages_of(recipe: Any, samples: int) -> list[Stage]:
@@ -218,8 +193,10 @@ def train(arguments: argparse.Namespace) -> dict[str, Any]:
 
     from keras_depthseg.augment.capture import parse_capture
     from keras_depthseg.augment.changes import CaptureChange
+    from keras_depthseg.augment.effects import SIDE
     from keras_depthseg.augment.names import PRESETS
     from keras_depthseg.callbacks.weight_average import WeightAverage
+    from keras_depthseg.training.compiled_model import compiled_model
 
     recipe = _recipe(arguments)
     sources = composites_of(arguments.source, arguments.seed)
@@ -233,7 +210,7 @@ def train(arguments: argparse.Namespace) -> dict[str, Any]:
     batches = CompositeBatches(sources, stages, seed=arguments.seed)
     lines = min(arguments.epochs, len(batches))
     steps = len(batches) // lines * lines
-    model = make_model(recipe, steps, arguments.policy, arguments.seed)
+    model = compiled_model(recipe, steps, arguments.policy, arguments.seed)
     save = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: save_weights_alone(model, arguments.out)
     )
@@ -251,7 +228,7 @@ def train(arguments: argparse.Namespace) -> dict[str, Any]:
     changes = {"clean": None}
     if recipe.augment in PRESETS:
         capture = parse_capture(recipe.augment)
-        changes[recipe.augment] = CaptureChange(capture, last.resolution / 224)
+        changes[recipe.augment] = CaptureChange(capture, last.resolution / SIDE)
     for name, change in changes.items():
         stage = dataclasses.replace(last, first=0, steps=8, batch_size=64, change=change)
         held_out = CompositeBatches(sources, [stage], _HELD_OUT, arguments.seed)
@@ -270,6 +247,8 @@ def train(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def agreement(arguments: argparse.Namespace) -> dict[str, Any]:
     """Train a few steps in each precision on the same batches; return the losses."""
+    from keras_depthseg.training.compiled_model import compiled_model
+
     recipe = _recipe(arguments)
     sources = composites_of(arguments.source, arguments.seed)
     stage = dataclasses.replace(stages_of(recipe, 1)[0], steps=_STEPS)
@@ -279,7 +258,7 @@ def agreement(arguments: argparse.Namespace) -> dict[str, Any]:
     losses = {}
     for policy in _POLICIES:
         # The learning rate of the whole training: the first steps warm up.
-        model = make_model(recipe, 2880, policy, arguments.seed)
+        model = compiled_model(recipe, 2880, policy, arguments.seed)
         losses[policy] = [
             float(model.train_on_batch(*batch, return_dict=True)["loss"])
             for batch in batches
@@ -296,10 +275,8 @@ def agreement(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _random_batch(side: int, count: int) -> Batch:
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (2, count, side, side, 3), dtype=np.uint8)
-    maps = rng.random((2, count, side, side, 1), dtype=np.float32)
-    return {"bg": images[0], "fg_bg": images[1]}, {"depth": maps[0], "mask": maps[1]}
+    batch = random_batch(side, count)
+    return tuple({name: batch[name] for name in names} for names in _FIELDS)  # pyright: ignore
 
 
 def _keras_steps(side: int, count: int, policy: str, width: int) -> Callable[[], None]:
@@ -471,14 +448,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "train": train,
     }
     found = tasks[arguments.task](arguments)
-    text = json.dumps(found, indent=2)
     if arguments.json is not None:
-        arguments.json.write_text(text)
-    print(
-        json.dumps(
-            {k: v for k, v in found.items() if k not in ("history", "recipe", "losses")}
-        )
-    )
+        arguments.json.write_text(json.dumps(found, indent=2))
+    long = ("history", "recipe", "losses")
+    print(json.dumps({name: found[name] for name in found if name not in long}))
     return 0
 
 

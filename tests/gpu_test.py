@@ -22,7 +22,7 @@ from keras_depthseg.training.recipes import RECIPES
 stages = gpu.stages_of(RECIPES["standard"], 64)
 import keras_depthseg.callbacks.weight_average
 import keras_depthseg.datasets.composites.configure
-import keras_depthseg.training.optimizer
+import keras_depthseg.training.compiled_model
 assert "tensorflow" not in sys.modules
 print(len(stages))
 """

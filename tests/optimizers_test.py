@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_depthseg.callbacks.non_finite import NonFiniteError, StopAtNonFinite
 from keras_depthseg.optimizers import OPTIMIZERS, cosine_decay, non_finite_steps
-from keras_depthseg.training.experiment import make_optimizer
+from keras_depthseg.training.compiled_model import make_optimizer
 from keras_depthseg.training.recipes import RECIPES
 
 

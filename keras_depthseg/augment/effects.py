@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from keras_depthseg.augment.names import PRESETS
 from keras_depthseg.errors import UserError
 
-PIXELS = "px of 224"
+SIDE = 224
+"""The side, in pixels, for which lengths of effects are given."""
+
+PIXELS = f"px of {SIDE}"
 
 
 @dataclass(frozen=True)

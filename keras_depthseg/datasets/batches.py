@@ -151,10 +151,7 @@ class _BatchReader:
         if self._composites is None:
             raise ValueError("a number of a composite came without composites.")
         sample = self._composites.sample(self._split, number)
-        images[0], images[1] = sample.bg, sample.fg_bg
-        np.divide(sample.mask[..., None], np.float32(255), out=labels[0])
-        labels[1] = 0 if sample.depth is None else sample.depth[..., None]
-        box[:] = sample.box
+        sample.write(images, labels, box)
         ids[:] = [
             name.encode() for name in (sample.sample_id, sample.bg_id, sample.fg_id)
         ]

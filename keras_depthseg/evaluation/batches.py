@@ -11,14 +11,12 @@ import numpy as np
 
 from keras_depthseg.augment.capture import Capture
 from keras_depthseg.augment.changes import CaptureChange
+from keras_depthseg.augment.effects import SIDE
 from keras_depthseg.datasets.opening import Records
 from keras_depthseg.evaluation.baselines import Example
 from keras_depthseg.evaluation.pairs import PairFiles, read_pairs
 from keras_depthseg.pipeline import make_pipeline
 from keras_depthseg.shapes import SIDE_MULTIPLE, ceil_div
-
-# The side for which lengths of capture effects are given.
-_SIDE = 224
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +69,7 @@ def record_batches(
     Raises:
         UserError: if the split is empty.
     """
-    change = CaptureChange(capture, resolution / _SIDE) if capture else "none"
+    change = CaptureChange(capture, resolution / SIDE) if capture else "none"
     has_depth = records.depth_dtype is not None
     pipeline = make_pipeline(
         records,

@@ -7,23 +7,19 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from keras_depthseg.augment.changes import make_augmentation
 from keras_depthseg.augment.names import AUGMENTATIONS
 from keras_depthseg.datasets.composites.options import ROOMS, ComposeOptions
-from keras_depthseg.losses import combination
-from keras_depthseg.metrics import training_metrics
-from keras_depthseg.model import ORIGINAL_STATISTICS, DSResNet
-from keras_depthseg.networks.initialisation import INITIALISATIONS
-from keras_depthseg.precision import check_xla, jit_compile, resolve_precision
+from keras_depthseg.model import DSResNet
+from keras_depthseg.precision import check_xla, resolve_precision
 from keras_depthseg.schedule import Phase
 from keras_depthseg.shapes import ceil_div
 from keras_depthseg.text import split_option
+from keras_depthseg.training.compiled_model import compiled_model
 from keras_depthseg.training.config import RunConfig, split_weight
 from keras_depthseg.training.data import TrainingData
-from keras_depthseg.training.optimizer import make_optimizer
 
 PICTURED_SAMPLES = 6
 
@@ -100,27 +96,16 @@ class Experiment:
         `config.deterministic` TensorFlow's deterministic operations, which cannot be
         switched off again.
         """
-        keras.utils.set_random_seed(self.config.seed)
         if self.config.deterministic:
             tf.config.experimental.enable_op_determinism()
-        recipe = self.config.recipe
-        model = DSResNet(
-            recipe.width,
-            self.data.statistics or ORIGINAL_STATISTICS,
-            dtype=self.config.precision,
+        return compiled_model(
+            self.config.recipe,
+            self.steps,
+            self.config.precision,
+            self.config.seed,
+            self.data.statistics,
+            self.config.xla,
         )
-        INITIALISATIONS[recipe.initialisation](model)
-        options: dict[str, Any] = combination(recipe.loss)
-        model.compile(
-            optimizer=make_optimizer(recipe, self.steps),
-            metrics=training_metrics(),
-            jit_compile=jit_compile(self.config.xla),  # pyright: ignore[reportArgumentType]: may be False
-            **options,
-        )
-        # Else Keras creates its variables inside the training step, which is then traced
-        # twice: ten seconds on a slow core.
-        model.optimizer.build(model.trainable_variables)
-        return model
 
     def train_batches(self, phase: Phase, epoch: int, step: int = 0) -> tf.data.Dataset:
         """Return the batches of an epoch from a step on, as `make_pipeline` does.

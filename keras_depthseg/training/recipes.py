@@ -129,10 +129,11 @@ RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         _QUICK,
-        # For fifteen minutes on two cores with a thousand samples. Reached 0.966 and
-        # 0.942.
+        # For fifteen minutes on two cores with a thousand samples. Reached 0.957 on
+        # composites, and 0.911 on photographs: docs/log/capture.md. In version 0.2,
+        # on clean pairs, 96:25,160:20 reached 0.966 and 0.942.
         dataclasses.replace(_QUICK, name="standard", schedule="96:25,160:12,224:4"),
-        # The same for an hour. Reached 0.949 on the other rooms.
+        # The same for an hour. Reached 0.949 on the other rooms, on clean pairs.
         dataclasses.replace(_QUICK, name="thorough", schedule="96:50,160:60,224:27"),
         # The document's first experiment, "RMSE + (BCE & Dice)"; it gives no figures and
         # calls neither this nor the next "very good". Reached 0.920 and 0.849.

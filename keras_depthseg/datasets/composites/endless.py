@@ -44,6 +44,19 @@ class Sample:
     fg_id: str
     box: np.ndarray
 
+    def write(self, images: np.ndarray, labels: np.ndarray, box: np.ndarray) -> None:
+        """Write it into its place in a batch.
+
+        Args:
+            images: for `bg` and `fg_bg`, (2, H, W, 3) uint8.
+            labels: for `mask` and `depth`, (2, H, W, 1) float32, in [0, 1].
+            box: (4,).
+        """
+        images[0], images[1] = self.bg, self.fg_bg
+        np.divide(self.mask[..., None], np.float32(255), out=labels[0])
+        labels[1] = 0 if self.depth is None else self.depth[..., None]
+        box[:] = self.box
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class EndlessComposites:
