@@ -25,9 +25,6 @@ import numpy as np
 
 from benchmarks.training_speed import random_batch
 
-# Before Keras is imported.
-os.environ.setdefault("KERAS_BACKEND", "jax")
-
 _POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 _SIZES = ((96, 64), (160, 64), (224, 64))
 _STEPS = 30
@@ -437,6 +434,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=pathlib.Path, help="the trained model")
     parser.add_argument("--json", type=pathlib.Path, help="write what was found there")
     arguments = parser.parse_args(argv)
+    os.environ.setdefault("KERAS_BACKEND", "jax")  # before Keras is imported
     if arguments.task == "train" and arguments.out is None:
         parser.error("train needs --out, the file of the trained model")
     if arguments.task != "speed" and not arguments.source:
