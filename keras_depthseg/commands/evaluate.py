@@ -8,6 +8,7 @@ import dataclasses
 import logging
 import os
 import re
+import tempfile
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -157,10 +158,10 @@ def _check_new(out: Path) -> None:
             "`out`, or remove it."
         )
     if not out.exists():
-        # Before hours of work, and removed again: a refusal leaves nothing.
+        # Before hours of work.
         with _writing(out):
-            out.mkdir(parents=True)
-            out.rmdir()
+            parent = next(path for path in out.absolute().parents if path.exists())
+            tempfile.TemporaryDirectory(dir=parent).cleanup()
 
 
 @contextlib.contextmanager

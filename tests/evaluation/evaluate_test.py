@@ -298,7 +298,7 @@ class StoredPredictionsTest(TinyDataTestCase):
         (self.maps / f"{name}.npy").unlink()
         arguments = (
             *("--predictions", self.maps, "--data", self.records, "--resolution", 64),
-            *("--split", "val", "--out", self.out),
+            *("--split", "val", "--out", self.out / "in" / "folders"),
         )
         self.assert_refused(lambda: evaluate(*arguments), self.maps, name)
         self.assertFalse(self.out.exists())
