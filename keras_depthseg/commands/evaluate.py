@@ -8,8 +8,8 @@ import dataclasses
 import logging
 import os
 import re
-import tempfile
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

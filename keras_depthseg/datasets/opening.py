@@ -76,9 +76,14 @@ class Records:
         return frozenset(features)
 
     @property
+    def has_depth(self) -> bool:
+        """Whether its samples have depth, not masks only."""
+        return "depth" in self.features
+
+    @property
     def depth_dtype(self) -> type | None:
         """The type of the stored depth; `None` if there is none."""
-        if "depth" not in self.features:
+        if not self.has_depth:
             return None
         features: Any = self.builder.info.features
         return np.dtype(features["depth"].np_dtype).type
@@ -102,7 +107,7 @@ class Records:
 
 def require_depth(records: Records) -> None:
     """Raise `UserError` for a data set of masks only."""
-    if records.depth_dtype is None:
+    if not records.has_depth:
         raise UserError(
             f"{records.path}: its samples have no depth, which the network learns too; "
             "compose the data set again, by `depthseg data compose --depth`."

@@ -70,7 +70,7 @@ def record_batches(
         UserError: if the split is empty.
     """
     change = CaptureChange(capture, resolution / SIDE) if capture else "none"
-    has_depth = records.depth_dtype is not None
+    has_depth = records.has_depth
     pipeline = make_pipeline(
         records,
         split,

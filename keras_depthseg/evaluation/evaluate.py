@@ -124,7 +124,7 @@ def evaluate_records(
         names = [name for batch in batches() for name in batch.sample_ids]
     else:
         names = []
-    has_depth = records.depth_dtype is not None
+    has_depth = records.has_depth
     program = _program(options, model, names, has_depth)
     baselines = None
     if not options.no_baselines:
@@ -251,7 +251,7 @@ def _captures(text: str | None, records: Records) -> list[tuple[Condition, Captu
         return []
     if text != SWEEP:
         needing = [name for name in _named_effects(text) if EFFECTS[name].needs_depth]
-        if needing and records.depth_dtype is None:
+        if needing and not records.has_depth:
             raise UserError(
                 f"`capture`: received {', '.join(needing)}, which moves things by their "
                 f"depth, for {records.path}, whose samples have none; leave it out."
@@ -263,7 +263,7 @@ def _captures(text: str | None, records: Records) -> list[tuple[Condition, Captu
             Capture.fixed({effect.name: strength}),
         )
         for effect in EFFECTS.values()
-        if records.depth_dtype is not None or not effect.needs_depth
+        if records.has_depth or not effect.needs_depth
         for strength in effect.strengths
     ]
 

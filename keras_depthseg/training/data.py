@@ -154,4 +154,4 @@ class TrainingData:
 
 
 def _depth_of(records: Records) -> Mapping[str, Any]:
-    return records.depth if records.depth_dtype is not None else {}
+    return records.depth if records.has_depth else {}

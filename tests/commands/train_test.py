@@ -13,6 +13,7 @@ from absl.testing import parameterized
 from keras_depthseg.commands import main
 from keras_depthseg.training.config import RunConfig
 from keras_depthseg.training.recipes import RECIPES, Recipe
+from tests.support.eager import run_eagerly
 from tests.support.tiny_data import SIDE, TinyDataTestCase, write_source
 
 
@@ -69,8 +70,8 @@ class CommandTestCase(TinyDataTestCase):
 
 class GoodRunTest(CommandTestCase):
     def test_original_layout_twice(self):
-        # One sample: a data set without validation. float16 is tried here because
-        # building the training step takes longest.
+        run_eagerly(self)
+        # One sample: a data set without validation.
         write_source(self.source, 1, 1, size=(SIDE, SIDE))
         run(*self.arguments(batch_size=2, seed=5, precision="mixed_float16"))
         config = json.loads((self.run_dir / "config.json").read_text())

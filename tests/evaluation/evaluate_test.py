@@ -5,11 +5,9 @@ import dataclasses
 import json
 import re
 import shutil
-import warnings
 from unittest import mock
 
 import numpy as np
-import tensorflow as tf
 from absl.testing import parameterized
 from scipy import ndimage
 
@@ -20,6 +18,7 @@ from keras_depthseg.datasets.opening import open_records
 from keras_depthseg.evaluation.results import SCORES
 from keras_depthseg.model import DSResNet
 from keras_depthseg.pipeline import make_pipeline
+from tests.support.eager import run_eagerly
 from tests.support.html_pages import Page
 from tests.support.numpy_scores import depth_scores, hard_iou, mask_scores
 from tests.support.picture_files import saved
@@ -309,11 +308,7 @@ class NetworkTest(TinyDataTestCase, parameterized.TestCase):
         super().setUp()
         self.run = self.folder / "run"
         self.run.mkdir()
-        # Tracing the network for each test would take most of the time.
-        self.enter_context(warnings.catch_warnings())
-        warnings.filterwarnings("ignore", "Even though the `tf.config", UserWarning)
-        tf.config.run_functions_eagerly(True)
-        self.addCleanup(tf.config.run_functions_eagerly, False)
+        run_eagerly(self)
         self.model = DSResNet(width=1)
         self.model.save(self.run / "model.keras")
         (self.run / "config.json").write_text('{"phases": [{"resolution": 32}]}')

@@ -26,6 +26,7 @@ from keras_depthseg.training.checkpoints import (
     latest,
 )
 from keras_depthseg.training.model_state import snapshot
+from tests.support.eager import run_eagerly
 from tests.support.tiny_data import RefusalTestCase
 
 # 13 samples: steps an epoch are 4 (the last one of a single sample), then 3.
@@ -269,6 +270,7 @@ class FilesTest(RefusalTestCase, parameterized.TestCase):
         self.assertTrue(last.exists())
 
     def test_asked_to_stop(self):
+        run_eagerly(self)
         for when, at in ((2, (0, 2)), (4, (1, 0)), (5, (1, 1))):
             asked = iter(range(99))
             folder = self.folder / str(when)

@@ -16,6 +16,7 @@ from keras_depthseg.training.config import RunConfig
 from keras_depthseg.training.experiment import Experiment
 from keras_depthseg.training.recipes import Recipe
 from tests.support.compositions import write_pictures
+from tests.support.eager import run_eagerly
 from tests.support.tiny_data import TinyDataTestCase, remove_field
 
 TINY = Recipe(
@@ -82,6 +83,7 @@ class CompositesTest(TrainingDataTestCase):
         self.assertLen(set(ids), 60)
 
     def test_train_score_and_config(self):
+        run_eagerly(self)
         config = RunConfig((), TINY, self.sources, epoch_samples=16, precision="float32")
         result = run.train(config, self.folder / "run", verbose=0)
         stored = json.loads((self.folder / "run" / "config.json").read_text())
@@ -100,6 +102,7 @@ class CompositesTest(TrainingDataTestCase):
         self.assertEmpty([name for name in scores if name.startswith("depth")])
 
     def test_a_changed_picture_is_not_resumed(self):
+        run_eagerly(self)
         pictures = self.folder / "pictures"
         write_pictures(pictures)
         sources = dataclasses.replace(

@@ -29,6 +29,7 @@ from keras_depthseg.training.experiment import Experiment
 from keras_depthseg.training.recipes import Recipe
 from keras_depthseg.training.run_files import read_history
 from keras_depthseg.training.run_folder import RunFolder
+from tests.support.eager import run_eagerly
 from tests.support.tiny_data import TinyDataTestCase, remove_field
 
 # Two phases, the second with another batch size; SGD is the faster one to build.
@@ -136,6 +137,7 @@ class RunTest(TinyDataTestCase):
             self.assertNear(scores[name], value, 1e-4 * max(1, abs(value)))
 
     def test_resumed_at_the_very_end_or_refused(self):
+        run_eagerly(self)
         folder = RunFolder(self.folder / "copy")
         shutil.copytree(self.run_dir, folder)
         content = self._json("config.json")
@@ -160,6 +162,7 @@ class RunTest(TinyDataTestCase):
 
 class FullDiskTest(TinyDataTestCase):
     def test_pictures(self):
+        run_eagerly(self)
         config = RunConfig(str(self.records), TINY, precision="float32")
         error = tf.errors.ResourceExhaustedError(None, None, "No space left on device")
         run_dir = self.folder / "run"
@@ -204,6 +207,7 @@ class XLATest(TinyDataTestCase):
 
 class DivergenceTest(TinyDataTestCase):
     def test_bfloat16_at_a_hopeless_learning_rate(self):
+        run_eagerly(self)
         recipe = dataclasses.replace(TINY, schedule="32:1:4", learning_rate=1e9)
         self.assert_refused(
             lambda: run.train(
