@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 .PHONY: help demo test test-long lint style format-check imports types docs bench format clean
 
 help:
-	@echo "make demo       train a small network on rendered rooms (under 8 minutes)"
+	@echo "make demo       train a small network on rendered rooms (8 minutes)"
 	@echo "make test       run the tests (under 10 minutes)"
 	@echo "make test-long  run the tests that take longer"
 	@echo "make lint       check style, format, the direction of imports, and types"

@@ -378,13 +378,15 @@ def compose(arguments: argparse.Namespace) -> dict[str, Any]:
     found = {}
     for side, count in _SIZES:
         phase = dataclasses.replace(recipe, schedule=f"{side}:1:{count}")
-        (stage,) = stages_of(phase, 16384)
-        batches = loaded(CompositeBatches([*sources], [stage]), arguments.workers)
         # Until each worker has made some, pictures are decoded.
-        for _ in range(2 * arguments.workers):
+        first = 2 * max(1, arguments.workers)
+        (stage,) = stages_of(phase, (first + arguments.steps) * count)
+        batches = loaded(CompositeBatches([*sources], [stage]), arguments.workers)
+        for _ in range(first):
             next(batches)
         started = time.monotonic()
-        made = sum(len(next(batches)[1]["mask"]) for _ in range(arguments.steps))
+        # To the end: workers that are killed at work fail.
+        made = sum(len(labels["mask"]) for _, labels in batches)
         found[f"{side} px"] = made / (time.monotonic() - started)
     return found
 

@@ -5,13 +5,14 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
 from keras_depthseg.datasets.composites.options import ComposeOptions
 from keras_depthseg.evaluation.scores import evaluate
 from keras_depthseg.schedule import Phase
-from keras_depthseg.training import run
+from keras_depthseg.training import data, run
 from keras_depthseg.training.config import RunConfig
 from keras_depthseg.training.experiment import Experiment
 from keras_depthseg.training.recipes import Recipe
@@ -46,6 +47,8 @@ class TrainingDataTestCase(TinyDataTestCase):
             unseen_fraction=0.25,
         )
         cls.plain = dataclasses.replace(cls.sources, depth=None)
+        # Scoring the composites held out takes longest.
+        cls.enter_context(mock.patch.object(data, "COMPOSITES", 32))
 
     def experiment(self, data=(), recipe=TINY, **options):
         return Experiment(RunConfig(data, recipe, precision="float32", **options))
