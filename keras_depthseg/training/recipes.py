@@ -112,7 +112,7 @@ class Recipe:
 # Minutes on two cores with the built-in rooms; a first look, not the best. Without
 # capture effects a network learns to subtract, and fails on photographs. Photographs are
 # larger than 96 px: after 64:4,96:10 it reached 0.785 on them, after ten more epochs at
-# 96 px less, after the same time with the last ones larger 0.875 (docs/scores.md).
+# 96 px 0.741, after as much time with the last epochs larger 0.888 (docs/scores.md).
 _QUICK = Recipe(
     name="quick",
     schedule="64:4,96:5,160:3,224:2",
