@@ -23,6 +23,7 @@ from keras_depthseg.training.config import RunConfig
 from keras_depthseg.training.run import train
 from keras_depthseg.training.run_files import read_history
 from keras_depthseg.training.run_folder import RunFolder
+from tests.support.eager import run_eagerly
 
 ARCHIVE = Path(__file__).parent / "data" / "version_0.1.0.tar.xz"
 
@@ -59,6 +60,7 @@ class Version01Test(tf.test.TestCase):
             self.assertNear(scores[f"depth_{name}"], expected[name], 1e-4)
 
     def test_half_finished_run(self):
+        run_eagerly(self)
         folder = RunFolder(self.folder / "run")
         # The data set has moved since.
         config = json.loads(folder.config.read_text())

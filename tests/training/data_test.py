@@ -9,6 +9,7 @@ from unittest import mock
 
 import numpy as np
 
+from keras_depthseg import pipeline
 from keras_depthseg.datasets.composites.options import ComposeOptions
 from keras_depthseg.evaluation.scores import evaluate
 from keras_depthseg.schedule import Phase
@@ -47,11 +48,14 @@ class TrainingDataTestCase(TinyDataTestCase):
             unseen_fraction=0.25,
         )
         cls.plain = dataclasses.replace(cls.sources, depth=None)
-        # Scoring the composites held out takes longest.
-        cls.enter_context(mock.patch.object(data, "COMPOSITES", 32))
 
     def experiment(self, data=(), recipe=TINY, **options):
         return Experiment(RunConfig(data, recipe, precision="float32", **options))
+
+    def make_fast(self):
+        run_eagerly(self)
+        for module in (data, pipeline):  # Scoring held-out composites takes longest.
+            self.enter_context(mock.patch.object(module, "COMPOSITES", 8))
 
     def batches(self, experiment, epoch=0, step=0):
         return list(experiment.train_batches(PHASE, epoch, step).as_numpy_iterator())
@@ -86,7 +90,7 @@ class CompositesTest(TrainingDataTestCase):
         self.assertLen(set(ids), 60)
 
     def test_train_score_and_config(self):
-        run_eagerly(self)
+        self.make_fast()
         config = RunConfig((), TINY, self.sources, epoch_samples=16, precision="float32")
         result = run.train(config, self.folder / "run", verbose=0)
         stored = json.loads((self.folder / "run" / "config.json").read_text())
@@ -105,7 +109,7 @@ class CompositesTest(TrainingDataTestCase):
         self.assertEmpty([name for name in scores if name.startswith("depth")])
 
     def test_a_changed_picture_is_not_resumed(self):
-        run_eagerly(self)
+        self.make_fast()
         pictures = self.folder / "pictures"
         write_pictures(pictures)
         sources = dataclasses.replace(
