@@ -279,9 +279,14 @@ class DepthDelta(_DepthMetric):
         return {**super().get_config(), "power": self.power}
 
 
-def training_metrics() -> dict[str, list[keras.metrics.Metric]]:
-    """Return the metrics cheap enough for every step, as `compile(metrics=…)`."""
-    return {"depth": [DepthRMSE()], "mask": [SoftIoU(), HardIoU()]}
+def training_metrics(depth: bool = True) -> dict[str, list[keras.metrics.Metric]]:
+    """Return the metrics cheap enough for every step, as `compile(metrics=…)`.
+
+    Args:
+        depth: whether there is any known depth; else its error would be 0.
+    """
+    mask: list[keras.metrics.Metric] = [SoftIoU(), HardIoU()]
+    return {"depth": [DepthRMSE()], "mask": mask} if depth else {"mask": mask}
 
 
 def evaluation_metrics(from_logits: bool = True) -> dict[str, list[keras.metrics.Metric]]:

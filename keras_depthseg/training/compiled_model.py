@@ -23,6 +23,7 @@ def compiled_model(
     seed: int,
     statistics: Mapping[str, Any] | None = None,
     xla: bool = False,
+    depth: bool = True,
 ) -> DSResNet:
     """Return a new compiled model, the same each time.
 
@@ -35,6 +36,7 @@ def compiled_model(
         seed: of the weights.
         statistics: of the data, see `DSResNet`; by default the original project's.
         xla: see `precision.jit_compile`.
+        depth: whether the depth of any sample is known.
     """
     keras.utils.set_random_seed(seed)
     model = DSResNet(recipe.width, statistics or ORIGINAL_STATISTICS, dtype=precision)
@@ -42,7 +44,7 @@ def compiled_model(
     options: dict[str, Any] = combination(recipe.loss)
     model.compile(
         optimizer=make_optimizer(recipe, steps),
-        metrics=training_metrics(),
+        metrics=training_metrics(depth),
         jit_compile=jit_compile(xla),  # pyright: ignore[reportArgumentType]: may be False
         **options,
     )

@@ -105,6 +105,7 @@ class Experiment:
             self.config.seed,
             self.data.statistics,
             self.config.xla,
+            depth=bool(self.data.depth),
         )
 
     def train_batches(self, phase: Phase, epoch: int, step: int = 0) -> tf.data.Dataset:

@@ -184,6 +184,11 @@ class RefusedTest(TrainingDataTestCase):
         with self.assertLogs("keras_depthseg", "WARNING") as logs:
             experiment = self.experiment((str(records),))
         self.assertIn("only the mask is trained", logs.output[0])
-        _, labels = self.batches(experiment)[0]
+        inputs, labels = self.batches(experiment)[0]
         self.assertEqual(labels["depth"].max(), 0)
         self.assertGreater(labels["mask"].max(), 0)
+        run_eagerly(self)
+        logs = experiment.model().train_on_batch(inputs, labels, return_dict=True)
+        self.assertEqual(logs["loss"], logs["mask_loss"])
+        self.assertIn("mask_hard_iou", logs)
+        self.assertNotIn("depth_rmse", logs)
