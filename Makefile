@@ -35,7 +35,7 @@ demo: $(VENV)/package
 	$(BIN)/python train.py
 
 test: $(VENV)/test
-	$(BIN)/python -m pytest -m "not long" $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile $(PYTEST_OPTIONS)
 
 test-long: $(VENV)/test
 	$(BIN)/python -m pytest -m long $(PYTEST_OPTIONS)
