@@ -1,0 +1,1 @@
+"""From two photographs to maps."""
