@@ -7,6 +7,7 @@ import dataclasses
 import cv2
 import numpy as np
 
+from keras_depthseg.errors import UserError
 from keras_depthseg.inference.exposure import fit_gain
 from keras_depthseg.inference.movement import MovementFinder, moved, turn_of, zoom_of
 
@@ -93,12 +94,20 @@ class Alignment:
 def align(bg: np.ndarray, fg_bg: np.ndarray, mask: np.ndarray | None = None) -> Alignment:
     """Find the movement and the exposure with which a plate fits a photograph.
 
-    Never fails: where nothing fits better than the plate as it is, it is left there.
+    Where nothing fits better than the plate as it is, it is left there.
 
     Args:
         bg, fg_bg: (H, W, 3) uint8 RGB, of one size.
         mask: (H, W) float32 in [0, 1], a first mask of the foreground, which is left out.
+
+    Raises:
+        UserError: if the sizes differ.
     """
+    if bg.shape != fg_bg.shape:
+        raise UserError(
+            f"`bg`: received the shape {bg.shape}; accepted is that of `fg_bg`, "
+            f"{fg_bg.shape}. Resize one of them."
+        )
     height, width = fg_bg.shape[:2]
     background = None if mask is None else _background(mask)
     gain = fit_gain(bg, fg_bg, background)

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from keras_depthseg.errors import UserError
 from keras_depthseg.inference.alignment import align
 
 SIDE = 224
@@ -167,6 +168,11 @@ def test_another_scene_is_not_bent_into_this_one(seed):
 def test_a_mask_that_covers_everything():
     bg, fg_bg, _ = photographed(scene(), np.eye(3))
     align(bg, fg_bg, np.ones((SIDE, SIDE), np.float32))
+
+
+def test_unequal_sizes():
+    with pytest.raises(UserError, match=r"`bg`.*\(30, 40, 3\).*\(40, 30, 3\)"):
+        align(scene()[:30, :40], scene()[:40, :30])
 
 
 def test_in_words():
