@@ -122,7 +122,7 @@ def _metric(data_set: Records) -> bool:
 
 
 def _depth_in_words(data_set: Records, collected: Collected) -> str:
-    if not data_set.has_depth:
+    if data_set.depth_dtype is None:
         return "none: a data set of masks only"
     depth = data_set.depth
     levels = np.iinfo(data_set.depth_dtype).max

@@ -168,7 +168,7 @@ class _Collection:
         return [field for field in IMAGE_FIELDS if field in self.data_set.features]
 
     def _levels(self, field: str) -> Levels:
-        if field == "depth" and self.data_set.has_depth:
+        if field == "depth" and self.data_set.depth_dtype is not None:
             return Levels(1, self.data_set.depth_dtype)
         return Levels(1 if field == "mask" else 3)
 
