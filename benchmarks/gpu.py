@@ -29,7 +29,6 @@ _POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 _SIZES = ((96, 64), (160, 64), (224, 64))
 _STEPS = 30
 _HELD_OUT = "unseen_both"
-_FIELDS = (("bg", "fg_bg"), ("depth", "mask"))
 Batch = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 
 
@@ -273,7 +272,8 @@ def agreement(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _random_batch(side: int, count: int) -> Batch:
     batch = random_batch(side, count)
-    return tuple({name: batch[name] for name in names} for names in _FIELDS)  # pyright: ignore
+    inputs = {name: batch.pop(name) for name in ("bg", "fg_bg")}
+    return inputs, batch
 
 
 def _keras_steps(side: int, count: int, policy: str, width: int) -> Callable[[], None]:

@@ -23,6 +23,7 @@ from keras_depthseg.model import DSResNet
 from keras_depthseg.pipeline import make_pipeline
 from keras_depthseg.schedule import parse_schedule
 from tests.support import tiny_data
+from tests.support.eager import run_eagerly
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -134,13 +135,9 @@ class StandIns(tiny_data.TinyDataTestCase, parameterized.TestCase):
         # Progress bars are no results.
         keras.config.disable_interactive_logging()
         self.addCleanup(keras.config.enable_interactive_logging)
-        # Tracing the network once a page would take most of the time.
-        self.enter_context(warnings.catch_warnings())
-        warnings.filterwarnings("ignore", "Even though the `tf.config", UserWarning)
-        # An example may do without validation data.
+        run_eagerly(self)
+        # An example may do without validation data. `run_eagerly` restores the filters.
         warnings.filterwarnings("ignore", "Learning rate reduction is cond", UserWarning)
-        tf.config.run_functions_eagerly(True)
-        self.addCleanup(tf.config.run_functions_eagerly, False)
 
     def stand_ins(self) -> dict:
         """Return the names that pages and docstrings take as given."""

@@ -44,8 +44,8 @@ class Alignment:
     @property
     def shift(self) -> float:
         """How far the middle of the photograph moved, in its pixels."""
-        middle = (np.array(self.size) - 1) / 2
-        return float(np.hypot(*(moved(self.movement, middle) - middle)))
+        middle = (np.array([self.size]) - 1) / 2
+        return float(np.hypot(*(moved(self.movement, middle) - middle)[0]))
 
     def apply(self, bg: np.ndarray, fg_bg: np.ndarray) -> np.ndarray:
         """Return a plate as the photograph's camera would have taken it.
@@ -61,18 +61,8 @@ class Alignment:
             (H, W, 3) uint8.
         """
         if not np.array_equal(self.movement, np.eye(3)):
-            bg = cv2.warpPerspective(
-                bg,
-                self.movement,
-                self.size,
-                flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
-                borderMode=cv2.BORDER_REFLECT_101,
-            )
-        levels = np.arange(256)[:, None] * self.gain
-        fitted = cv2.LUT(bg, np.rint(np.minimum(levels, 255)).astype(np.uint8)[None])
-        darker = (bg >= _SATURATED) & (self.gain < 1)
-        fitted[darker] = np.maximum(fitted, fg_bg)[darker]
-        return fitted
+            bg = _warped(bg, self.movement)
+        return _exposed(bg, fg_bg, self.gain)
 
     def __str__(self) -> str:
         found = []
@@ -117,19 +107,33 @@ def align(bg: np.ndarray, fg_bg: np.ndarray, mask: np.ndarray | None = None) -> 
     seen = None
     if background is not None:
         seen = _reduced(background.astype(np.uint8), size) > 0
-    exposed = Alignment(np.eye(3), gain, (0.0, 0.0), size).apply(small_bg, small)
-    finder = MovementFinder(exposed, small, seen)
-    found = finder.find()
     before = MovementFinder(small_bg, small, seen).residual(np.eye(3))
-    after = finder.residual(found)
-    if np.array_equal(found, np.eye(3)):
-        return Alignment(found, gain, (before, after), (width, height))
-    movement = _enlarged(found, width / size[0], height / size[1])
-    # Of what lies over each other now.
-    ones = np.ones(3, np.float32)
-    aligned = Alignment(movement, ones, (0.0, 0.0), (width, height)).apply(bg, fg_bg)
-    gain = fit_gain(aligned, fg_bg, background)
+    exposed = _exposed(small_bg, small, gain)
+    movement, after = MovementFinder(exposed, small, seen).find()
+    if not np.array_equal(movement, np.eye(3)):
+        movement = _enlarged(movement, width / size[0], height / size[1])
+        # Of what lies over each other now.
+        gain = fit_gain(_warped(bg, movement), fg_bg, background)
     return Alignment(movement, gain, (before, after), (width, height))
+
+
+def _warped(bg: np.ndarray, movement: np.ndarray) -> np.ndarray:
+    return cv2.warpPerspective(
+        bg,
+        movement,
+        bg.shape[1::-1],
+        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REFLECT_101,
+    )
+
+
+def _exposed(bg: np.ndarray, fg_bg: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    """Return a plate with the exposure of a photograph, see `Alignment.apply`."""
+    levels = np.arange(256)[:, None] * gain
+    fitted = cv2.LUT(bg, np.rint(np.minimum(levels, 255)).astype(np.uint8)[None])
+    darker = (bg >= _SATURATED) & (gain < 1)
+    fitted[darker] = np.maximum(fitted, fg_bg)[darker]
+    return fitted
 
 
 def _reduced(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -53,22 +53,22 @@ class MovementFinder:
         seen = np.ones(photograph.shape[:2], bool) if background is None else background
         self._background = seen.astype(np.uint8)
 
-    def find(self) -> np.ndarray:
-        """Return the movement of the lowest residual; the identity if none is better.
+    def find(self) -> tuple[np.ndarray, float]:
+        """Return the movement of the lowest residual, or the identity, and its residual.
 
         Begins at the identity, at the phase correlation and at matched features; then
         translation, rotation and homography are refined by ECC, in turn. Each is kept
         only if the residual falls by 3 %.
         """
         best = np.eye(3)
-        if min(self._size) < _SMALLEST_SIDE:
-            return best
         lowest = self.residual(best)
+        if min(self._size) < _SMALLEST_SIDE:
+            return best, lowest
         for start in self._starts():
             best, lowest = self._better(start, best, lowest)
         for model in _MODELS:
             best, lowest = self._better(self._refined(model, best), best, lowest)
-        return best
+        return best, lowest
 
     def residual(self, movement: np.ndarray) -> float:
         """Return the mean difference of what fits best, in levels of 255.
@@ -176,8 +176,8 @@ class MovementFinder:
                 [np.cos(turn), -np.sin(turn)],
                 [np.sin(turn), np.cos(turn)],
             ]
-        middle = (np.array(self._size) - 1) / 2
-        nearest[:2, 2] = moved(movement, middle) - nearest[:2, :2] @ middle
+        middle = (np.array([self._size]) - 1) / 2
+        nearest[:2, 2] = moved(movement, middle)[0] - nearest[:2, :2] @ middle[0]
         return nearest
 
     def _plausible(self, movement: np.ndarray) -> bool:
@@ -185,19 +185,18 @@ class MovementFinder:
             return False
         width, height = self._size
         corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], float)
-        targets = np.array([moved(movement, corner) for corner in corners])
+        distances = np.hypot(*(moved(movement, corners) - corners).T)
         zoom = zoom_of(movement)
         return bool(
-            np.hypot(*(targets - corners).T).max() <= _FARTHEST * max(self._size)
+            distances.max() <= _FARTHEST * max(self._size)
             and 1 / _LARGEST_ZOOM <= zoom <= _LARGEST_ZOOM
             and abs(turn_of(movement)) <= _LARGEST_TURN
         )
 
 
-def moved(movement: np.ndarray, point: np.ndarray) -> np.ndarray:
-    """Return where a point (x, y) of the photograph lies in the plate."""
-    x, y, scale = movement @ (*point, 1.0)
-    return np.array([x / scale, y / scale])
+def moved(movement: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return where points (N, 2) of the photograph, x and y, lie in the plate."""
+    return cv2.perspectiveTransform(points[None], movement)[0]
 
 
 def turn_of(movement: np.ndarray) -> float:
