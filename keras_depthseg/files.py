@@ -1,4 +1,4 @@
-"""Writes files atomically."""
+"""Where files are kept, and how they are written: atomically."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+
+def default_cache_dir() -> Path:
+    """Return the folder of what is made from something else, and can be made again.
+
+    `$KERAS_DEPTHSEG_CACHE`, else `keras_depthseg` in `$XDG_CACHE_HOME` or `~/.cache`.
+    """
+    if path := os.environ.get("KERAS_DEPTHSEG_CACHE"):
+        return Path(path)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "keras_depthseg"
 
 
 @contextlib.contextmanager

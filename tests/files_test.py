@@ -8,7 +8,7 @@ from unittest import mock
 
 import tensorflow as tf
 
-from keras_depthseg.files import replacing
+from keras_depthseg.files import default_cache_dir, replacing
 
 
 class ReplacingTest(tf.test.TestCase):
@@ -49,3 +49,12 @@ class ReplacingTest(tf.test.TestCase):
         with self.assertRaises(FileNotFoundError), replacing(self.path):
             pass
         self.assertEqual(self._files(), {"a.weights.h5": "good"})
+
+
+class CacheTest(tf.test.TestCase):
+    def test_cache_folder(self):
+        with mock.patch.dict(os.environ, {"KERAS_DEPTHSEG_CACHE": "/here"}):
+            self.assertEqual(default_cache_dir(), Path("/here"))
+        environment = {"XDG_CACHE_HOME": "/xdg", "KERAS_DEPTHSEG_CACHE": ""}
+        with mock.patch.dict(os.environ, environment):
+            self.assertEqual(default_cache_dir(), Path("/xdg/keras_depthseg"))

@@ -16,9 +16,10 @@ from typing import Any
 
 from keras_depthseg.commands.parsing import Parser, described, field_options
 from keras_depthseg.commands.terminal import import_tensorflow_quietly
-from keras_depthseg.datasets.locate import check_data, default_cache_dir, locate_records
+from keras_depthseg.datasets.locate import check_data, locate_records
 from keras_depthseg.errors import UserError
 from keras_depthseg.evaluation.options import PAIRS_RESOLUTION, EvaluateOptions
+from keras_depthseg.files import default_cache_dir
 from keras_depthseg.training.run_files import read_config
 from keras_depthseg.training.run_folder import RunFolder
 

@@ -11,9 +11,10 @@ from typing import Any
 from keras_depthseg.commands.parsing import Parser, described, field_options
 from keras_depthseg.commands.terminal import import_tensorflow_quietly
 from keras_depthseg.datasets.composites.options import ComposeOptions
-from keras_depthseg.datasets.locate import check_data, default_cache_dir, locate_records
+from keras_depthseg.datasets.locate import check_data, locate_records
 from keras_depthseg.datasets.splits import SPLITTINGS
 from keras_depthseg.errors import UserError
+from keras_depthseg.files import default_cache_dir
 from keras_depthseg.training.config import RunConfig, split_weight
 from keras_depthseg.training.recipes import RECIPES, Recipe
 from keras_depthseg.training.run_folder import RunFolder

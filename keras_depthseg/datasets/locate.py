@@ -23,17 +23,6 @@ _NAMED = re.compile(
 )
 
 
-def default_cache_dir() -> Path:
-    """Return the folder of records that are made from something else.
-
-    `$KERAS_DEPTHSEG_CACHE`, else `keras_depthseg` in `$XDG_CACHE_HOME` or `~/.cache`.
-    """
-    if path := os.environ.get("KERAS_DEPTHSEG_CACHE"):
-        return Path(path)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "keras_depthseg"
-
-
 def check_data(data: str) -> None:
     """Refuse a value of `data` that names no data set; nothing is built or opened.
 

@@ -24,12 +24,13 @@ from keras_depthseg.evaluation.pairs import PairFiles, list_pairs
 from keras_depthseg.evaluation.predictions import Predictions
 from keras_depthseg.evaluation.programs import (
     BatchProgram,
-    load_network,
+    network_program,
     prediction_program,
 )
 from keras_depthseg.evaluation.results import Condition
 from keras_depthseg.evaluation.scoring import score_batches
 from keras_depthseg.evaluation.worst import Worst
+from keras_depthseg.networks.loading import load_network
 
 CLEAN = "clean"
 MODEL = "model"
@@ -193,7 +194,7 @@ def _program(
     has_depth: bool,
 ) -> dict[str, BatchProgram]:
     if model is not None:
-        return {MODEL: load_network(model)}
+        return {MODEL: network_program(load_network(model))}
     folder = Path(options.predictions or "")
     predictions = Predictions(folder, names)
     if not (predictions.has_mask or has_depth):

@@ -3,48 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
-from keras_depthseg.errors import UserError
 from keras_depthseg.evaluation.batches import Batch, restored
 from keras_depthseg.evaluation.predictions import Predictions
-from keras_depthseg.model import INPUTS
-from keras_depthseg.runtimes import opened
 
 Maps = dict[str, np.ndarray]
 """`mask` and, from programs that give it, `depth`: (B, H, W, 1) float32 in [0, 1]."""
 BatchProgram = Callable[[Batch], Maps]
-
-
-def load_network(path: str | Path) -> BatchProgram:
-    """Return the program of a model file.
-
-    Args:
-        path: a `.keras` file of a model that takes `bg` and `fg_bg` and gives `mask` and
-            perhaps `depth`, as `DSResNet` does.
-
-    Raises:
-        UserError: if the file cannot be opened, or the model is another one.
-    """
-    model: Any = opened(
-        str(path), lambda name: keras.saving.load_model(name, compile=False)
-    )
-    inputs, outputs = getattr(model, "input", None), getattr(model, "output", None)
-    if not (
-        isinstance(inputs, dict)
-        and set(inputs) == set(INPUTS)
-        and isinstance(outputs, dict)
-        and "mask" in outputs
-    ):
-        raise UserError(
-            f"{path}: received another kind of network; expected one with the inputs bg "
-            "and fg_bg and the output mask, by name. Give a model of depthseg train."
-        )
-    return network_program(model)
 
 
 def network_program(model: Any) -> BatchProgram:

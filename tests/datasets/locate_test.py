@@ -1,5 +1,3 @@
-import os
-from pathlib import Path
 from unittest import mock
 
 from keras_depthseg.datasets import locate, original_layout
@@ -67,10 +65,3 @@ class LocateTest(RefusalTestCase):
                 with self.assertRaisesRegex(UserError, "no such folder"):
                     call(data)
         self.assertFalse((self.folder / "cache").exists())
-
-    def test_cache_folder(self):
-        with mock.patch.dict(os.environ, {"KERAS_DEPTHSEG_CACHE": "/here"}):
-            self.assertEqual(locate.default_cache_dir(), Path("/here"))
-        environment = {"XDG_CACHE_HOME": "/xdg", "KERAS_DEPTHSEG_CACHE": ""}
-        with mock.patch.dict(os.environ, environment):
-            self.assertEqual(locate.default_cache_dir(), Path("/xdg/keras_depthseg"))

@@ -1,0 +1,77 @@
+"""Cuts a network in two: what needs only the plate, and what needs the photograph."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import keras
+
+from keras_depthseg.model import OUTPUTS
+
+
+class Parts(NamedTuple):
+    """A network in two parts, for one plate and many photographs.
+
+    Attributes:
+        plate: takes `bg`, (B, H, W, 3); gives its features, a list.
+        maps: takes a list of `fg_bg` and those features; gives `{"mask": …, "depth": …}`,
+            (B, H, W, 1) float32 in [0, 1].
+        mask: as `maps`, without the depth and what only depth needs.
+    """
+
+    plate: keras.Model
+    maps: keras.Model
+    mask: keras.Model
+
+
+def split(model: keras.Model) -> Parts:
+    """Cut a network where the photograph meets the plate; the parts compute in float32.
+
+    Args:
+        model: a functional model with the inputs `bg` and `fg_bg` and the outputs `mask`
+            and perhaps `depth`, logits.
+    """
+    network: Any = _in_float32(model)
+    seen = {id(network.input["fg_bg"])}
+    features: dict[int, Any] = {}
+    for layer in network.layers:
+        inputs = _tensors(layer, "input")
+        if not any(id(tensor) in seen for tensor in inputs):
+            continue
+        seen.update(id(tensor) for tensor in _tensors(layer, "output"))
+        features |= {id(t): t for t in inputs if id(t) not in seen}
+    plate_features = list(features.values())
+    maps = {
+        name: keras.layers.Activation("sigmoid", dtype="float32", name=f"{name}_map")(
+            network.output[name]
+        )
+        for name in OUTPUTS
+        if name in network.output
+    }
+    inputs = [network.input["fg_bg"], *plate_features]
+    return Parts(
+        keras.Model(network.input["bg"], plate_features, name="plate"),
+        keras.Model(inputs, maps, name="maps"),
+        keras.Model(inputs, {"mask": maps["mask"]}, name="mask"),
+    )
+
+
+def _in_float32(model: keras.Model) -> keras.Model:
+    """Return a network with the same weights that computes in float32."""
+    if model.dtype_policy.compute_dtype == "float32":
+        return model
+    copy = type(model).from_config({**model.get_config(), "dtype": _float32()})
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _float32() -> Any:
+    return keras.dtype_policies.serialize(keras.DTypePolicy("float32"))
+
+
+def _tensors(layer: keras.layers.Layer, side: str) -> list[Any]:
+    return [] if _is_input(layer) else keras.tree.flatten(getattr(layer, side))
+
+
+def _is_input(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, keras.layers.InputLayer)
