@@ -27,9 +27,7 @@ SUFFIXES = (
     ".tif", ".tiff", ".webp",
 )  # fmt: skip
 _HEIC = (".heic", ".heif", ".hif")
-_RAW = (
-    ".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2",
-)  # fmt: skip
+_RAW = (".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2")
 # Pillow tries them in this order, and the first two without importing anything.
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "AVIF")
 _ACCEPTED = "JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF"
@@ -74,8 +72,8 @@ def read_photograph(
 
     Args:
         source: a file: JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF, and HEIC where
-            `pillow_heif` is installed; an image of Pillow; or an array, (H, W), (H, W, 1),
-            (H, W, 3) RGB or (H, W, 4), of uint8 or uint16.
+            `pillow_heif` is installed; an image of Pillow; or an array of uint8 or
+            uint16: (H, W, 3) RGB, (H, W, 4), (H, W, 1) or (H, W).
         argument: what it was given as, for messages.
 
     Returns:
@@ -109,8 +107,8 @@ def list_photographs(path: str | Path, argument: str) -> list[Path]:
     """Return the photographs of a folder, or one, in natural order: `img2`, `img10`.
 
     Sub-folders are not looked into: the results of one folder lie in one folder. Hidden
-    files and files that are no pictures are left out, and pictures of kinds that cannot be
-    read are, with a warning.
+    files and files that are no pictures are left out; so are pictures of kinds that
+    cannot be read, with a warning.
 
     Args:
         path: a folder; or a file, of any suffix.
@@ -226,7 +224,6 @@ def _formats(data: bytes, where: str) -> Sequence[str]:
 
 
 def _from_image(image: Image.Image, where: str, name: str) -> Photograph:
-    accepted = f"accepted are {', '.join(_MODES)} and I;16. Convert it with `convert`."
     if (frames := getattr(image, "n_frames", 1)) > 1 and image.format != "MPO":
         _LOGGER.warning("%s: the first of its %d pictures is used.", where, frames)
     try:
@@ -240,7 +237,10 @@ def _from_image(image: Image.Image, where: str, name: str) -> Photograph:
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
         image = Image.fromarray(_upper(np.asarray(image)))
     elif image.mode not in _MODES:
-        raise refused(where, image, accepted)
+        modes = ", ".join(_MODES)
+        raise refused(
+            where, image, f"accepted are the modes {modes} and I;16. Convert it."
+        )
     elif _is_transparent(image):
         _warn_of_transparency(where)
     if image.mode in ("1", "LA"):
@@ -265,21 +265,22 @@ def _from_array(pixels: np.ndarray, where: str) -> np.ndarray:
         if np.issubdtype(pixels.dtype, np.floating):
             remedy = "np.uint8, values of 0..1 times 255"
         raise UserError(
-            f"{where}: received an array of {pixels.dtype}; accepted are uint8 and uint16, "
-            f"since the range of others is not known. Convert it to {remedy}."
+            f"{where}: received an array of {pixels.dtype}; accepted are uint8 and "
+            f"uint16: the range of others is not known. Convert it to {remedy}."
         )
     shape = pixels.shape
     channels = shape[2:] or (1,)
     if pixels.ndim not in (2, 3) or channels[0] not in (1, 3, 4) or not pixels.size:
         raise UserError(
-            f"{where}: received an array of the shape {shape}; accepted are (H, W, 3) RGB, "
+            f"{where}: received an array of the shape {shape}; accepted are (H, W, 3), "
             "(H, W, 4), (H, W, 1) and (H, W). Transpose or crop it."
         )
     if pixels.dtype == np.uint16:
         if 0 < pixels.max() < 256:
             raise UserError(
-                f"{where}: received an array of uint16 with no value over {pixels.max()}; "
-                "accepted are 0..65535 there and 0..255 in uint8. Convert it to np.uint8."
+                f"{where}: received an array of uint16 with no value over "
+                f"{pixels.max()}; accepted are 0..65535 in uint16 and 0..255 in uint8. "
+                "Convert it to np.uint8."
             )
         pixels = _upper(pixels)
     if channels == (4,) and pixels[..., 3].min() < 255:
