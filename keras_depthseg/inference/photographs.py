@@ -16,7 +16,12 @@ from PIL import Image
 
 from keras_depthseg.errors import UserError
 from keras_depthseg.pictures import profiles
-from keras_depthseg.pictures.checks import open_picture, orientation, refused
+from keras_depthseg.pictures.checks import (
+    filtered,
+    open_picture,
+    orientation,
+    refused,
+)
 from keras_depthseg.pictures.folders import OTHER_PICTURES
 from keras_depthseg.text import printable
 
@@ -203,9 +208,10 @@ def _from_bytes(data: bytes, where: str, name: str) -> Photograph:
             turn = orientation(image)
             return Photograph(_upright(pixels, turn), name, icc, turn)
     formats = _formats(data, where)
-    return _from_image(
-        open_picture(data, where, formats, MOST_PIXELS, first=True), where, name
-    )
+    # Pillow warns of tags that it skips, of TIFF in particular.
+    with filtered("ignore", UserWarning):
+        image = open_picture(data, where, formats, MOST_PIXELS, first=True)
+        return _from_image(image, where, name)
 
 
 def _formats(data: bytes, where: str) -> Sequence[str]:
@@ -237,10 +243,8 @@ def _from_image(image: Image.Image, where: str, name: str) -> Photograph:
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
         image = Image.fromarray(_upper(np.asarray(image)))
     elif image.mode not in _MODES:
-        modes = ", ".join(_MODES)
-        raise refused(
-            where, image, f"accepted are the modes {modes} and I;16. Convert it."
-        )
+        modes = f"{', '.join(_MODES)} and I;16"
+        raise refused(where, image, f"accepted are the modes {modes}. Convert it.")
     elif _is_transparent(image):
         _warn_of_transparency(where)
     if image.mode in ("1", "LA"):
@@ -260,7 +264,9 @@ def _is_transparent(image: Image.Image) -> bool:
 
 
 def _from_array(pixels: np.ndarray, where: str) -> np.ndarray:
-    if pixels.dtype not in (np.uint8, np.uint16):
+    # In any order of bytes.
+    bits = 8 * pixels.dtype.itemsize
+    if pixels.dtype.kind != "u" or bits > 16:
         remedy = "np.uint8"
         if np.issubdtype(pixels.dtype, np.floating):
             remedy = "np.uint8, values of 0..1 times 255"
@@ -275,7 +281,7 @@ def _from_array(pixels: np.ndarray, where: str) -> np.ndarray:
             f"{where}: received an array of the shape {shape}; accepted are (H, W, 3), "
             "(H, W, 4), (H, W, 1) and (H, W). Transpose or crop it."
         )
-    if pixels.dtype == np.uint16:
+    if bits == 16:
         if 0 < pixels.max() < 256:
             raise UserError(
                 f"{where}: received an array of uint16 with no value over "

@@ -54,7 +54,7 @@ _TURNS = {
 
 _MOST_PIXELS = 89_478_485
 
-_WARNINGS = threading.Lock()
+_WARNINGS = threading.RLock()
 """The filters of warnings and Pillow's limit of pixels belong to the process: two threads
 that change them at once leave them changed."""
 
@@ -178,7 +178,7 @@ def open_picture(
             f"{where}: received an empty file; expected a {accepted}. Write it again."
         )
     try:
-        with _filtered("error", Image.DecompressionBombWarning, most_pixels):
+        with filtered("error", Image.DecompressionBombWarning, most_pixels):
             image = Image.open(io.BytesIO(data), formats=tuple(formats))
         # A JPEG may have other views appended, of which the first is the picture.
         one = first or image.format == "MPO"
@@ -238,7 +238,7 @@ def orientation(image: Image.Image) -> int:
     """Return the value of an image's Exif or XMP tag, 1 (upright) to 8."""
     try:
         # Pillow warns of tags that it skips.
-        with _filtered("ignore", UserWarning):
+        with filtered("ignore", UserWarning):
             value = image.getexif().get(_ORIENTATION)
     # With a damaged tag viewers show the picture as it is stored.
     except Exception:
@@ -247,11 +247,12 @@ def orientation(image: Image.Image) -> int:
 
 
 @contextlib.contextmanager
-def _filtered(
+def filtered(
     action: Literal["error", "ignore"],
     category: type[Warning],
     most_pixels: int = _MOST_PIXELS,
 ) -> Iterator[None]:
+    """Change a filter of warnings and Pillow's limit of pixels, one thread at a time."""
     with _WARNINGS, warnings.catch_warnings():
         warnings.simplefilter(action, category)
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, most_pixels
@@ -270,7 +271,7 @@ def _kind(data: bytes) -> str:
     if data[4:8] == b"ftyp":
         return "a picture or film of another format, such as HEIC"
     try:
-        with _filtered("ignore", Image.DecompressionBombWarning):
+        with filtered("ignore", Image.DecompressionBombWarning):
             return f"a picture in the format {Image.open(io.BytesIO(data)).format}"
     except Exception:
         return "something that is not a picture"
