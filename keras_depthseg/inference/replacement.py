@@ -18,6 +18,8 @@ _BLUR = 0.02
 # again, its pixels are not seen.
 _SIGMA = 4.0
 _GAMMA = 2.2
+# Opacity from which a pixel has colours of the foreground.
+_FOREGROUND = 0.05
 
 _SOFTNESS = 0.02
 
@@ -161,15 +163,12 @@ def blurred(pixels: np.ndarray, alpha: np.ndarray | None = None) -> np.ndarray:
     height, width = pixels.shape[:2]
     factor = max(1.0, _BLUR * max(height, width) / _SIGMA)
     size = (max(1, round(width / factor)), max(1, round(height / factor)))
-    weights = np.ones((height, width), np.float32) if alpha is None else 1 - alpha
-    weights = np.asarray(cv2.resize(weights, size, interpolation=cv2.INTER_AREA))
-    if alpha is not None:
-        # Pixels of the reduced image with a part of the foreground have its colours.
-        weights = cv2.erode(weights, np.ones((3, 3), np.uint8))
     small = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
     light = (small / np.float32(255)) ** _GAMMA
-    weights = np.asarray(weights)[..., None]
-    mean = (light * weights).sum((0, 1)) / max(weights.sum(), 1e-6)
+    # Not 0, so that there is a mean where all is foreground.
+    weights = np.full((*small.shape[:2], 1), 1e-6, np.float32)
+    weights += 1 if alpha is None else _without(alpha, size)
+    mean = (light * weights).mean((0, 1)) / weights.mean()
     sigma = _BLUR * max(height, width) / factor
     light, share = (
         np.asarray(cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REFLECT))
@@ -179,3 +178,10 @@ def blurred(pixels: np.ndarray, alpha: np.ndarray | None = None) -> np.ndarray:
     light = (light + 1e-3 * mean) / (share[..., None] + 1e-3)
     levels = np.rint(light ** (1 / _GAMMA) * 255).astype(np.uint8)
     return np.asarray(cv2.resize(levels, (width, height), interpolation=cv2.INTER_CUBIC))
+
+
+def _without(alpha: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return 1 where no pixel of a reduced image has a part of a foreground."""
+    foreground = (alpha > _FOREGROUND).astype(np.float32)
+    share = cv2.resize(foreground, size, interpolation=cv2.INTER_AREA)
+    return (np.asarray(share) == 0)[..., None]
