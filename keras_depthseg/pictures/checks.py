@@ -25,10 +25,20 @@ _MODES = {
     "CMYK": "CMYK (4 channels)",
     "I": "greyscale (1 channel, 16 bit)",
     "I;16": "greyscale (1 channel, 16 bit)",
+    "F": "greyscale (1 channel, 32 bit, float)",
 }
 
 # The first bytes of the accepted formats: a file that has them is a damaged one.
-_SIGNATURES = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG", "WEBP": b"RIFF....WEBP"}
+_SIGNATURES = {
+    "JPEG": rb"\xff\xd8\xff",
+    "PNG": rb"\x89PNG",
+    "WEBP": rb"RIFF....WEBP",
+    "TIFF": rb"II[*+]\0|MM\0[*+]",
+    "BMP": rb"BM",
+    "GIF": rb"GIF8",
+    "AVIF": rb"....ftypavi[fs]",
+    "HEIF": rb"....ftyp(hei|hev|mif1|msf1)",
+}
 
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -42,9 +52,11 @@ _TURNS = {
 }
 """The change that turns a picture upright, by the value of its Exif tag."""
 
-_WARNINGS = threading.Lock()
-"""The filters of warnings belong to the process: two threads that change them at once
-leave them changed."""
+_MOST_PIXELS = 89_478_485
+
+_WARNINGS = threading.RLock()
+"""The filters of warnings and Pillow's limit of pixels belong to the process: two threads
+that change them at once leave them changed."""
 
 
 def decode_colour(data: bytes, where: str) -> np.ndarray:
@@ -139,7 +151,12 @@ def bits_per_channel(data: bytes) -> int:
 
 
 def open_picture(
-    data: bytes, where: str, formats: Sequence[str] = ("JPEG", "PNG")
+    data: bytes,
+    where: str,
+    formats: Sequence[str] = ("JPEG", "PNG"),
+    most_pixels: int = _MOST_PIXELS,
+    first: bool = False,
+    decode: bool = True,
 ) -> Image.Image:
     """Open and decode a picture to its end.
 
@@ -147,10 +164,13 @@ def open_picture(
         data: the encoded bytes.
         where: the file, for messages.
         formats: the accepted formats by Pillow's names.
+        most_pixels: by default as many as Pillow opens without a warning of an attack.
+        first: take the first of several pictures.
+        decode: if not, only the header and the end are checked, for another decoder.
 
     Raises:
         UserError: not a whole picture of one of the formats, more than one picture, or
-            more than 89 million pixels, from which on Pillow warns of an attack.
+            more than `most_pixels`.
     """
     accepted = f"{', '.join(formats[:-1])} or {formats[-1]}"
     if not data:
@@ -158,19 +178,21 @@ def open_picture(
             f"{where}: received an empty file; expected a {accepted}. Write it again."
         )
     try:
-        with _filtered("error", Image.DecompressionBombWarning):
+        with filtered("error", Image.DecompressionBombWarning, most_pixels):
             image = Image.open(io.BytesIO(data), formats=tuple(formats))
         # A JPEG may have other views appended, of which the first is the picture.
-        frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+        one = first or image.format == "MPO"
+        frames = 1 if one else getattr(image, "n_frames", 1)
         if frames == 1:
             # OpenCV fills what is missing with grey; Pillow raises.
-            image.load()
+            if decode:
+                image.load()
             _check_end(data, image.format)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         count, *_ = re.findall(r"\d+", str(error))
         raise UserError(
             f"{where}: received {int(count):,} pixels, more than can be meant; at "
-            f"most {Image.MAX_IMAGE_PIXELS:,} are accepted. Make it smaller."
+            f"most {most_pixels:,} are accepted. Make it smaller."
         ) from error
     # A damaged file makes Pillow raise OSError, SyntaxError, ValueError and others.
     except Exception as error:
@@ -196,7 +218,8 @@ def open_picture(
 
 def upright(image: Image.Image) -> Image.Image:
     """Return the image as viewers show it, turned by its Exif or XMP tag if any."""
-    return image.transpose(_TURNS[turn]) if (turn := _turn(image)) else image
+    turn = orientation(image)
+    return image if turn == 1 else image.transpose(_TURNS[turn])
 
 
 def upright_shape(data: bytes) -> tuple[int, int]:
@@ -208,28 +231,35 @@ def upright_shape(data: bytes) -> tuple[int, int]:
     with Image.open(io.BytesIO(data)) as image:
         width, height = image.size
         # These are quarter turns.
-        return (width, height) if _turn(image) in (5, 6, 7, 8) else (height, width)
+        return (width, height) if orientation(image) > 4 else (height, width)
 
 
-def _turn(image: Image.Image) -> int | None:
-    """Return a key of `_TURNS`; `None` for an upright picture."""
+def orientation(image: Image.Image) -> int:
+    """Return the value of an image's Exif or XMP tag, 1 (upright) to 8."""
     try:
         # Pillow warns of tags that it skips.
-        with _filtered("ignore", UserWarning):
+        with filtered("ignore", UserWarning):
             value = image.getexif().get(_ORIENTATION)
     # With a damaged tag viewers show the picture as it is stored.
     except Exception:
-        return None
-    return value if value in _TURNS else None
+        return 1
+    return value if value in _TURNS else 1
 
 
 @contextlib.contextmanager
-def _filtered(
-    action: Literal["error", "ignore"], category: type[Warning]
+def filtered(
+    action: Literal["error", "ignore"],
+    category: type[Warning],
+    most_pixels: int = _MOST_PIXELS,
 ) -> Iterator[None]:
+    """Change a filter of warnings and Pillow's limit of pixels, one thread at a time."""
     with _WARNINGS, warnings.catch_warnings():
         warnings.simplefilter(action, category)
-        yield
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, most_pixels
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 def _begins(data: bytes, name: str) -> bool:
@@ -241,7 +271,7 @@ def _kind(data: bytes) -> str:
     if data[4:8] == b"ftyp":
         return "a picture or film of another format, such as HEIC"
     try:
-        with _filtered("ignore", Image.DecompressionBombWarning):
+        with filtered("ignore", Image.DecompressionBombWarning):
             return f"a picture in the format {Image.open(io.BytesIO(data)).format}"
     except Exception:
         return "something that is not a picture"
@@ -254,12 +284,20 @@ def _check_end(data: bytes, image_format: str | None) -> None:
         Image.open(io.BytesIO(data), formats=("PNG",)).verify()
         if b"IEND\xaeB`\x82" not in data:
             raise OSError("no end chunk")
-    # End-of-image after the last start-of-scan: other bytes may follow, and a preview
-    # in the header has markers of its own.
-    elif image_format in ("JPEG", "MPO") and data.rfind(b"\xff\xd9") < data.rfind(
-        b"\xff\xda"
-    ):
+    # Any bytes may follow, such as the film of a motion photo.
+    elif image_format in ("JPEG", "MPO") and data.find(b"\xff\xd9", _scan(data)) < 0:
         raise OSError("no end-of-image marker")
+
+
+def _scan(data: bytes) -> int:
+    """Return where the pixels of a JPEG begin: a preview before has its own markers."""
+    position = 2
+    while data[position : position + 1] == b"\xff" and data[position + 1] != 0xDA:
+        # Bytes 0xFF may stand before a marker.
+        filled = data[position + 1] == 0xFF
+        length = int.from_bytes(data[position + 2 : position + 4], "big")
+        position += 1 if filled else 2 + length
+    return position
 
 
 def refused(where: str, image: Image.Image, rest: str) -> UserError:

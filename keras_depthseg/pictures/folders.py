@@ -17,10 +17,10 @@ from keras_depthseg.errors import UserError
 from keras_depthseg.text import printable
 
 SUFFIXES = (".jpeg", ".jpg", ".png", ".webp")
-_OTHER_PICTURES = (
-    ".apng", ".avif", ".bmp", ".cr2", ".dng", ".exr", ".gif", ".heic", ".heif", ".jfif",
-    ".jp2", ".jxl", ".nef", ".npy", ".npz", ".pfm", ".pgm", ".ppm", ".psd", ".svg",
-    ".tga", ".tif", ".tiff",
+OTHER_PICTURES = (
+    ".apng", ".arw", ".avif", ".bmp", ".cr2", ".cr3", ".dng", ".exr", ".gif", ".heic",
+    ".heif", ".hif", ".jfif", ".jp2", ".jxl", ".nef", ".npy", ".npz", ".orf", ".pfm",
+    ".pgm", ".ppm", ".psd", ".raf", ".rw2", ".svg", ".tga", ".tif", ".tiff",
 )  # fmt: skip
 _ACCEPTED = "JPEG, PNG and WebP"
 
@@ -215,7 +215,7 @@ def _wanted(names: Iterable[str], root: Path, refuse: Callable[[str], None]) -> 
         suffix = path.suffix.lower()
         if _is_picture(name):
             wanted.append(name)
-        elif suffix in _OTHER_PICTURES:
+        elif suffix in OTHER_PICTURES:
             refuse(
                 f"{_where(root, name)}: received a {suffix} file; accepted are "
                 f"{_ACCEPTED}. Convert it."
