@@ -85,6 +85,11 @@ class DSResNet(keras.Model):
             )
         if not isinstance(width, int) or width < 1:
             raise ValueError(f"width must be a positive integer. Received: {width!r}.")
+        if resolution is not None and (not isinstance(resolution, int) or resolution < 1):
+            raise ValueError(
+                "resolution must be a positive integer or None. Received: "
+                f"{resolution!r}."
+            )
         statistics = _checked_statistics(statistics)
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
 

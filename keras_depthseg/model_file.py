@@ -51,9 +51,7 @@ class ModelFile:
                 )
             path /= "model.keras"
         if not path.exists():
-            raise UserError(
-                f"{path}: no such model; give a run folder or a .keras file."
-            )
+            raise UserError(f"{path}: no such model; give a run folder or a .keras file.")
         try:
             with zipfile.ZipFile(path) as archive:
                 content = json.loads(archive.read("config.json"))
@@ -68,9 +66,7 @@ class ModelFile:
                 f"{path}: received the network {name}; accepted is {NETWORK}. Give a "
                 "model of depthseg train."
             )
-        return cls(
-            path, config["width"], config["statistics"], config.get("resolution")
-        )
+        return cls(path, config["width"], config["statistics"], config.get("resolution"))
 
     def require_width(self, width: int) -> None:
         """Refuse a network of another width.

@@ -143,8 +143,8 @@ def _check_can_resume(experiment: Experiment, folder: RunFolder) -> None:
         )
     if config.get("start_from_sha256") != experiment.start_digest:
         raise UserError(
-            f"{experiment.config.start_from}: this model has changed since the run began; "
-            "restore it, or start a new run."
+            f"{experiment.config.start_from}: this model has changed since the run "
+            "began; restore it, or start a new run."
         )
     if folder.report.exists():  # Written last.
         raise UserError(

@@ -27,14 +27,6 @@ STATISTICS = {
 }
 
 
-def _images(seed=0):
-    random = np.random.default_rng(seed)
-    return {
-        name: random.integers(0, 256, (2, 32, 32, 3)).astype("float32")
-        for name in ("bg", "fg_bg")
-    }
-
-
 class StartFromTestCase(TinyDataTestCase):
     @classmethod
     def setUpClass(cls):
@@ -66,20 +58,16 @@ class StartFromTestCase(TinyDataTestCase):
 
 class StartFromTest(StartFromTestCase):
     def test_weights_moving_statistics_and_normalisation_are_the_models(self):
-        for path in (self.path, self.run_dir):
-            experiment = Experiment(self.config(path))
-            self.assertEqual(experiment.config.start_from, str(self.path.resolve()))
-            model = experiment.model()
-            self.assertNotEqual(experiment.data.statistics, STATISTICS)
-            self.assertEqual(model.statistics, STATISTICS)
-            self.assertEqual(int(model.optimizer.iterations), 0)
-            for ours, theirs in zip(
-                model.get_weights(), self.model.get_weights(), strict=True
-            ):
-                self.assertAllEqual(ours, theirs)
-            expected = self.model.predict_on_batch(_images())
-            for name, maps in model.predict_on_batch(_images()).items():
-                self.assertAllEqual(maps, expected[name])
+        experiment = Experiment(self.config(self.run_dir))
+        self.assertEqual(experiment.config.start_from, str(self.path.resolve()))
+        model = experiment.model()
+        self.assertNotEqual(experiment.data.statistics, STATISTICS)
+        self.assertEqual(model.statistics, STATISTICS)
+        self.assertEqual(int(model.optimizer.iterations), 0)
+        for ours, theirs in zip(
+            model.get_weights(), self.model.get_weights(), strict=True
+        ):
+            self.assertAllEqual(ours, theirs)
 
     def test_run_and_resume(self):
         run_eagerly(self)
@@ -115,8 +103,6 @@ class StartFromTest(StartFromTestCase):
             lambda: run.train(config, folder, resume=True),
             *(path, "this model has changed since the run began"),
         )
-        shutil.copy(self.path, path)
-        run.train(config, folder, resume=True, verbose=0)
 
 
 class RefusedTest(StartFromTestCase, parameterized.TestCase):
@@ -151,8 +137,8 @@ class RefusedTest(StartFromTestCase, parameterized.TestCase):
         path.write_bytes(self.path.read_bytes()[:-2000])
         self._refused(path, path, "damaged or no .keras file")
 
-    @parameterized.parameters("other weights", "no weights", "nonsense")
-    def test_weights_that_do_not_fit(self, kind):
+    @parameterized.parameters(True, False)
+    def test_weights_that_do_not_fit(self, of_another_width):
         path = self.folder / "weights.keras"
         DSResNet(2).save(self.folder / "wide.keras")
         with (
@@ -162,9 +148,6 @@ class RefusedTest(StartFromTestCase, parameterized.TestCase):
         ):
             for name in ("metadata.json", "config.json"):
                 made.writestr(name, ours.read(name))
-            if kind != "no weights":
-                content = b"nonsense"
-                if kind == "other weights":
-                    content = wide.read("model.weights.h5")
-                made.writestr("model.weights.h5", content)
+            weights = wide.read("model.weights.h5") if of_another_width else b"nonsense"
+            made.writestr("model.weights.h5", weights)
         self._refused(path, path, "this network cannot be opened")
