@@ -50,6 +50,8 @@ class DSResNet(keras.Model):
         statistics: mean and standard deviation per branch and RGB channel, in units of
             0..1: `{"bg": {"mean": (r, g, b), "std": (r, g, b)}, "fg_bg": …}`. Those of
             the original project's data set by default.
+        resolution: side in pixels of the last phase of its training, which a run sets
+            when it saves the model; `None` before. The network takes any.
         dtype: dtype policy of the layers; the global one by default. Normalisation and
             heads are float32 under every policy.
         name: name of the model.
@@ -70,6 +72,7 @@ class DSResNet(keras.Model):
         width: int = 16,
         statistics: Mapping[str, Mapping[str, Sequence[float]]] = ORIGINAL_STATISTICS,
         *,
+        resolution: int | None = None,
         dtype: str | keras.DTypePolicy | None = None,
         name: str = "ds_resnet",
         **kwargs,
@@ -78,10 +81,15 @@ class DSResNet(keras.Model):
             # A functional keras.Model swallows unknown keywords; a typo would train.
             raise ValueError(
                 f"DSResNet does not know these arguments. Received: {sorted(kwargs)}. "
-                "Accepted: width, statistics, dtype, name."
+                "Accepted: width, statistics, resolution, dtype, name."
             )
         if not isinstance(width, int) or width < 1:
             raise ValueError(f"width must be a positive integer. Received: {width!r}.")
+        if resolution is not None and (not isinstance(resolution, int) or resolution < 1):
+            raise ValueError(
+                "resolution must be a positive integer or None. Received: "
+                f"{resolution!r}."
+            )
         statistics = _checked_statistics(statistics)
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
 
@@ -136,6 +144,7 @@ class DSResNet(keras.Model):
         # === Config ===
         self.width = width
         self.statistics = statistics
+        self.resolution = resolution
         self.dtype_policy = policy
 
     def call(self, inputs, training=None, mask=None):
@@ -189,6 +198,7 @@ class DSResNet(keras.Model):
         return {
             "width": self.width,
             "statistics": self.statistics,
+            "resolution": self.resolution,
             "dtype": keras.dtype_policies.serialize(self.dtype_policy),
             "name": self.name,
         }

@@ -96,13 +96,17 @@ class SerialisationTest(tf.test.TestCase):
             for name, std in (("bg", 0.6), ("fg_bg", 0.7))
         }
         self.model = _model(
-            statistics=self.statistics, dtype="mixed_bfloat16", name="other"
+            statistics=self.statistics,
+            resolution=96,
+            dtype="mixed_bfloat16",
+            name="other",
         )
 
     def _assert_same(self, other, from_config=False):
         self.assertIs(type(other), DSResNet)
         self.assertEqual(other.to_json(), self.model.to_json())
         self.assertEqual(other.statistics, self.statistics)
+        self.assertEqual(other.resolution, 96)
         policies = [layer.dtype_policy.name for layer in self.model.layers]
         self.assertEqual([layer.dtype_policy.name for layer in other.layers], policies)
         if from_config:

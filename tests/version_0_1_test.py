@@ -18,6 +18,7 @@ import keras_depthseg
 from keras_depthseg.datasets.inspection.validate import validate
 from keras_depthseg.datasets.opening import open_records
 from keras_depthseg.evaluation.scores import evaluate
+from keras_depthseg.model_file import ModelFile
 from keras_depthseg.pipeline import make_pipeline
 from keras_depthseg.training.config import RunConfig
 from keras_depthseg.training.run import train
@@ -48,6 +49,9 @@ class Version01Test(tf.test.TestCase):
     def test_model(self):
         model = keras.saving.load_model(self.folder / "model.keras")
         self.assertIsInstance(model, keras_depthseg.DSResNet)
+        # It was not written then.
+        self.assertIsNone(model.resolution)
+        self.assertIsNone(ModelFile.open(self.folder / "model.keras").resolution)
         batches = make_pipeline(
             self.folder / "rooms", "unseen_bg", resolution=32, batch_size=8
         )

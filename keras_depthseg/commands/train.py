@@ -15,6 +15,7 @@ from keras_depthseg.datasets.locate import check_data, locate_records
 from keras_depthseg.datasets.splits import SPLITTINGS
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import default_cache_dir
+from keras_depthseg.model_file import ModelFile
 from keras_depthseg.training.config import RunConfig, split_weight
 from keras_depthseg.training.recipes import RECIPES, Recipe
 from keras_depthseg.training.run_folder import RunFolder
@@ -82,8 +83,10 @@ def add_train(commands: Any) -> Parser:
                 "choices": RECIPES,
                 "metavar": "NAME",
                 "help": f"Named experiment: {', '.join(RECIPES)}; the options below "
-                "change single fields of it (default: quick)",
+                "change single fields of it (default: quick, or fine_tune with "
+                "--start-from)",
             },
+            **field_options(RunConfig, {"start_from": "MODEL"}),
             **field_options(
                 Recipe,
                 {
@@ -148,7 +151,10 @@ def _train(args: argparse.Namespace) -> None:
     resume = given.get("resume", False)
     _check_combination(given, resume)
     stored = RunConfig.load(given["run_dir"]) if resume else None
-    recipe = _recipe(given, stored)
+    start = ModelFile.open(given["start_from"]) if "start_from" in given else None
+    recipe = _recipe(given, stored, start)
+    if start is not None:
+        start.require_width(recipe.width)
     run_dir = given.get("run_dir") or _new_run_dir(recipe)
     composites = _composites(given, stored)
     data = tuple(given.get("data", () if resume or composites else ("rooms",)))
@@ -229,11 +235,15 @@ def _check_combination(given: dict[str, Any], resume: bool) -> None:
         )
 
 
-def _recipe(given: dict[str, Any], stored: RunConfig | None) -> Recipe:
+def _recipe(
+    given: dict[str, Any], stored: RunConfig | None, start: ModelFile | None
+) -> Recipe:
     # The recipe of a run that is resumed has the fields that were changed.
-    recipe = stored.recipe if stored else RECIPES["quick"]
+    recipe = stored.recipe if stored else RECIPES["fine_tune" if start else "quick"]
     if given.get("recipe", recipe.name) != recipe.name:
         recipe = RECIPES[given["recipe"]]
+    if start is not None:
+        recipe = dataclasses.replace(recipe, width=start.width)
     return dataclasses.replace(
         recipe, **{name: given[name] for name in _fields(Recipe, given)}
     )

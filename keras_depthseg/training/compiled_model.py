@@ -10,9 +10,11 @@ import keras
 from keras_depthseg.losses import combination
 from keras_depthseg.metrics import training_metrics
 from keras_depthseg.model import ORIGINAL_STATISTICS, DSResNet
+from keras_depthseg.model_file import ModelFile
 from keras_depthseg.networks.initialisation import INITIALISATIONS
 from keras_depthseg.optimizers import OPTIMIZERS, cosine_decay
 from keras_depthseg.precision import jit_compile
+from keras_depthseg.runtimes import opened
 from keras_depthseg.training.recipes import Recipe
 
 
@@ -24,6 +26,7 @@ def compiled_model(
     statistics: Mapping[str, Any] | None = None,
     xla: bool = False,
     depth: bool = True,
+    start: ModelFile | None = None,
 ) -> DSResNet:
     """Return a new compiled model, the same each time.
 
@@ -37,10 +40,21 @@ def compiled_model(
         statistics: of the data, see `DSResNet`; by default the original project's.
         xla: see `precision.jit_compile`.
         depth: whether the depth of any sample is known.
+        start: the model whose weights, moving statistics and normalisation the new one
+            gets, in place of new weights and `statistics`; of the recipe's width.
+
+    Raises:
+        UserError: if the weights of `start` are damaged.
     """
     keras.utils.set_random_seed(seed)
+    if start is not None:
+        # The first layers have learned these numbers: others would shift their inputs.
+        statistics = start.statistics
     model = DSResNet(recipe.width, statistics or ORIGINAL_STATISTICS, dtype=precision)
-    INITIALISATIONS[recipe.initialisation](model)
+    if start is None:
+        INITIALISATIONS[recipe.initialisation](model)
+    else:
+        opened(str(start.path), model.load_weights)
     options: dict[str, Any] = combination(recipe.loss)
     model.compile(
         optimizer=make_optimizer(recipe, steps),

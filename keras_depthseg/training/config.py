@@ -33,6 +33,9 @@ class RunConfig:
         recipe: Recipe.
         composites: Sources of composites that are made while training.
         composites_weight: Weight of the composites in a mixture with `data`.
+        start_from: Start from the weights of this model, a run folder or a .keras file,
+            in place of new ones: width and normalisation are the model's, and the recipe
+            is fine_tune by default. Optimizer and schedule start anew.
         epoch_samples: Samples of an epoch, drawn from all data by weight; 0 is every
             sample of the records once, or 1024 with composites or several data sets.
         batch_size: Batch size of the phases that give none.
@@ -55,6 +58,7 @@ class RunConfig:
     recipe: Recipe
     composites: ComposeOptions | None = None
     composites_weight: float = 1.0
+    start_from: str | None = None
     epoch_samples: int = dataclasses.field(default=0, metadata={"option": "--samples"})
     batch_size: int = DEFAULT_BATCH_SIZE
     precision: Precision = "auto"

@@ -13,6 +13,7 @@ from keras_depthseg.augment.changes import make_augmentation
 from keras_depthseg.augment.names import AUGMENTATIONS
 from keras_depthseg.datasets.composites.options import ROOMS, ComposeOptions
 from keras_depthseg.model import DSResNet
+from keras_depthseg.model_file import ModelFile
 from keras_depthseg.precision import check_xla, resolve_precision
 from keras_depthseg.schedule import Phase
 from keras_depthseg.shapes import ceil_div
@@ -37,6 +38,7 @@ class Experiment:
         data: the opened data.
         phases: the phases of the schedule.
         validation: the split to validate on; `None` where it is empty.
+        start: the model whose weights the run starts from, if any.
 
     Raises:
         UserError: if the configuration or the data cannot be used.
@@ -47,11 +49,16 @@ class Experiment:
         if recipe.augment not in AUGMENTATIONS:
             path = str(Path(recipe.augment).resolve())
             recipe = dataclasses.replace(recipe, augment=path)
+        self.start = None
+        if config.start_from is not None:
+            self.start = ModelFile.open(Path(config.start_from).resolve())
+            self.start.require_width(recipe.width)
         self.config = dataclasses.replace(
             config,
             recipe=recipe,
             data=tuple(map(_absolute, config.data)),
             composites=config.composites and _absolute_sources(config.composites),
+            start_from=self.start and str(self.start.path),
             precision=resolve_precision(config.precision),
         )
         self.phases = self.config.phases
@@ -70,6 +77,11 @@ class Experiment:
         if augment in AUGMENTATIONS:
             return None
         return hashlib.sha256(Path(augment).read_bytes()).hexdigest()
+
+    @property
+    def start_digest(self) -> str | None:
+        """The SHA-256 of the model that the run starts from, if any."""
+        return self.start and self.start.sha256()
 
     @property
     def epochs(self) -> int:
@@ -106,6 +118,7 @@ class Experiment:
             self.data.statistics,
             self.config.xla,
             depth=bool(self.data.depth),
+            start=self.start,
         )
 
     def train_batches(self, phase: Phase, epoch: int, step: int = 0) -> tf.data.Dataset:

@@ -137,6 +137,10 @@ RECIPES: dict[str, Recipe] = {
         dataclasses.replace(_QUICK, name="standard", schedule="96:25,160:12,224:4"),
         # The same for an hour. Reached 0.949 on the other rooms, on clean pairs.
         dataclasses.replace(_QUICK, name="thorough", schedule="96:50,160:60,224:27"),
+        # A trained model on the pictures of one room, see `start_from`.
+        dataclasses.replace(
+            _QUICK, name="fine_tune", schedule="224:4", learning_rate=1e-3
+        ),
         # The document's first experiment, "RMSE + (BCE & Dice)"; it gives no figures and
         # calls neither this nor the next "very good". Reached 0.920 and 0.849.
         Recipe(

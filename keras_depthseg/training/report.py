@@ -95,6 +95,8 @@ def _facts(config: Mapping) -> list[str]:
         samples = _as_text(config["samples"])
         counts = ", ".join(f"{split} {count}" for split, count in samples.items())
         facts.append(f"data {'; '.join(data)}" + (f" ({counts})" if counts else ""))
+    if config.get("start_from") is not None:
+        facts.append(f"started from {config['start_from']}")
     if config["depth"].get("unit") == "metre":
         facts.append(f"depth in metres, 1 is {config['depth'].get('scale')} m")
     elif config["depth"].get("unit"):

@@ -94,6 +94,7 @@ def train(
                     computes_with=computes_with(experiment.config.precision),
                     augment_sha256=experiment.augment_digest,
                     composites_sha256=experiment.data.digest,
+                    start_from_sha256=experiment.start_digest,
                 )
         counts = ", ".join(f"{name} {n}" for name, n in experiment.samples.items())
         logger.info("Data: %s (%s)", experiment.config.described_data, counts)
@@ -102,6 +103,8 @@ def train(
             *(experiment.config.recipe.width, f"{model.count_params():,}"),
             experiment.config.precision,
         )
+        if experiment.start is not None:
+            logger.info("Starting from: %s", experiment.start.path)
         logger.info(
             "Schedule (resolution:epochs:batch): %s", format_schedule(experiment.phases)
         )
@@ -138,6 +141,11 @@ def _check_can_resume(experiment: Experiment, folder: RunFolder) -> None:
             f"{experiment.config.described_data}: a picture has changed since the run "
             "began; restore it, or start a new run."
         )
+    if config.get("start_from_sha256") != experiment.start_digest:
+        raise UserError(
+            f"{experiment.config.start_from}: this model has changed since the run "
+            "began; restore it, or start a new run."
+        )
     if folder.report.exists():  # Written last.
         raise UserError(
             f"{folder}: this run is finished; start a new one in another `run_dir`."
@@ -162,6 +170,7 @@ def _finish(
 ) -> RunResult:
     """Save, draw, score and describe the trained model."""
     phase = experiment.phases[-1]
+    model.resolution = phase.resolution
     inputs, labels = experiment.pictured_samples(phase.resolution)
     predictions = model.predict_on_batch(inputs)
     with folder.writing():

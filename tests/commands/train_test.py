@@ -10,6 +10,7 @@ from unittest import mock
 import tensorflow as tf
 from absl.testing import parameterized
 
+from keras_depthseg import DSResNet
 from keras_depthseg.commands import main
 from keras_depthseg.training.config import RunConfig
 from keras_depthseg.training.recipes import RECIPES, Recipe
@@ -122,7 +123,10 @@ class GoodRunTest(CommandTestCase):
         switches = {"deterministic": True, "xla": True}
         for cls, names in (
             (Recipe, {"name", *recipe}),
-            (RunConfig, {"data", "recipe", "composites", *settings, *switches}),
+            (
+                RunConfig,
+                {"data", "recipe", "composites", "start_from", *settings, *switches},
+            ),
         ):
             self.assertEqual({field.name for field in dataclasses.fields(cls)}, names)
         options = {**recipe, **settings, "resolution_schedule": recipe["schedule"]}
@@ -135,6 +139,35 @@ class GoodRunTest(CommandTestCase):
             str(self.records), Recipe("quick", **recipe), **settings, **switches
         )
         self.assertEqual(config, expected)
+
+
+class StartFromTest(CommandTestCase):
+    def setUp(self):
+        super().setUp()
+        self.start = self.folder / "start.keras"
+        DSResNet(3).save(self.start)
+
+    def test_the_recipe_is_fine_tune_at_the_width_of_the_model(self):
+        options = ("--data", self.records, "--start-from", self.start)
+        config, run_dir, _ = trained(*options)
+        recipe = dataclasses.replace(RECIPES["fine_tune"], width=3)
+        self.assertEqual(config.recipe, recipe)
+        self.assertEqual(config.start_from, str(self.start))
+        self.assertLess(recipe.learning_rate, RECIPES["quick"].learning_rate)
+        self.assertRegex(run_dir.name, "fine_tune$")
+        # An explicit option wins.
+        config, _, _ = trained(*options, "--recipe", "quick", "--learning-rate", "0.5")
+        recipe = dataclasses.replace(RECIPES["quick"], width=3, learning_rate=0.5)
+        self.assertEqual(config.recipe, recipe)
+
+    def test_refused_before_records_are_made(self):
+        write_source(self.source, 4, 4)
+        self.assert_command_refused(
+            *("--width: received 1, and", "has 3; leave --width out"),
+            start_from=self.start,
+        )
+        missing = self.folder / "missing"
+        self.assert_command_refused(missing, "no such model", start_from=missing)
 
 
 class ResumeOptionsTest(CommandTestCase):

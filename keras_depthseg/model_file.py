@@ -1,0 +1,86 @@
+"""What a saved model says about itself, read without Keras."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from keras_depthseg.errors import UserError
+
+NETWORK = "keras_depthseg>DSResNet"
+"""The name under which Keras stores our network."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelFile:
+    """A `.keras` file of `DSResNet`.
+
+    Attributes:
+        path: of the file.
+        width, statistics: as for `DSResNet`.
+        resolution: side in pixels of the last phase of its training; `None` if it was
+            not trained, or by version 0.2 or earlier, which did not write it.
+    """
+
+    path: Path
+    width: int
+    statistics: dict[str, Any]
+    resolution: int | None
+
+    @classmethod
+    def open(cls, path: str | os.PathLike) -> ModelFile:
+        """Read the configuration of the network, and none of its weights.
+
+        Args:
+            path: a `.keras` file, or the folder of a finished run.
+
+        Raises:
+            UserError: if there is no such file, it is damaged, or of another network.
+        """
+        path = Path(path)
+        if path.is_dir():
+            if not (path / "model.keras").is_file():
+                raise UserError(
+                    f"{path}: received a folder without model.keras; expected that of a "
+                    "finished run, or a .keras file."
+                )
+            path /= "model.keras"
+        if not path.exists():
+            raise UserError(f"{path}: no such model; give a run folder or a .keras file.")
+        try:
+            with zipfile.ZipFile(path) as archive:
+                content = json.loads(archive.read("config.json"))
+            name, config = content["registered_name"], content["config"]
+        except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{path}: it is damaged or no .keras file ({type(error).__name__}); "
+                "accepted is what a run saved as model.keras. Get the file again."
+            ) from error
+        if name != NETWORK:
+            raise UserError(
+                f"{path}: received the network {name}; accepted is {NETWORK}. Give a "
+                "model of depthseg train."
+            )
+        return cls(path, config["width"], config["statistics"], config.get("resolution"))
+
+    def require_width(self, width: int) -> None:
+        """Refuse a network of another width.
+
+        Raises:
+            UserError: if it has not that width.
+        """
+        if width != self.width:
+            raise UserError(
+                f"`width`: received {width}, and {self.path} has {self.width}; leave "
+                "`width` out, or start from another model."
+            )
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of the whole file, as hexadecimal digits."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
