@@ -16,6 +16,25 @@ NETWORK = "keras_depthseg>DSResNet"
 """The name under which Keras stores our network."""
 
 
+def model_path(path: str | os.PathLike) -> Path:
+    """Return the `.keras` file of a finished run's folder, or the file itself.
+
+    Raises:
+        UserError: if there is no such file.
+    """
+    path = Path(path)
+    if path.is_dir():
+        if not (path / "model.keras").is_file():
+            raise UserError(
+                f"{path}: received a folder without model.keras; give the folder of a "
+                "run that is finished, or a .keras file."
+            )
+        return path / "model.keras"
+    if not path.exists():
+        raise UserError(f"{path}: no such model; give a run folder or a .keras file.")
+    return path
+
+
 @dataclasses.dataclass(frozen=True)
 class ModelFile:
     """A `.keras` file of `DSResNet`.
@@ -42,16 +61,7 @@ class ModelFile:
         Raises:
             UserError: if there is no such file, it is damaged, or of another network.
         """
-        path = Path(path)
-        if path.is_dir():
-            if not (path / "model.keras").is_file():
-                raise UserError(
-                    f"{path}: received a folder without model.keras; expected that of a "
-                    "finished run, or a .keras file."
-                )
-            path /= "model.keras"
-        if not path.exists():
-            raise UserError(f"{path}: no such model; give a run folder or a .keras file.")
+        path = model_path(path)
         try:
             with zipfile.ZipFile(path) as archive:
                 content = json.loads(archive.read("config.json"))

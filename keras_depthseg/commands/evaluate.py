@@ -20,6 +20,7 @@ from keras_depthseg.datasets.locate import check_data, locate_records
 from keras_depthseg.errors import UserError
 from keras_depthseg.evaluation.options import PAIRS_RESOLUTION, EvaluateOptions
 from keras_depthseg.files import default_cache_dir
+from keras_depthseg.model_file import model_path
 from keras_depthseg.training.run_files import read_config
 from keras_depthseg.training.run_folder import RunFolder
 
@@ -120,16 +121,8 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 def _model(path: Path) -> tuple[Path, int | None]:
     """Return the model's file, and the resolution at which a run trained last."""
-    if not os.path.exists(path):
-        raise UserError(f"{path}: no such model; give a run folder or a .keras file.")
-    folder = RunFolder(path if path.is_dir() else path.parent)
-    if path.is_dir():
-        if not folder.model.is_file():
-            raise UserError(
-                f"{path}: received a folder without {folder.model.name}; give the folder "
-                "of a run that is finished, or a .keras file."
-            )
-        path = folder.model
+    path = model_path(path)
+    folder = RunFolder(path.parent)
     if not folder.config.is_file():
         return path, None
     phases = read_config(folder)["phases"]

@@ -11,12 +11,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.util
-import json
 import logging
 import os
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +24,7 @@ import numpy as np
 import keras_depthseg
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import default_cache_dir
+from keras_depthseg.model_file import ModelFile, model_path
 from keras_depthseg.runtimes import OpenedModel, open_model
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ def open_network(model: str | Path | keras.Model, engine: str | None = None) -> 
         )
     if not isinstance(model, (str, Path)):
         return _keras_network(model.name, model)
-    path = model_file(Path(model))
+    path = model_path(model)
     if engine == "openvino" or (engine is None and _has_openvino()):
         folder = _converted(path)
         if not folder.exists():
@@ -126,27 +125,9 @@ def needs_keras(model: str | Path, engine: str | None = None) -> bool:
     Raises:
         UserError: there is no such file.
     """
-    path = model_file(Path(model))
+    path = model_path(model)
     uses_openvino = engine == "openvino" or (engine is None and _has_openvino())
     return not (uses_openvino and _converted(path).exists())
-
-
-def model_file(path: Path) -> Path:
-    """Return the `.keras` file of a training run's folder, or the file itself.
-
-    Raises:
-        UserError: there is no such file.
-    """
-    if not path.exists():
-        raise UserError(f"{path}: no such model; give a run folder or a .keras file.")
-    if not path.is_dir():
-        return path
-    if not (path / "model.keras").is_file():
-        raise UserError(
-            f"{path}: received a folder without model.keras; give the folder of a run "
-            "that is finished, or a .keras file."
-        )
-    return path / "model.keras"
 
 
 def _has_openvino() -> bool:
@@ -204,10 +185,8 @@ def _keras_network(name: str, model: keras.Model) -> Network:
 
 
 def _resolution(path: Path) -> int:
-    """Return the resolution in the configuration of a `.keras` file, without Keras."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))["config"]
-        return int(config.get("resolution") or RESOLUTION)
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError):
+        return ModelFile.open(path).resolution or RESOLUTION
+    except UserError:
+        # Another network than ours, which does not say.
         return RESOLUTION
