@@ -211,6 +211,8 @@ def _from_bytes(data: bytes, where: str, name: str) -> Photograph:
     # Pillow warns of tags that it skips, of TIFF in particular.
     with filtered("ignore", UserWarning):
         image = open_picture(data, where, formats, MOST_PIXELS, first=True)
+        if (frames := _frames(image)) > 1:
+            _LOGGER.warning("%s: the first of its %d pictures is used.", where, frames)
         return _from_image(image, where, name)
 
 
@@ -229,9 +231,15 @@ def _formats(data: bytes, where: str) -> Sequence[str]:
     return ("HEIF",)
 
 
+def _frames(image: Image.Image) -> int:
+    try:
+        return getattr(image, "n_frames", 1)
+    # A damaged one follows: the first is whole.
+    except Exception:
+        return 1
+
+
 def _from_image(image: Image.Image, where: str, name: str) -> Photograph:
-    if (frames := getattr(image, "n_frames", 1)) > 1 and image.format != "MPO":
-        _LOGGER.warning("%s: the first of its %d pictures is used.", where, frames)
     try:
         # Of a file that the user opened; TIFF is turned by it.
         image.load()

@@ -330,6 +330,14 @@ def test_large_photographs_of_phones_are_not_refused_for_their_size(tmp_path):
     assert before == Image.MAX_IMAGE_PIXELS
 
 
+def test_a_damaged_page_after_the_first(tmp_path):
+    path = tmp_path / "a.tif"
+    data = pages("TIFF")
+    # The last tag 256, the width of the second page, becomes another.
+    path.write_bytes(changed(data, data.rfind(struct.pack("<HHI", 256, 4, 1))))
+    np.testing.assert_array_equal(read_photograph(path, "bg").pixels, RGB)
+
+
 @pytest.mark.parametrize("tag", SHOWN)
 def test_orientation_is_told(tag):
     data = saved(RGB, "JPEG", exif=exif(tag))
