@@ -82,6 +82,8 @@ class VideoReader:
         rate: frames a second, on average.
         frames: their number as the container states it; `None` where it does not.
         time_base: the seconds of which `pts` is a multiple.
+        colours: the primaries and the transfer function, as numbers of H.273, for the
+            writer.
         pixel_aspect: width over height of a pixel; 1 but for anamorphic videos.
         has_sound: whether there is a track of sound.
 
@@ -109,6 +111,7 @@ class VideoReader:
             self.rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
             self.frames = stream.frames or None
             self.has_sound = bool(container.streams.audio)
+            self.colours = (first.color_primaries, first.color_trc)
             self._stored_size = (first.width, first.height)
             self.size = self.image_of(first).shape[1::-1]
             aspect = stream.sample_aspect_ratio or Fraction(1)
@@ -134,6 +137,7 @@ class VideoReader:
         )
         self.frames, self.has_sound = None, False
         self.time_base, self.pixel_aspect = _MILLISECOND, Fraction(1)
+        self.colours = (_UNKNOWN_COLOURS, _UNKNOWN_COLOURS)
 
     def __enter__(self) -> VideoReader:
         return self
@@ -203,7 +207,7 @@ def open_video(path: Path) -> InputContainer:
     if not container.streams.video:
         container.close()
         raise UserError(
-            f"{path} holds no video, it is {container.format.long_name}; give one that does"
+            f"{path} holds no video, it is {container.format.long_name}; give a video"
         )
     # By default one core decodes.
     container.streams.video[0].thread_type = "AUTO"
