@@ -227,6 +227,8 @@ def _decoded(
             packet = next(packets)
             broken = packet.is_corrupt
             frames = packet.decode()
+            # What a decoder guesses, it marks.
+            broken |= any(frame.is_corrupt for frame in frames)
         except (StopIteration, EOFError):
             break
         except (FFmpegError, OSError):
