@@ -34,19 +34,21 @@ def split(model: keras.Model) -> Parts:
     network: Any = _in_float32(model)
     seen = {id(network.input["fg_bg"])}
     features: dict[int, Any] = {}
-    for layer in network.layers:
+    for layer in network.operations:
         inputs = _tensors(layer, "input")
         if not any(id(tensor) in seen for tensor in inputs):
             continue
         seen.update(id(tensor) for tensor in _tensors(layer, "output"))
         features |= {id(t): t for t in inputs if id(t) not in seen}
+    # A map may need the plate alone.
+    outputs = {name: network.output[name] for name in OUTPUTS if name in network.output}
+    features |= {id(t): t for t in outputs.values() if id(t) not in seen}
     plate_features = list(features.values())
     maps = {
         name: keras.layers.Activation("sigmoid", dtype="float32", name=f"{name}_map")(
-            network.output[name]
+            logits
         )
-        for name in OUTPUTS
-        if name in network.output
+        for name, logits in outputs.items()
     }
     inputs = [network.input["fg_bg"], *plate_features]
     return Parts(
@@ -69,9 +71,7 @@ def _float32() -> Any:
     return keras.dtype_policies.serialize(keras.DTypePolicy("float32"))
 
 
-def _tensors(layer: keras.layers.Layer, side: str) -> list[Any]:
-    return [] if _is_input(layer) else keras.tree.flatten(getattr(layer, side))
-
-
-def _is_input(layer: keras.layers.Layer) -> bool:
-    return isinstance(layer, keras.layers.InputLayer)
+def _tensors(layer: keras.Operation, side: str) -> list[Any]:
+    if isinstance(layer, keras.layers.InputLayer):
+        return []
+    return keras.tree.flatten(getattr(layer, side))
