@@ -9,9 +9,9 @@ import numpy as np
 
 # 1 - the entropy of a probability, as a polynomial of (p - 0.5)^2.
 _CERTAINTY = np.array([-624.717, 291.309, -57.8051, -0.748699, 5.68842, 0.0], np.float32)
-# Of the differences between two frames this multiple of the median is noise. Sensor
-# noise alone seldom exceeds four medians.
-_NOISE, _LEAST_NOISE = 2.0, 1.0
+# Of the differences between two frames the lower quartile is noise's, as long as a
+# quarter of the image is still; this multiple of it is four times noise's median.
+_NOISE, _LEAST_NOISE = 8.0, 2.0
 _STATE = ("mask", "grey")
 
 
@@ -46,8 +46,9 @@ class TemporalSmoothing:
         # A new size is a new video.
         if self._last is not None and self._last[0].shape == mask.shape:
             last, last_grey = self._last
-            change = cv2.blur(cv2.absdiff(grey, last_grey).astype(np.float32), (3, 3))
-            noise = max(_LEAST_NOISE, _NOISE * float(np.median(change)))
+            # Without a blur: it would take what is beside an edge for moving.
+            change = cv2.absdiff(grey, last_grey).astype(np.float32)
+            noise = max(_LEAST_NOISE, _NOISE * float(np.quantile(change, 0.25)))
             share = self._strength * _uncertainty(mask) * np.exp(-change / noise)
             mask = mask + (last - mask) * share
         mask = mask.astype(np.float32)
