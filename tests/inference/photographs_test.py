@@ -167,6 +167,14 @@ RIGHT = {
     "webp": ("a.webp", saved(RGB, "WEBP", lossless=True), RGB, 0, None),
     "webp_animated": ("a.webp", pages("WEBP", lossless=True), RGB, 0, "first of its 2"),
     "avif": ("a.avif", saved(RGB, "AVIF", quality=100), RGB, 6, None),
+    # Other programs write the name of the whole family first.
+    "avif_called_mif1": (
+        "a.avif",
+        saved(RGB, "AVIF", quality=100).replace(b"ftypavif", b"ftypmif1", 1),
+        RGB,
+        6,
+        None,
+    ),
     "bmp": ("a.bmp", saved(RGB, "BMP"), RGB, 0, None),
     "gif": ("a.gif", GIF, STRIPES, 0, None),
     "gif_animated": ("a.gif", pages("GIF"), None, 0, "first of its 2"),
@@ -246,10 +254,10 @@ WRONG = {
     "text": ("a.jpg", b"Dear Sir,\n" * 9, ["not a picture", "JPEG"]),
     "only_a_head": ("a.jpg", b"\xff\xd8\xff", ["truncated or damaged"]),
     "half_jpeg": ("a.jpg", without_end("JPEG"), ["truncated or damaged"]),
-    "half_jpeg_with_preview": (
+    "jpeg_without_its_end_but_that_of_a_preview": (
         "a.jpg",
-        without_end("JPEG", comment=b"\xff\xd8\xff\xda\xff\xd9"),
-        ["truncated or damaged"],
+        saved(RGB, "JPEG", comment=b"\xff\xd8\xff\xda\xff\xd9")[:-2],
+        ["truncated or damaged", "no end-of-image"],
     ),
     "half_progressive_jpeg": (
         "a.jpg",
@@ -321,13 +329,15 @@ def test_no_permission(tmp_path, monkeypatch):
     refused(path, "cannot be read (Permission denied)", "Check the path")
 
 
-def test_large_photographs_of_phones_are_not_refused_for_their_size(tmp_path):
+def test_large_photographs_of_phones_are_not_refused_for_their_size(
+    tmp_path, monkeypatch
+):
     # Its pixels are missing, which is found after its size.
     path = tmp_path / "a.png"
     path.write_bytes(png_header(16_320, 12_240))
-    before = Image.MAX_IMAGE_PIXELS
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1234)
     refused(path, "truncated or damaged")
-    assert before == Image.MAX_IMAGE_PIXELS
+    assert Image.MAX_IMAGE_PIXELS == 1234
 
 
 def test_a_damaged_page_after_the_first(tmp_path):
@@ -412,12 +422,23 @@ def test_grey_with_a_profile_becomes_srgb(tmp_path):
 @pytest.mark.parametrize("profile", [b"", b"nonsense", SRGB[:36] + bytes(200)])
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 def test_damaged_profiles_are_dropped(profile, mode, tmp_path):
-    path = tmp_path / "a.tif"
+    path = tmp_path / "a.jpg"
+    path.write_bytes(saved(RGB, "JPEG", mode, icc_profile=profile))
+    assert read_photograph(path, "bg").icc is None
     path.write_bytes(saved(RGB, "TIFF", mode, icc_profile=profile))
     photograph = read_photograph(path, "bg")
     assert photograph.icc is None
     expected = np.asarray(Image.fromarray(RGB).convert(mode).convert("RGB"))
     np.testing.assert_array_equal(photograph.pixels, expected)
+
+
+@pytest.mark.parametrize(("mode", "space"), [("L", b"GRAY"), ("CMYK", b"CMYK")])
+def test_profiles_with_a_head_only_are_dropped(mode, space, tmp_path):
+    profile = bytes(16) + space + bytes(16) + b"acsp" + bytes(100)
+    path = tmp_path / "a.tif"
+    path.write_bytes(saved(RGB, "TIFF", mode, icc_profile=profile))
+    expected = np.asarray(Image.fromarray(RGB).convert(mode).convert("RGB"))
+    np.testing.assert_array_equal(read_photograph(path, "bg").pixels, expected)
 
 
 def test_profiles_of_another_space_are_dropped(tmp_path):

@@ -183,9 +183,9 @@ def test_blurs_as_a_gaussian_in_linear_light():
 
 def test_the_foreground_does_not_bleed_into_the_blur():
     fg, bg = np.array([250, 10, 240]), np.array([30, 140, 60])
-    alpha = np.zeros((300, 400), np.float32)
-    alpha[80:220, 121:283] = 1
-    alpha[70:80, 121:283] = 0.3
+    y, x = np.mgrid[:300, :400]
+    radius = np.hypot((x - 200) / 80, (y - 150) / 70)
+    alpha = np.select([radius < 0.9, radius < 1], [1, 0.3]).astype(np.float32)
     weight = alpha[..., None]
     image = np.rint(weight * fg + (1 - weight) * bg).astype(np.uint8)
     result = blurred(image, alpha).astype(int)
