@@ -120,9 +120,10 @@ class Alignment:
             return None
         difference = cv2.absdiff(_exposed(part, fg_bg, self.gain), fg_bg)
         fits = cv2.blur(difference.astype(np.float32).mean(-1), (5, 5)) < _FITS
-        _, nearest = cv2.distanceTransformWithLabels(
+        _, labels = cv2.distanceTransformWithLabels(
             1 - inner, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
         )
+        nearest = np.asarray(labels, np.int32)
         values = np.zeros(nearest.max() + 1, np.uint8)
         values[nearest[inner > 0]] = fits[inner > 0]
         return values[nearest]
