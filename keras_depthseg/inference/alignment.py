@@ -10,12 +10,20 @@ import numpy as np
 from keras_depthseg.errors import UserError
 from keras_depthseg.inference.exposure import fit_gain
 from keras_depthseg.inference.movement import MovementFinder, moved, turn_of, zoom_of
+from keras_depthseg.inference.parallax import find_flow
 
 # Movements are looked for in images of this longer side: 0.1 of their pixels is 0.8 of
 # those of a photograph with 12 million.
 _SIDE = 512
 # Level from which a pixel may have been saturated.
 _SATURATED = 250
+# Levels by which a plate may differ where it fits. On composites moved by 10 px of 224
+# the hard IoU was 0.900 with all of the border mirrored, 0.952 so; where the border cuts
+# the foreground 0.900 and 0.943, but 0.878 with the photograph's values everywhere.
+_FITS = 20
+_STRIP = 64
+# OpenCV does not resample longer images.
+_LONGEST = 32767
 # A given mask is made larger by this share of the longer side.
 _MARGIN = 0.02
 # What is told of, in pixels, degrees and as factors.
@@ -34,12 +42,16 @@ class Alignment:
         gain: (3,), by which the channels of the plate become those of the photograph.
         residual: difference in levels of 255 of what fits best, before and after.
         size: width and height of the photograph.
+        flow: (h, w, 2) float32, x and y in pixels of a reduced photograph: added to a
+            pixel's place before the movement, where near things moved otherwise; `None`
+            where the movement is enough.
     """
 
     movement: np.ndarray
     gain: np.ndarray
     residual: tuple[float, float]
     size: tuple[int, int]
+    flow: np.ndarray | None = None
 
     @property
     def shift(self) -> float:
@@ -50,9 +62,11 @@ class Alignment:
     def apply(self, bg: np.ndarray, fg_bg: np.ndarray) -> np.ndarray:
         """Return a plate as the photograph's camera would have taken it.
 
-        What the plate does not show is mirrored at its borders. Where it is saturated and
-        the photograph is darker, the scene may be as bright as the photograph: there it
-        gets the photograph's value, if that is the brighter one.
+        What the plate does not show gets the photograph's value if the plate fits at the
+        nearest place that it shows, and is mirrored at its borders if not: something in
+        front may leave the picture there. Where the plate is saturated and the photograph
+        is darker, the scene may be as bright as the photograph: there it gets the
+        photograph's value, if that is the brighter one.
 
         Args:
             bg, fg_bg: (H, W, 3) uint8 RGB.
@@ -60,9 +74,59 @@ class Alignment:
         Returns:
             (H, W, 3) uint8.
         """
-        if not np.array_equal(self.movement, np.eye(3)):
-            bg = _warped(bg, self.movement)
-        return _exposed(bg, fg_bg, self.gain)
+        moves = self.flow is not None or not np.array_equal(self.movement, np.eye(3))
+        fits = self._fits(bg, fg_bg) if moves else None
+        fitted = np.empty_like(bg)
+        # In strips: all places of 12 million pixels would take 100 MB.
+        for top in range(0, len(bg), _STRIP):
+            rows = slice(top, min(top + _STRIP, len(bg)))
+            part, seen = bg[rows], None
+            if moves:
+                part, seen = self._moved(bg, rows)
+            fitted[rows] = _exposed(part, fg_bg[rows], self.gain)
+            if fits is not None and seen is not None and not seen.all():
+                copied = ~seen & (_strip_of(fits, self.size, rows) > 0)
+                fitted[rows][copied] = fg_bg[rows][copied]
+        return fitted
+
+    def _moved(self, bg: np.ndarray, rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows of the moved plate, and where it shows them; `bg` of any size."""
+        height, width = bg.shape[:2]
+        y, x = np.mgrid[rows, :width].astype(np.float32)
+        if self.flow is not None:
+            flow = _strip_of(self.flow, (width, height), rows)
+            x += flow[..., 0] * np.float32(width / self.flow.shape[1])
+            y += flow[..., 1] * np.float32(height / self.flow.shape[0])
+        scale = width / self.size[0], height / self.size[1]
+        matrix = _enlarged(self.movement, *scale).astype(np.float32)
+        divisor = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2]
+        x, y = ((row[0] * x + row[1] * y + row[2]) / divisor for row in matrix[:2])
+        seen = (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)
+        part = cv2.remap(bg, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+        return part, seen
+
+    def _fits(self, bg: np.ndarray, fg_bg: np.ndarray) -> np.ndarray | None:
+        """Return where the plate fits at the nearest place that it shows, reduced.
+
+        `None` if it shows everything, or nothing.
+        """
+        bg, fg_bg = (_reduced(image, _small(self.size)) for image in (bg, fg_bg))
+        part, seen = self._moved(bg, slice(0, len(bg)))
+        # Beside the border the smoothing sees what lies outside.
+        inner = cv2.erode(
+            seen.astype(np.uint8), np.ones((5, 5)), borderType=cv2.BORDER_REPLICATE
+        )
+        if inner.all() or not inner.any():
+            return None
+        difference = cv2.absdiff(_exposed(part, fg_bg, self.gain), fg_bg)
+        fits = cv2.blur(difference.astype(np.float32).mean(-1), (5, 5)) < _FITS
+        _, labels = cv2.distanceTransformWithLabels(
+            1 - inner, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        )
+        nearest = np.asarray(labels, np.int32)
+        values = np.zeros(nearest.max() + 1, np.uint8)
+        values[nearest[inner > 0]] = fits[inner > 0]
+        return values[nearest]
 
     def __str__(self) -> str:
         found = []
@@ -73,6 +137,10 @@ class Alignment:
             found.append(f"turned {turn:.1f} degrees")
         if abs(zoom - 1) >= _SMALLEST_ZOOM:
             found.append(f"{abs(zoom - 1):.1%} {'larger' if zoom > 1 else 'smaller'}")
+        if self.flow is not None:
+            scale = self.size[0] / self.flow.shape[1]
+            farthest = scale * float(np.linalg.norm(self.flow, axis=-1).max())
+            found.append(f"parallax up to {farthest:.1f} px")
         brightness = float(1 / self.gain.mean())
         if abs(brightness - 1) >= _SMALLEST_CHANGE:
             found.append(
@@ -99,31 +167,46 @@ def align(bg: np.ndarray, fg_bg: np.ndarray, mask: np.ndarray | None = None) -> 
             f"{fg_bg.shape}. Resize one of them."
         )
     height, width = fg_bg.shape[:2]
-    background = None if mask is None else _background(mask)
+    size = _small((width, height))
+    bg, fg_bg = _reduced(bg, size), _reduced(fg_bg, size)
+    background = None if mask is None else _background(_reduced(mask, size))
     gain = fit_gain(bg, fg_bg, background)
-    scale = min(1.0, _SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small_bg, small = _reduced(bg, size), _reduced(fg_bg, size)
-    seen = None
-    if background is not None:
-        seen = _reduced(background.astype(np.uint8), size) > 0
-    before = MovementFinder(small_bg, small, seen).residual(np.eye(3))
-    exposed = _exposed(small_bg, small, gain)
-    movement, after = MovementFinder(exposed, small, seen).find()
+    before = MovementFinder(bg, fg_bg, background).residual(np.eye(3))
+    finder = MovementFinder(_exposed(bg, fg_bg, gain), fg_bg, background)
+    movement, after = finder.find()
+    found = Alignment(movement, gain, (before, after), size)
+    if max(height, width) >= _LONGEST or min(size) < 2:
+        return dataclasses.replace(found, movement=np.eye(3), size=(width, height))
+    flow = None
+    plate, seen = found._moved(bg, slice(0, len(bg)))
     if not np.array_equal(movement, np.eye(3)):
-        movement = _enlarged(movement, width / size[0], height / size[1])
         # Of what lies over each other now.
-        gain = fit_gain(_warped(bg, movement), fg_bg, background)
-    return Alignment(movement, gain, (before, after), (width, height))
+        gain = fit_gain(plate, fg_bg, background)
+    if background is not None:
+        flow = find_flow(_exposed(plate, fg_bg, gain), fg_bg, background & seen)
+    movement = _enlarged(movement, width / size[0], height / size[1])
+    return Alignment(movement, gain, (before, after), (width, height), flow)
 
 
-def _warped(bg: np.ndarray, movement: np.ndarray) -> np.ndarray:
-    return cv2.warpPerspective(
-        bg,
-        movement,
-        bg.shape[1::-1],
-        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REFLECT_101,
+def _small(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the width and height in which movements are looked for."""
+    scale = min(1.0, _SIDE / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _strip_of(image: np.ndarray, size: tuple[int, int], rows: slice) -> np.ndarray:
+    """Return rows of a reduced image enlarged to a size."""
+    height, width = image.shape[:2]
+    x, y = width / size[0], height / size[1]
+    matrix = np.array(
+        [[x, 0, x / 2 - 0.5], [0, y, (rows.start + 0.5) * y - 0.5]], np.float64
+    )
+    return cv2.warpAffine(
+        image,
+        matrix,
+        (size[0], rows.stop - rows.start),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
     )
 
 

@@ -118,6 +118,42 @@ def test_the_aligned_plate_is_the_photograph_without_its_foreground():
     assert difference(fitted) < 6 < 20 < difference(bg)
 
 
+def test_what_the_plate_does_not_show_is_taken_from_the_photograph():
+    wide = scene(0, SIDE, SIDE + 20)
+    bg, fg_bg = wide[:, :SIDE].copy(), wide[:, 20:].copy()
+    found = align(bg, fg_bg)
+    np.testing.assert_allclose(found.movement, movement_of((20, 0)), atol=0.1)
+    np.testing.assert_array_equal(found.apply(bg, fg_bg)[:, -19:], fg_bg[:, -19:])
+
+
+def test_but_not_where_the_foreground_leaves_the_picture():
+    wide = scene(0, SIDE, SIDE + 20)
+    bg, fg_bg = wide[:, :SIDE].copy(), wide[:, 20:].copy()
+    # As dark as nothing in the scene, across the right border.
+    fg_bg[60:160, 150:] = 0
+    fitted = align(bg, fg_bg).apply(bg, fg_bg)
+    assert (fitted[70:150, -19:] > 8).all()
+    np.testing.assert_array_equal(fitted[:50, -19:], fg_bg[:50, -19:])
+
+
+def test_no_size_is_refused():
+    rng = np.random.default_rng(0)
+    for height, width in (
+        (1, 1),
+        (1, 9),
+        (9, 1),
+        (2, 700),
+        (700, 2),
+        (17, 33),
+        (3, 40000),
+    ):
+        bg, fg_bg = rng.integers(0, 256, (2, height, width, 3), np.uint8)
+        mask = rng.random((height, width), np.float32)
+        for found in (align(bg, fg_bg), align(bg, fg_bg, mask), align(bg, bg, mask * 0)):
+            assert found.apply(bg, fg_bg).shape == bg.shape
+            str(found)
+
+
 def test_saturated_plates():
     bg = np.full((64, 64, 3), 255, np.uint8)
     bg[:, :40] = scene()[:64, :40]
