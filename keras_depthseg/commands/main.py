@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 import keras_depthseg
-from keras_depthseg.commands import data, evaluate, train
+from keras_depthseg.commands import data, evaluate, predict, train
 from keras_depthseg.commands.parsing import Parser, described
 from keras_depthseg.commands.terminal import terminal_messages
 
@@ -41,6 +41,8 @@ def make_parsers() -> dict[str, Parser]:
         **described(
             "Foreground mask and scene depth from a background plate and a picture.",
             "depthseg train\ndepthseg evaluate runs/NAME --data my_data\n"
+            "depthseg predict --model runs/NAME --bg plate.jpg --image photo.jpg "
+            "--out results\n"
             "depthseg data validate my_data",
         ),
     )
@@ -68,6 +70,7 @@ def make_parsers() -> dict[str, Parser]:
         "": parser,
         "train": train.add_train(commands),
         "evaluate": evaluate.add_evaluate(commands),
+        "predict": predict.add_predict(commands),
         "data": data_parser,
         "data compose": data.add_compose(data_commands),
         "data card": data.add_card(data_commands),

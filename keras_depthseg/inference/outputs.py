@@ -20,7 +20,7 @@ from PIL import Image
 
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import replacing
-from keras_depthseg.pictures.encode import encode_mask
+from keras_depthseg.pictures.encode import encode_colour, encode_mask
 from keras_depthseg.text import printable
 
 ENDINGS = {
@@ -106,7 +106,7 @@ def check_free(paths: Iterable[Path], force: bool, argument: str) -> None:
         others = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
         raise UserError(
             f"`{argument}`: {_shown(taken[0])}{others} would be replaced; accepted is a "
-            "folder without them. Give `--force` or another folder."
+            "folder without them. Give `force` or another folder."
         )
     for path in taken:
         if path.is_dir():
@@ -217,15 +217,33 @@ def write_overlay(
         mask: (H, W) float32 in [0, 1].
         icc: the colour profile of the photograph.
     """
+    write_photograph(path, overlay(pixels, mask), icc)
+
+
+def overlay(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return a photograph with the mask tinted and outlined, (H, W, 3) uint8 RGB."""
     tint = np.full(pixels.shape, _TINT, np.uint8)
     strength = mask * np.float32(_STRENGTH)
-    overlay = cv2.blendLinear(tint, pixels, strength, 1 - strength)
+    tinted = cv2.blendLinear(tint, pixels, strength, 1 - strength)
     contours, _ = cv2.findContours(
         (mask > 0.5).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE
     )
     width = max(1, round(_CONTOUR * max(mask.shape)))
-    overlay = cv2.drawContours(overlay, contours, -1, _TINT, width, cv2.LINE_AA)
-    write_photograph(path, np.asarray(overlay), icc)
+    return np.asarray(cv2.drawContours(tinted, contours, -1, _TINT, width, cv2.LINE_AA))
+
+
+def depth_colours(depth: np.ndarray) -> np.ndarray:
+    """Return the depth of a video's frame as colours, (H, W, 3) uint8 RGB.
+
+    As `write_depth_colour`, but from 0 to 1, the same for all frames.
+    """
+    colours = cv2.applyColorMap(_levels(1 - depth), cv2.COLORMAP_INFERNO)
+    return cv2.cvtColor(colours, cv2.COLOR_BGR2RGB)
+
+
+def write_plate(path: Path, pixels: np.ndarray) -> None:
+    """Write a plate that was made from a video, (H, W, 3) uint8 RGB, as PNG."""
+    _write(path, encode_colour(pixels, lossless=True))
 
 
 def write_photograph(path: Path, pixels: np.ndarray, icc: bytes | None = None) -> None:

@@ -83,7 +83,7 @@ def new_background(
     pixels: np.ndarray,
     icc: bytes | None = None,
     alpha: np.ndarray | None = None,
-    argument: str = "--replace-bg",
+    argument: str = "replace_bg",
 ) -> np.ndarray:
     """Return the background that a choice names.
 

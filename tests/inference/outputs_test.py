@@ -229,7 +229,7 @@ def test_files_that_exist(tmp_path):
         lambda: outputs.check_free(paths, False, "--out"),
         "`--out`: ",
         "a\\nb.png and 1 more would be replaced",
-        "--force",
+        "`force`",
     )
     outputs.check_free(paths, True, "--out")
     assert paths[1].read_text() == "precious"

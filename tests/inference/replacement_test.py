@@ -142,11 +142,11 @@ def test_choices_that_are_none(choice, fg):
         new_background(choice, fg)
     line = str(caught.value)
     assert line == printable(line)
-    assert line.startswith(f"`--replace-bg`: received {printable(choice)!r}; accepted")
+    assert line.startswith(f"`replace_bg`: received {printable(choice)!r}; accepted")
 
 
 def test_pictures_that_are_missing(fg):
-    with pytest.raises(UserError, match=r"^`--replace-bg`: x.jpg: it cannot be read"):
+    with pytest.raises(UserError, match=r"^`replace_bg`: x.jpg: it cannot be read"):
         new_background("x.jpg", fg)
 
 
