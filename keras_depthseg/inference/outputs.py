@@ -1,7 +1,7 @@
 """Write what a photograph gave: mask, cutout, depth and pictures to look at.
 
-A set of 12 million pixels takes 0.8 s on 2 threads of an AMD EPYC; with Pillow's PNGs it
-would take 1.4 s.
+OpenCV encodes the PNGs of mask, cutout and depth of 12 million pixels in 0.57 s, Pillow
+in 1.15 s (2 threads of an AMD EPYC).
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ ENDINGS = {
 }
 """What follows the photograph's name, by the kind of result."""
 
-# The filter is fixed: trying all for every row takes twice the time and saves a tenth.
+# The filter is fixed: trying all for every row takes 1.5 to 2 times as long, and no file
+# is more than 3 % smaller.
 _PNG = (
     cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP,
 )  # fmt: skip
