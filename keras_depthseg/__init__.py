@@ -15,12 +15,29 @@ processor.switch_on_onednn()
 
 __version__ = "0.2.0"
 
-__all__ = ["DSResNet", "load_original_weights", "losses", "metrics", "optimizers"]
+__all__ = [
+    "DSResNet",
+    "Predictor",
+    "load_original_weights",
+    "losses",
+    "metrics",
+    "optimizers",
+]
+
+# Of single names, the modules that have them.
+_MODULES = {
+    "DSResNet": "keras_depthseg.model",
+    "Predictor": "keras_depthseg.inference.predictor",
+    "load_original_weights": "keras_depthseg.networks.original_weights",
+}
 
 # The command `depthseg` answers --help and mistakes without Keras, whose import takes
 # five seconds: for it, and for it alone, the names below are imported when they are
 # asked for. Everybody else gets them now, as Keras can only load what is registered.
 _is_command = getattr(sys.modules.get("depthseg"), "is_running", False)
+
+if TYPE_CHECKING:
+    from keras_depthseg.inference.predictor import Predictor
 
 if TYPE_CHECKING or not _is_command:
     from keras_depthseg import losses, metrics, optimizers
@@ -29,11 +46,8 @@ if TYPE_CHECKING or not _is_command:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "DSResNet":
-        return importlib.import_module("keras_depthseg.model").DSResNet
-    if name == "load_original_weights":
-        module = importlib.import_module("keras_depthseg.networks.original_weights")
-        return module.load_original_weights
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
     if name in __all__:
         return importlib.import_module(f"keras_depthseg.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
