@@ -1,0 +1,79 @@
+"""The foreground's own colours, without the plate that shines through its edges."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from keras_depthseg.inference.tiles import Enlarged, box, tiles
+
+# Where nothing is nearer, colours come from a wide window: in images of this longer side,
+# and its radius there.
+_SIDE, _WIDE = 256, 16
+# Radius of the near window as a share of the longer side.
+_NEAR = 0.004
+# Squared alpha below which a pixel's own colour is more noise than foreground.
+_NOISE = 0.01
+
+
+def foreground_colours(
+    fg_bg: np.ndarray, alpha: np.ndarray, bg: np.ndarray | None = None
+) -> np.ndarray:
+    """Return what a photograph would show if its foreground were opaque.
+
+    A photograph is alpha F + (1 - alpha) B. The colours nearby are averaged to a first F,
+    in a wide window, then in a near one, and each pixel corrects it as far as its alpha
+    allows (blur fusion). B is the plate's colour, or without one an average, too.
+
+    Args:
+        fg_bg: (H, W, 3) uint8 RGB, the photograph.
+        alpha: (H, W) float32 in [0, 1], the mask at the photograph's size.
+        bg: (H, W, 3) uint8 RGB, the plate with the photograph's position and exposure.
+
+    Returns:
+        (H, W, 3) uint8: that of the photograph where alpha is 1, and where nothing of the
+        foreground is near.
+
+    Source: Forte 2021, Approximate fast foreground colour estimation,
+    https://doi.org/10.1109/ICIP42928.2021.9506164, with the true background.
+    """
+    height, width = fg_bg.shape[:2]
+    near = max(1, round(_NEAR * max(height, width)))
+    colours = fg_bg.copy()
+    if not (alpha > 0).any():
+        return colours
+    scale = min(1.0, _SIDE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = [
+        cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+        for image in (fg_bg, alpha, fg_bg if bg is None else bg)
+    ]
+    wide_colours = Enlarged(np.dstack(_averages(*small, _WIDE, bg is None)), height, width)
+    for tile, wide, inside in tiles(height, width, near):
+        a = alpha[wide]
+        if not (a > 0).any() or (a >= 1).all():
+            continue
+        image, a = fg_bg[wide].astype(np.float32), a[..., None]
+        first, behind = np.split(wide_colours[wide], 2, axis=-1)
+        if bg is not None:
+            behind = bg[wide].astype(np.float32)
+        own = image - (1 - a) * behind
+        # The wide window's colours count as little: they fill what has no others.
+        weight = box(a * a, near)[..., None] + np.float32(1e-3)
+        first = (box(a * own, near) + np.float32(1e-3) * first) / weight
+        first = np.clip(first, 0, 255)
+        solved = first + a / (a * a + np.float32(_NOISE)) * (own - a * first)
+        solved = np.where(a >= 1, image, np.clip(solved, 0, 255))
+        colours[tile] = np.rint(solved[inside]).astype(np.uint8)
+    return colours
+
+
+def _averages(
+    fg_bg: np.ndarray, alpha: np.ndarray, bg: np.ndarray, radius: int, guess: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the colours of the foreground and, as a `guess`, of what is behind it."""
+    a = alpha[..., None]
+    if guess:
+        bg = box((1 - a) * fg_bg, radius) / (box(1 - a, radius)[..., None] + 1e-6)
+    own = box(a * (fg_bg - (1 - a) * bg), radius)
+    return np.clip(own / (box(a * a, radius)[..., None] + 1e-6), 0, 255), bg
