@@ -261,9 +261,12 @@ def _decoded(
 def _stated_end(container: InputContainer) -> float | None:
     """Return the second at which the video should end, `None` if it is not stated."""
     stream = container.streams.video[0]
-    whole = (
-        container.duration and (container.duration + (container.start_time or 0)) / 1e6
-    )
+    whole = None
+    if container.duration:
+        # Matroska's is the time of the end.
+        matroska = "matroska" in container.format.name
+        start = 0 if matroska else container.start_time or 0
+        whole = (container.duration + start) / 1e6
     if stream.duration is None or stream.time_base is None:
         # The sound may be longer than the video.
         return None if container.streams.audio else whole
