@@ -90,10 +90,14 @@ class MovingScene:
             video = container.add_stream("libx264", rate=_RATE, options={"crf": "20"})
             video.width, video.height = self._size
             video.codec_context.time_base = Fraction(1, _RATE)
+            # BT.709 of limited range, as cameras have it.
+            video.codec_context.colorspace = video.codec_context.color_range = 1
             sound = container.add_stream("aac", rate=48000, layout="mono")
             share = 48000 // _RATE
             for index in range(frames):
-                image = av.VideoFrame.from_ndarray(self.frame(index))
+                image = av.VideoFrame.from_ndarray(self.frame(index)).reformat(
+                    format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
+                )
                 image.pts = index
                 container.mux(video.encode(image))
                 samples = np.arange(index * share, (index + 1) * share)

@@ -113,6 +113,10 @@ class VideoReader:
             self.has_sound = bool(container.streams.audio)
             self.colours = (first.color_primaries, first.color_trc)
             self._stored_size = (first.width, first.height)
+            # Of the first frame alone: one that is asked for it refers to itself, and
+            # hundreds would wait for the garbage collector (690 MB at 1080p).
+            matrix = first.side_data.get("DISPLAYMATRIX")
+            self._matrix = matrix and np.frombuffer(bytes(matrix), np.int32)
             self.size = self.image_of(first).shape[1::-1]
             aspect = stream.sample_aspect_ratio or Fraction(1)
             turned = self.size != self._stored_size
@@ -184,7 +188,8 @@ class VideoReader:
     def image_of(self, frame: av.VideoFrame) -> np.ndarray:
         """Return (H, W, 3) uint8 RGB as a player shows a frame of the file."""
         # Some recordings change their size on the way: the first frame's is kept.
-        return _upright(frame, self._stored_size)
+        image = _rgb(frame, self._stored_size)
+        return image if self._matrix is None else _upright(image, self._matrix)
 
 
 def open_video(path: Path) -> InputContainer:
@@ -261,9 +266,12 @@ def _decoded(
 def _stated_end(container: InputContainer) -> float | None:
     """Return the second at which the video should end, `None` if it is not stated."""
     stream = container.streams.video[0]
-    whole = (
-        container.duration and (container.duration + (container.start_time or 0)) / 1e6
-    )
+    whole = None
+    if container.duration:
+        # Matroska's is the time of the end.
+        matroska = "matroska" in container.format.name
+        start = 0 if matroska else container.start_time or 0
+        whole = (container.duration + start) / 1e6
     if stream.duration is None or stream.time_base is None:
         # The sound may be longer than the video.
         return None if container.streams.audio else whole
@@ -271,20 +279,21 @@ def _stated_end(container: InputContainer) -> float | None:
     return min(own, whole) if whole else own
 
 
-def _upright(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
-    """Return (H, W, 3) uint8 RGB as a player shows a frame, of a size before turning."""
+def _rgb(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
+    """Return a frame as (H, W, 3) uint8 RGB of a size (W, H), as it is stored."""
     hd = frame.colorspace == _UNKNOWN_COLOURS and min(size) >= _HD_HEIGHT
-    image = frame.to_ndarray(
+    return frame.to_ndarray(
         format="rgb24",
         width=size[0],
         height=size[1],
         src_colorspace="ITU709" if hd else None,
     )
-    matrix = frame.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
-        return image
+
+
+def _upright(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Return an image as its display matrix, nine integers, says."""
     # x, y are shown at (a x + c y, b x + d y), in 65536ths.
-    (a, b), (c, d) = np.frombuffer(matrix, np.int32).reshape(3, 3)[:2, :2]
+    (a, b), (c, d) = matrix.reshape(3, 3)[:2, :2]
     if abs(b) > abs(a):
         image = image.swapaxes(0, 1)
         a, d = c, b

@@ -95,9 +95,10 @@ class VideoWriter:
     the video twice.
 
     By its suffix `path` becomes: `.mp4`, H.264, whose odd sides grow by one pixel, the
-    last repeated; `.webm`, VP9, whose times are milliseconds; `.mov`, ProRes, 4444 with
-    transparency; without a suffix, a folder of `000000.png` and so on, with no sound,
-    and `times.txt` of the seconds at which they are shown.
+    last repeated; `.webm`, VP9, whose times are milliseconds and whose pixels are
+    square; `.mov`, ProRes, 4444 with transparency; without a suffix, a folder of
+    `000000.png` and so on, with no sound, and `times.txt` of the seconds at which they
+    are shown.
 
     Args:
         path: a file, which is replaced, or a folder, which must be empty if it exists.
@@ -129,15 +130,16 @@ class VideoWriter:
         self._segment = segment
         self._kind = _kind_of(self._path, alpha)
         self._folder = self._path.with_name(f".part-{self._path.name}")
+        self._encoder: _Encoder | None = None
+        # The first frame of the segment being written, and the times of its frames.
+        self._begin, self._pts = 0, []
         with self._no_room():
             self._open_folder(settings or {})
-        self.done, self.state = 0, {}
+        self.state = {}
         for stored in self._complete():
-            self.done += len(stored.pop("pts"))
+            self._begin += len(stored.pop("pts"))
             self.state = stored
-        self._encoder: _Encoder | None = None
-        self._begin = self.done
-        self._pts: list[int] = []
+        self.done = self._begin
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -278,6 +280,7 @@ class VideoWriter:
             first = stack.enter_context(av.open(str(self._segment_of(0))))
             video = output.add_stream_from_template(first.streams.video[0], opaque=True)
             video.time_base = base
+            video.codec_context.sample_aspect_ratio = self._source.pixel_aspect
             if self._alpha:
                 video.metadata["alpha_mode"] = "1"
             tracks = [self._video_packets(video, pts, base)]

@@ -5,6 +5,7 @@ import wave
 from fractions import Fraction
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -136,6 +137,31 @@ def test_end_missing_without_a_trace(tmp_path, caplog):
     assert "of the 2.0 s" in caplog.text
 
 
+def test_no_warning_of_whole_videos(tmp_path, caplog):
+    # It begins two hours late, as one that a camera cut in pieces.
+    pts = [7_200_000 + 33 * index for index in range(40)]
+    late = write_video(tmp_path / "v.mkv", pictures(40), pts, Fraction(1, 1000))
+    assert [frame.pts for frame in VideoReader(late)] == pts
+    assert differs(plate_of(late, samples=9), np.median(pictures(40), axis=0)) < 40
+    # Its first half second is hidden, as after a phone's trimming.
+    whole = write_video(tmp_path / "v.mp4", pictures(60), options={"bf": "0"})
+    options = {"movie_timescale": "15360"}
+    with (
+        av.open(str(whole)) as source,
+        av.open(str(tmp_path / "trimmed.mp4"), "w", options=options) as trimmed,
+    ):
+        stream = trimmed.add_stream_from_template(source.streams.video[0], opaque=True)
+        for packet in source.demux(source.streams.video[0]):
+            if packet.size:
+                packet.pts -= 15 * 512
+                packet.dts -= 15 * 512
+                packet.stream = stream
+                trimmed.mux(packet)
+    with VideoReader(tmp_path / "trimmed.mp4") as reader:
+        assert [frame.pts for frame in reader] == [512 * index for index in range(45)]
+    assert not caplog.records
+
+
 def test_damage_in_the_middle(tmp_path, caplog):
     images = pictures(60)
     path = write_video(tmp_path / "v.mp4", images, options={"g": "10", "bf": "0"})
@@ -185,6 +211,21 @@ def test_what_is_no_video_is_refused_in_a_line(tmp_path):
 def test_no_camera():
     with pytest.raises(UserError, match="no camera 99"):
         VideoReader(99)
+
+
+def test_camera(tmp_path, monkeypatch):
+    """A file stands for the camera: OpenCV reads both by the same calls."""
+    images = pictures(12)
+    path = str(write_video(tmp_path / "v.mp4", images))
+    capture = cv2.VideoCapture
+    monkeypatch.setattr(cv2, "VideoCapture", lambda number: capture(path))
+    with VideoReader(0) as camera:
+        frames = list(camera)
+    assert camera.size == (64, 48) and camera.frames is None and not camera.has_sound
+    # The first picture is taken to see whether there is a camera.
+    assert [frame.index for frame in frames] == list(range(11))
+    assert differs(frames[0].image, images[1]) < 8
+    assert (np.diff([frame.pts for frame in frames]) > 0).all()
 
 
 def test_suffixes():

@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 import textwrap
+from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -151,6 +153,21 @@ def test_colours_of_the_source_are_kept(tmp_path):
         with av.open(str(tmp_path / name)) as container:
             frame = next(container.decode(video=0))
             assert (frame.colorspace, frame.color_range) == (1, 1), name
+
+
+def test_pixels_that_are_not_square(tmp_path):
+    source = tmp_path / "v.mp4"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height = 64, 48
+        stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
+        for image in pictures(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
+        container.mux(stream.encode(None))
+    for name in ("out.mp4", "out.mov"):
+        copy(source, tmp_path / name)
+        with av.open(str(tmp_path / name)) as container:
+            assert container.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
 
 
 def test_sound_is_copied(source, tmp_path):
@@ -331,6 +348,16 @@ def test_images_of_another_shape_are_refused(source, tmp_path, shape):
         VideoWriter(tmp_path / "out.mp4", reader.size, reader) as writer,
     ):
         writer.write(frame, np.zeros(shape, np.uint8))
+
+
+def test_a_camera_is_never_resumed(source, tmp_path, monkeypatch):
+    capture = cv2.VideoCapture
+    monkeypatch.setattr(cv2, "VideoCapture", lambda number: capture(str(source)))
+    path = tmp_path / "out.mp4"
+    copy(0, path, stop=15)
+    writer = copy(0, path)
+    assert writer.done == 0
+    assert len(decoded(path)[0]) == 24
 
 
 def test_no_frame_is_no_video(source, tmp_path):
