@@ -236,9 +236,9 @@ def _write_table(path: Path, rows: Sequence[Row]) -> None:
 
 
 @contextlib.contextmanager
-def _progress(total: int | None, unit: str) -> Iterator[Callable[[], None]]:
+def _progress(total: int | None, unit: str) -> Iterator[Callable[[], object]]:
     from tqdm import tqdm
 
     # None for one: there is nothing to wait for.
     with tqdm(total=total, unit=unit, disable=(total == 1) or None, leave=False) as bar:
-        yield lambda: bar.update() and None
+        yield bar.update

@@ -48,7 +48,9 @@ def foreground_colours(
         cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32)
         for image in (fg_bg, alpha, fg_bg if bg is None else bg)
     ]
-    wide_colours = Enlarged(np.dstack(_averages(*small, _WIDE, bg is None)), height, width)
+    wide_colours = Enlarged(
+        np.dstack(_averages(*small, _WIDE, bg is None)), height, width
+    )
     for tile, wide, inside in tiles(height, width, near):
         a = alpha[wide]
         if not (a > 0).any() or (a >= 1).all():

@@ -27,7 +27,7 @@ class Stages:
     """
 
     def __init__(self):
-        self.busy = dict.fromkeys(("reading", "predicting", "writing"), 0.0)
+        self.busy: dict[str, float] = {"reading": 0, "predicting": 0, "writing": 0}
         self._begin = time.perf_counter()
 
     @contextlib.contextmanager

@@ -6,8 +6,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from keras_depthseg.errors import UserError
 from keras_depthseg.inference import outputs
@@ -140,19 +139,20 @@ def _row(name: str, prediction: Prediction) -> Row:
 
 def _write(
     prediction: Prediction,
-    replaced: np.ndarray | None,
+    replaced: Any,
     paths: dict[str, Path],
 ) -> None:
     photograph, icc = prediction.photograph.pixels, prediction.photograph.icc
+    depth: Any = prediction.depth
     for kind, path in paths.items():
         if kind == "mask":
             outputs.write_mask(path, prediction.mask)
         elif kind == "cutout":
             outputs.write_cutout(path, prediction.cutout(), icc)
         elif kind == "depth":
-            outputs.write_depth(path, prediction.depth)
+            outputs.write_depth(path, depth)
         elif kind == "depth_colour":
-            outputs.write_depth_colour(path, prediction.depth)
+            outputs.write_depth_colour(path, depth)
         elif kind == "overlay":
             outputs.write_overlay(path, photograph, prediction.mask, icc)
         elif kind == "replaced":

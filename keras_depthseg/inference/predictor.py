@@ -97,7 +97,9 @@ class Plate:
 
     def _fit(self, size: tuple[int, int]) -> np.ndarray:
         pixels = self.photograph.pixels
-        return pixels if pixels.shape[1::-1] == size else cover(pixels, size[::-1])
+        return (
+            pixels if pixels.shape[1::-1] == size else cover(pixels, (size[1], size[0]))
+        )
 
 
 class Predictor:
@@ -198,7 +200,8 @@ class Predictor:
         pixels = photograph.pixels
         height, width = pixels.shape[:2]
         alignment, bg = fit(plate.fitted((width, height)), pixels)
-        size = working_size(height, width, self.network.resolution)[::-1]
+        small_height, small_width = working_size(height, width, self.network.resolution)
+        size = small_width, small_height
         return _Pair(photograph, bg, alignment, resized(bg, size), resized(pixels, size))
 
     def _maps(

@@ -92,7 +92,9 @@ def refine(
     edge = cv2.dilate((mask > _SURE).astype(np.float32), window)
     edge *= cv2.dilate((mask < 1 - _SURE).astype(np.float32), window)
     plate = None if bg is None else _Plate(mask, fg_bg, bg)
-    weights = Enlarged(np.dstack([unsure, edge * unsure]).astype(np.float32), height, width)
+    weights = Enlarged(
+        np.dstack([unsure, edge * unsure]).astype(np.float32), height, width
+    )
     for tile, wide, inside in tiles(height, width, _MIXED):
         unsure_here, edge_here = np.moveaxis(weights[wide], -1, 0)
         if not unsure_here.any():
@@ -132,8 +134,7 @@ class _Plate:
         scale = min(1.0, _SIDE / max(height, width))
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         small, plate = (
-            cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-            for image in (fg_bg, bg)
+            cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (fg_bg, bg)
         )
         errors = _Errors.between(mask, small, plate)
         small, plate = small.astype(np.float32), plate.astype(np.float32)

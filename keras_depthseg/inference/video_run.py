@@ -186,10 +186,11 @@ def _write(
     replaced: np.ndarray | None,
     state: Mapping[str, np.ndarray],
 ) -> None:
+    depth: Any = prediction.depth
     images: dict[str, Callable[[], Any]] = {
         "mask": lambda: np.rint(prediction.mask * 255).astype(np.uint8),
         "cutout": prediction.cutout,
-        "depth_colour": lambda: outputs.depth_colours(prediction.depth),
+        "depth_colour": lambda: outputs.depth_colours(depth),
         "overlay": lambda: outputs.overlay(frame.image, prediction.mask),
         "replaced": lambda: replaced,
     }

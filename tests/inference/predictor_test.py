@@ -38,7 +38,9 @@ def counting(predictor, monkeypatch):
     return predictor, runs
 
 
-@pytest.mark.parametrize("size", [(300, 400), (400, 225), (97, 640), (900, 1200), (31, 33)])
+@pytest.mark.parametrize(
+    "size", [(300, 400), (400, 225), (97, 640), (900, 1200), (31, 33)]
+)
 def test_any_size(predictor, size):
     bg, fg_bg, truth = pair(*size)
     prediction = predictor.predict(bg, fg_bg)
