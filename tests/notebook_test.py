@@ -6,6 +6,7 @@ from pathlib import Path
 import nbclient
 import nbformat
 import tensorflow as tf
+from PIL import Image
 
 from keras_depthseg.model import DSResNet
 
@@ -13,7 +14,7 @@ NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "predict.ipynb"
 
 
 class NotebookTest(tf.test.TestCase):
-    def test_predicts_and_shows_mask_and_depth(self):
+    def test_from_two_photographs_to_a_point_cloud(self):
         folder = Path(self.get_temp_dir())
         run = folder / "runs" / "a_run"
         run.mkdir(parents=True)
@@ -32,8 +33,11 @@ class NotebookTest(tf.test.TestCase):
         outputs = [output for cell in cells for output in cell.get("outputs", [])]
         text = "".join(output.get("text", "") for output in outputs)
         self.assertIn("a_run: width 2", text)
-        self.assertIn("mask (224, 224)", text)
-        self.assertIn("depth (224, 224)", text)
+        self.assertIn("mask (368, 448)", text)
+        self.assertIn("depth (368, 448)", text)
+        self.assertIn("confidence", text)
         results = [output["data"] for output in outputs if "data" in output]
-        self.assertTrue(any("image/png" in data for data in results))
-        self.assertEqual(results[-1]["text/plain"], "(1, 160, 224, 1)")
+        self.assertLen([data for data in results if "image/png" in data], 3)
+        self.assertEqual(results[-1]["text/plain"], "(1, 224, 256, 1)")
+        with Image.open(folder / "notebooks" / "cutout.png") as cutout:
+            self.assertEqual((cutout.mode, cutout.size), ("RGBA", (448, 368)))

@@ -168,7 +168,7 @@ class Predictor:
             maps = self._maps(plate, [pairs[index] for index in indices], depth)
             for number, index in enumerate(indices):
                 found = {name: batch[number] for name, batch in maps.items()}
-                predictions[index] = _prediction(pairs[index], found)
+                predictions[index] = _prediction(pairs[index], found, pairs[index].bg)
         return [predictions[index] for index in range(len(pairs))]
 
     def predict_frame(
@@ -194,7 +194,8 @@ class Predictor:
         maps = {name: m[0] for name, m in self._maps(plate, [pair], depth).items()}
         if smoothing is not None:
             maps["mask"] = smoothing(maps["mask"], pair.small)
-        return _prediction(pair, maps)
+        # With the plate an edge of 1080p takes 0.4 s, seven times as long.
+        return _prediction(pair, maps, None)
 
     def _pair(self, plate: Plate, photograph: Photograph, fit: _Fit) -> _Pair:
         pixels = photograph.pixels
@@ -236,8 +237,10 @@ def _leave(bg: np.ndarray, fg_bg: np.ndarray) -> tuple[None, np.ndarray]:
     return None, bg
 
 
-def _prediction(pair: _Pair, maps: dict[str, np.ndarray]) -> Prediction:
-    mask = refine(maps["mask"], pair.photograph.pixels, pair.bg)
+def _prediction(
+    pair: _Pair, maps: dict[str, np.ndarray], bg: np.ndarray | None
+) -> Prediction:
+    mask = refine(maps["mask"], pair.photograph.pixels, bg)
     depth = None
     if "depth" in maps:
         depth = enlarge_depth(maps["depth"], maps["mask"], mask)
