@@ -1,6 +1,9 @@
-"""Speeds and figures of video: reading, writing, the plate, smoothing.
+"""Speeds of video: reading, writing, the plate, and predicting with its scores.
 
-Run `python -m benchmarks.video`, with `--model FILE` for smoothing.
+    python -m benchmarks.video --model runs/NAME
+
+Predicting is measured in turns with the plate kept for the whole video, and read, aligned
+and computed anew for each frame.
 """
 
 from __future__ import annotations
@@ -13,9 +16,8 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import Any
 
 import av
 import cv2
@@ -23,16 +25,15 @@ import numpy as np
 
 from benchmarks import command
 from keras_depthseg.errors import UserError
-from keras_depthseg.inference.smoothing import TemporalSmoothing
+from keras_depthseg.inference.predictor import Plate, Predictor
 from keras_depthseg.inference.video_reading import VideoReader, plate_of
+from keras_depthseg.inference.video_run import VideoPredictor
 from keras_depthseg.inference.video_writing import VideoWriter
 
 _RATE = 30
 _NOISE = 3.0
 # Pixels a frame in 1080 rows.
-_SPEEDS = (0, 2, 8, 24)
-# The rooms and cutouts over which smoothing is averaged: two persons, a thing.
-_SEEDS = (0, 1, 2)
+_SPEED = 8
 
 
 class MovingScene:
@@ -111,60 +112,55 @@ class MovingScene:
             container.mux(sound.encode(None))
 
 
-def score(
-    masks: Iterable[np.ndarray],
-    truth: Iterable[np.ndarray],
-    still: Iterable[np.ndarray] | None = None,
-) -> dict[str, float]:
-    """Return how good the masks of a video are.
+class Score:
+    """How good the masks of a video are, from one frame to the next."""
 
-    Args:
-        masks, truth: (H, W) in [0, 1], a frame each.
-        still: (H, W) bool, a frame each: where the true image and mask are those of the
-            frame before.
+    def __init__(self):
+        self._values: dict[str, list[float]] = {}
+        self._before: tuple[np.ndarray, np.ndarray] | None = None
 
-    Returns:
-        `hard_iou` at 0.5 and `mad`, the mean absolute difference, means over frames;
-        `dtssd`, as Robust Video Matting has it: sqrt(mean((p_t - p_{t-1} - (a_t -
-        a_{t-1}))^2)), a mean over frames, times 100; `flicker`, the mean of |p_t -
-        p_{t-1}| where it is still, times 1000.
-    """
-    ious, mads, dtssds, flickers = [], [], [], []
-    before = None
-    places = still if still is not None else iter(lambda: None, 0)
-    for mask, true, place in zip(masks, truth, places, strict=False):
+    def add(self, mask: np.ndarray, true: np.ndarray, still: np.ndarray) -> None:
+        """Score the next frame.
+
+        Args:
+            mask, true: (H, W) in [0, 1].
+            still: (H, W) bool, where the true image is that of the frame before.
+        """
         hard, true_hard = mask >= 0.5, true >= 0.5
         union = (hard | true_hard).sum()
-        ious.append((hard & true_hard).sum() / union if union else 1.0)
-        mads.append(np.abs(mask - true).mean())
-        if before is not None:
-            change = mask - before[0]
-            dtssds.append(np.sqrt(np.square(change - (true - before[1])).mean()))
-            if place is not None and place.any():
-                flickers.append(np.abs(change)[place].mean())
-        before = mask, true
-    result = {"hard_iou": np.mean(ious), "mad": np.mean(mads)}
-    result["dtssd"] = 100 * np.mean(dtssds)
-    if flickers:
-        result["flicker"] = 1000 * np.mean(flickers)
-    return {name: float(value) for name, value in result.items()}
+        self._add("hard_iou", (hard & true_hard).sum() / union if union else 1.0)
+        self._add("mad", np.abs(mask - true).mean())
+        if self._before is not None:
+            change = mask - self._before[0]
+            error = change - (true - self._before[1])
+            self._add("dtssd", 100 * np.sqrt(np.square(error).mean()))
+            if still.any():
+                self._add("flicker", 1000 * np.abs(change)[still].mean())
+        self._before = mask, true
+
+    def result(self) -> dict[str, float]:
+        """Return means over the frames.
+
+        `hard_iou` at 0.5; `mad`, the mean absolute difference; `dtssd`, as Robust Video
+        Matting has it: sqrt(mean((p_t - p_{t-1} - (a_t - a_{t-1}))^2)), times 100;
+        `flicker`, the mean of |p_t - p_{t-1}| where it is still, times 1000.
+        """
+        return {name: float(np.mean(values)) for name, values in self._values.items()}
+
+    def _add(self, name: str, value: float) -> None:
+        self._values.setdefault(name, []).append(float(value))
 
 
-def truth_of(
-    scene: MovingScene, frames: int, size: tuple[int, int]
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return true masks and where all is still, reduced to a size (W, H)."""
-    masks, still = [], []
+def truth_of(scene: MovingScene, frames: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the true mask of each frame, and where it and the image stand still."""
     before = None
     for index in range(frames):
         image, alpha = scene.clean(index)
-        changed = np.ones(alpha.shape, np.float32)
+        still = np.zeros(alpha.shape, bool)
         if before is not None:
-            changed = (np.abs(image - before).max(-1) > 0).astype(np.float32)
+            still = (image == before).all(-1)
         before = image
-        masks.append(cv2.resize(alpha, size, interpolation=cv2.INTER_AREA))
-        still.append(cv2.resize(changed, size, interpolation=cv2.INTER_AREA) == 0)
-    return masks, still
+        yield alpha, still
 
 
 def _speeds(path: pathlib.Path, folder: pathlib.Path, count: int) -> Iterator[tuple]:
@@ -207,51 +203,45 @@ def _memory(path: pathlib.Path, folder: pathlib.Path) -> list[float]:
     return peaks
 
 
-def _smoothing(
-    model: pathlib.Path, size: tuple[int, int], frames: int, folder: pathlib.Path
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Return the scores without and with smoothing, for every speed."""
-    import keras
+def _predicting(
+    model: pathlib.Path, scene: MovingScene, path: pathlib.Path, frames: int
+) -> dict[str, dict[str, float]]:
+    """Return frames a second and scores, with and without what videos add."""
+    predictor = Predictor(model)
+    plate_file = path.with_name("plate.png")
+    cv2.imwrite(str(plate_file), cv2.cvtColor(scene.plate, cv2.COLOR_RGB2BGR))
 
-    network: Any = keras.saving.load_model(model, compile=False)
-    small = (384, 224)
+    def video(smooth: bool) -> VideoPredictor:
+        return VideoPredictor(predictor, Plate(plate_file), smooth=smooth)
 
-    def reduced(image: np.ndarray) -> np.ndarray:
-        return cv2.resize(image, small, interpolation=cv2.INTER_AREA)
-
-    result = {}
-    for speed in _SPEEDS:
-        scores: dict[str, list[dict[str, float]]] = {"plain": [], "smoothed": []}
-        for seed in _SEEDS:
-            scene = MovingScene(size, speed * size[1] / 1080, seed)
-            path = folder / f"{speed}-{seed}.mp4"
-            scene.write(path, frames)
-            with VideoReader(path) as reader:
-                images = [reduced(frame.image) for frame in reader]
-            plates = np.repeat(reduced(scene.plate)[None], len(images), 0)
-            masks = network.predict(
-                {"bg": plates, "fg_bg": np.stack(images)}, batch_size=8, verbose=0
-            )["mask"][..., 0]
-            np.savez(path.with_suffix(".npz"), masks=masks, images=np.stack(images))
-            true, still = truth_of(scene, frames, small)
-            smooth = TemporalSmoothing()
-            smoothed = [smooth(*pair) for pair in zip(masks, images, strict=True)]
-            scores["plain"].append(score(masks, true, still))
-            scores["smoothed"].append(score(smoothed, true, still))
-        result[f"{speed} px a frame"] = {
-            name: {
-                key: float(np.mean([one[key] for one in own if key in one]))
-                for key in own[0]
-            }
-            for name, own in scores.items()
-        }
-    return result
+    kept = {smooth: video(smooth) for smooth in (False, True)}
+    ways: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "plate kept, smoothed": lambda image: kept[True].predict(image).mask,
+        "plate kept": lambda image: kept[False].predict(image).mask,
+        "plate anew each time": lambda image: video(False).predict(image).mask,
+    }
+    seconds = dict.fromkeys(ways, 0.0)
+    scores = {name: Score() for name in ways}
+    with VideoReader(path) as reader:
+        truth = truth_of(scene, frames)
+        for frame, (true, still) in zip(reader, truth, strict=False):
+            # In turns: what drifts, drifts for all.
+            for name, predict in ways.items():
+                begin = time.perf_counter()
+                mask = predict(frame.image)
+                # The first one aligns, and compiles the network.
+                seconds[name] += (time.perf_counter() - begin) * (frame.index > 0)
+                scores[name].add(mask, true, still)
+    return {
+        name: {"fps": (frames - 1) / seconds[name], **scores[name].result()}
+        for name in ways
+    }
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = command.Parser(__doc__ or "", rounds=1)
     parser.add_argument(
-        "--model", type=pathlib.Path, help="a model, to measure smoothing"
+        "--model", type=pathlib.Path, help="a model, to measure predicting"
     )
     parser.add_argument("--frames", type=command.positive, default=300)
     parser.add_argument("--width", type=command.positive, default=1920)
@@ -270,7 +260,8 @@ def main(argv: list[str] | None = None) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             path = folder / "scene.mp4"
-            MovingScene(size, 8).write(path, arguments.frames)
+            scene = MovingScene(size, _SPEED * size[1] / 1080)
+            scene.write(path, arguments.frames)
             report["peaks"] = _memory(path, folder)
             print("peak MB after each tenth:", [round(peak) for peak in report["peaks"]])
             report["speeds"] = {}
@@ -278,13 +269,12 @@ def main(argv: list[str] | None = None) -> int:
                 report["speeds"][name] = speed
                 print(f"{name:<12}{speed:8.2f} a second", flush=True)
             if arguments.model:
-                report["smoothing"] = _smoothing(
-                    arguments.model, size, min(48, arguments.frames), folder
+                report["predicting"] = _predicting(
+                    arguments.model, scene, path, arguments.frames
                 )
-                for case, sides in report["smoothing"].items():
-                    for name, figures in sides.items():
-                        text = "  ".join(f"{k} {v:.4f}" for k, v in figures.items())
-                        print(f"{case:<16}{name:<10}{text}")
+                for name, figures in report["predicting"].items():
+                    text = "  ".join(f"{k} {v:.4f}" for k, v in figures.items())
+                    print(f"{name:<22}{text}")
         except UserError as error:
             print(f"{parser.prog}: error: {error}", file=sys.stderr)
             return 2
