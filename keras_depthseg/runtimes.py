@@ -17,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import os
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -142,6 +143,14 @@ def import_optional(module: str, name: str, install: str) -> ModuleType:
             f"{name} needs the package {module}, which cannot be imported "
             f"({first_line(error)}); run pip install {install}."
         ) from error
+
+
+def import_openvino(name: str) -> ModuleType:
+    """Import OpenVINO, without its reports to Google Analytics; see `import_optional`."""
+    # It reports each import and each conversion if its package for that can be imported.
+    silenced: dict[str, Any] = sys.modules
+    silenced.setdefault("openvino_telemetry", None)
+    return import_optional("openvino", name, "openvino")
 
 
 def wrap_keras(name: str, model: keras.Model) -> OpenedModel:
@@ -310,7 +319,7 @@ def _dequantised(array: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
 
 
 def _open_openvino(name: str) -> OpenedModel:
-    openvino: Any = import_optional("openvino", name, "openvino")
+    openvino: Any = import_openvino(name)
     core = openvino.Core()
     network = core.read_model(name)
     # On processors with bfloat16, OpenVINO computes in it unless told not to.

@@ -25,7 +25,7 @@ import keras_depthseg
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import default_cache_dir
 from keras_depthseg.model_file import ModelFile, model_path
-from keras_depthseg.runtimes import OpenedModel, open_model
+from keras_depthseg.runtimes import OpenedModel, import_openvino, open_model
 
 if TYPE_CHECKING:
     import keras
@@ -147,6 +147,8 @@ def _convert(path: Path, folder: Path) -> None:
     from keras_depthseg.networks.loading import load_network
     from keras_depthseg.networks.parts import split
 
+    # Keras's export imports it, too.
+    import_openvino(str(path))
     parts = split(load_network(path))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
