@@ -21,6 +21,8 @@ _REACH = 2
 # From which value the mask counts as sure enough to ask the plate: blobs that the network
 # itself doubts (shadows, reflections, leaves) would become certain foreground.
 _SURE = 0.8
+# Standard deviation in the mask's pixels over which that fades out.
+_FADE = 1.0
 # Of the guided filter: half the window in the mask's pixels, regularisation.
 _RADIUS, _EPSILON = 3, 1e-4
 # The foreground's colours are collected in images of this longer side, in windows of
@@ -93,6 +95,8 @@ def refine(
     # Between a sure foreground and a sure background, both within reach.
     edge = cv2.dilate((mask > _SURE).astype(np.float32), window)
     edge *= cv2.dilate((mask < 1 - _SURE).astype(np.float32), window)
+    # Else the mask's pixels show as blocks where the plate is no longer asked.
+    edge = cv2.GaussianBlur(edge, (0, 0), _FADE)
     plate = None if bg is None else _Plate(mask, fg_bg, bg)
     weights = Enlarged(
         np.dstack([unsure, edge * unsure]).astype(np.float32), height, width
