@@ -128,7 +128,7 @@ class RuntimesTest(RefusalTestCase):
 
     def test_kinds(self):
         kinds = {model_kind(self.networks / name) for name in FORMATS.values()}
-        self.assertEqual(kinds | {"onnx"}, set(KINDS))
+        self.assertEqual(kinds | {"onnx", "openvino"}, set(KINDS))
         self.assertIsNone(model_kind("model.pth"))
 
     @unittest.skipUnless(

@@ -59,6 +59,11 @@ class Alignment:
         middle = (np.array([self.size]) - 1) / 2
         return float(np.hypot(*(moved(self.movement, middle) - middle)[0]))
 
+    @property
+    def has_moved(self) -> bool:
+        """Whether the plate is not where the photograph is."""
+        return self.flow is not None or not np.array_equal(self.movement, np.eye(3))
+
     def apply(self, bg: np.ndarray, fg_bg: np.ndarray) -> np.ndarray:
         """Return a plate as the photograph's camera would have taken it.
 
@@ -74,7 +79,7 @@ class Alignment:
         Returns:
             (H, W, 3) uint8.
         """
-        moves = self.flow is not None or not np.array_equal(self.movement, np.eye(3))
+        moves = self.has_moved
         fits = self._fits(bg, fg_bg) if moves else None
         fitted = np.empty_like(bg)
         # In strips: all places of 12 million pixels would take 100 MB.

@@ -12,8 +12,8 @@ from keras_depthseg.inference.tiles import Enlarged, box, tiles
 _SIDE, _WIDE = 256, 16
 # Radius of the near window as a share of the longer side.
 _NEAR = 0.004
-# Squared alpha below which a pixel's own colour is more noise than foreground.
-_NOISE = 0.01
+# Squared alpha from which a pixel counts as much as those around it.
+_NOISE = 0.3
 
 
 def foreground_colours(
@@ -44,19 +44,18 @@ def foreground_colours(
         return colours
     scale = min(1.0, _SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = [
+    photograph, small_alpha, plate = (
         cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32)
         for image in (fg_bg, alpha, fg_bg if bg is None else bg)
-    ]
-    wide_colours = Enlarged(
-        np.dstack(_averages(*small, _WIDE, bg is None)), height, width
     )
+    averages = _averages(photograph, small_alpha, None if bg is None else plate)
+    averages = Enlarged(averages, height, width)
     for tile, wide, inside in tiles(height, width, near):
         a = alpha[wide]
         if not (a > 0).any() or (a >= 1).all():
             continue
         image, a = fg_bg[wide].astype(np.float32), a[..., None]
-        first, behind = np.split(wide_colours[wide], 2, axis=-1)
+        first, behind = np.split(averages[wide], 2, axis=-1)
         if bg is not None:
             behind = bg[wide].astype(np.float32)
         own = image - (1 - a) * behind
@@ -70,12 +69,11 @@ def foreground_colours(
     return colours
 
 
-def _averages(
-    fg_bg: np.ndarray, alpha: np.ndarray, bg: np.ndarray, radius: int, guess: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the colours of the foreground and, as a `guess`, of what is behind it."""
-    a = alpha[..., None]
-    if guess:
-        bg = box((1 - a) * fg_bg, radius) / (box(1 - a, radius)[..., None] + 1e-6)
-    own = box(a * (fg_bg - (1 - a) * bg), radius)
-    return np.clip(own / (box(a * a, radius)[..., None] + 1e-6), 0, 255), bg
+def _averages(fg_bg: np.ndarray, alpha: np.ndarray, bg: np.ndarray | None) -> np.ndarray:
+    """Return, (h, w, 6), the colours of the foreground and of what is behind it."""
+    a, little = alpha[..., None], np.float32(1e-6)
+    if bg is None:
+        bg = box((1 - a) * fg_bg, _WIDE) / (box(1 - a, _WIDE)[..., None] + little)
+    own = box(a * (fg_bg - (1 - a) * bg), _WIDE)
+    own /= box(a * a, _WIDE)[..., None] + little
+    return np.dstack([np.clip(own, 0, 255), bg])

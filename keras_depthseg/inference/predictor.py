@@ -167,8 +167,10 @@ class Predictor:
         for indices in sizes.values():
             maps = self._maps(plate, [pairs[index] for index in indices], depth)
             for number, index in enumerate(indices):
-                found = {name: batch[number] for name, batch in maps.items()}
-                predictions[index] = _prediction(pairs[index], found, pairs[index].bg)
+                pair, found = self._without_parallax(
+                    plate, pairs[index], {name: m[number] for name, m in maps.items()}
+                )
+                predictions[index] = _prediction(pair, found, pair.bg)
         return [predictions[index] for index in range(len(pairs))]
 
     def predict_frame(
@@ -204,6 +206,24 @@ class Predictor:
         small_height, small_width = working_size(height, width, self.network.resolution)
         size = small_width, small_height
         return _Pair(photograph, bg, alignment, resized(bg, size), resized(pixels, size))
+
+    def _without_parallax(
+        self, plate: Plate, pair: _Pair, maps: dict[str, np.ndarray]
+    ) -> tuple[_Pair, dict[str, np.ndarray]]:
+        """Undo parallax of a camera that moved, now that the foreground is known."""
+        if pair.alignment is None or not pair.alignment.has_moved:
+            return pair, maps
+        pixels = pair.photograph.pixels
+        size = pixels.shape[1], pixels.shape[0]
+        bg = plate.fitted(size)
+        again = align(bg, pixels, resized(maps["mask"], size))
+        if again.flow is None:
+            return pair, maps
+        bg = again.apply(bg, pixels)
+        small_bg = resized(bg, (pair.small.shape[1], pair.small.shape[0]))
+        pair = dataclasses.replace(pair, bg=bg, alignment=again, small_bg=small_bg)
+        maps = self._maps(plate, [pair], "depth" in maps)
+        return pair, {name: batch[0] for name, batch in maps.items()}
 
     def _maps(
         self, plate: Plate, pairs: Sequence[_Pair], depth: bool

@@ -21,6 +21,8 @@ _REACH = 2
 # From which value the mask counts as sure enough to ask the plate: blobs that the network
 # itself doubts (shadows, reflections, leaves) would become certain foreground.
 _SURE = 0.8
+# Standard deviation in the mask's pixels over which that fades out.
+_FADE = 1.0
 # Of the guided filter: half the window in the mask's pixels, regularisation.
 _RADIUS, _EPSILON = 3, 1e-4
 # The foreground's colours are collected in images of this longer side, in windows of
@@ -35,6 +37,8 @@ _DARKEST, _SHADOW, _TINT = 0.45, -3.0, 0.06
 # How much one pixel's colour may say, as a log ratio; it is averaged with its neighbours'
 # (standard deviation in pixels) against noise.
 _LOUDEST, _SMOOTH = 4.0, 0.8
+# Least doubt about what was found without the plate.
+_DOUBT = 0.005
 # Standard deviation of alpha about the likelihood of being foreground.
 _TRUST = 0.2
 # Radius of windows of mixed pixels' foreground.
@@ -91,6 +95,8 @@ def refine(
     # Between a sure foreground and a sure background, both within reach.
     edge = cv2.dilate((mask > _SURE).astype(np.float32), window)
     edge *= cv2.dilate((mask < 1 - _SURE).astype(np.float32), window)
+    # Else the mask's pixels show as blocks where the plate is no longer asked.
+    edge = cv2.GaussianBlur(edge, (0, 0), _FADE)
     plate = None if bg is None else _Plate(mask, fg_bg, bg)
     weights = Enlarged(
         np.dstack([unsure, edge * unsure]).astype(np.float32), height, width
@@ -100,12 +106,11 @@ def refine(
         if not unsure_here.any():
             continue
         factors = filtered[wide]
-        found = (factors[..., :3] * fg_bg[wide]).sum(-1) + factors[..., 3]
+        found = _sum(factors[..., :3] * fg_bg[wide]) + factors[..., 3]
         found = np.clip(found, 0, 1)
         if plate is not None and edge_here.any():
             found += edge_here * (plate.alpha(found, wide) - found)
         found = alpha[wide] + unsure_here * (found - alpha[wide])
-        # Tiles overlap: what lies outside is still to be read by the next one.
         alpha[tile] = found[inside]
     return alpha
 
@@ -195,7 +200,7 @@ class _Errors:
     def variance(self, plate: np.ndarray) -> np.ndarray:
         """Return the variance of a pixel of the plate, (H, W, 1)."""
         slope = cv2.Scharr(plate, -1, 1, 0) ** 2 + cv2.Scharr(plate, -1, 0, 1) ** 2
-        slope = cv2.dilate(slope.mean(-1) / 32**2, np.ones((3, 3), np.uint8))
+        slope = cv2.dilate(_sum(slope) / (3 * 32**2), np.ones((3, 3), np.uint8))
         return (self.noise**2 + self.shift**2 * slope)[..., None]
 
 
@@ -221,7 +226,7 @@ def _likely(
     own = _likelihood(image - colours[..., :3], variance) + math.log(1 - _NEW)
     own = np.logaddexp(own, math.log(_NEW) + _ANY_COLOUR)
     variance = errors.variance(plate)
-    light = (image * plate).sum(-1) / np.maximum((plate * plate).sum(-1), 1)
+    light = _sum(image * plate) / np.maximum(_sum(plate * plate), 1)
     light = np.clip(light, _DARKEST, 1)[..., None]
     tint = np.square(_TINT * (1 - light) * plate)
     shadow = _likelihood(image - light * plate, variance + tint) + _SHADOW
@@ -229,14 +234,18 @@ def _likely(
     other = np.logaddexp(other, math.log(_NEW_BACKGROUND) + _ANY_COLOUR)
     says = np.clip(own - other, -_LOUDEST, _LOUDEST)
     says = cv2.GaussianBlur(says, (0, 0), _SMOOTH)
-    prior = np.clip(prior, 0.02, 0.98)
+    prior = np.clip(prior, _DOUBT, 1 - _DOUBT)
     return prior / (prior + (1 - prior) * np.exp(-says))
 
 
 def _likelihood(error: np.ndarray, variance: np.ndarray) -> np.ndarray:
     """Return the log of the normal density, times (2 pi)^1.5, of (H, W, 3) errors."""
-    logs = np.log(variance).sum(-1) * (3 / variance.shape[-1])
-    return -0.5 * ((error * error / variance).sum(-1) + logs)
+    return -0.5 * _sum(error * error / variance + np.log(variance))
+
+
+def _sum(image: np.ndarray) -> np.ndarray:
+    """Return the sum of three channels; NumPy takes five times as long."""
+    return cv2.transform(image, np.ones((1, 3), np.float32))
 
 
 def _mixed(
@@ -259,6 +268,6 @@ def _mixed(
     variance = np.maximum(box(pure * image * image, _MIXED) / weight - mean * mean, 0)
     variance = errors.variance(plate) + variance * np.square(likely)[..., None]
     way = mean - plate
-    solved = ((image - plate) * way / variance).sum(-1) + likely / _TRUST**2
-    solved /= (way * way / variance).sum(-1) + 1 / _TRUST**2
+    solved = _sum((image - plate) * way / variance) + likely / _TRUST**2
+    solved /= _sum(way * way / variance) + 1 / _TRUST**2
     return np.where(outline, np.clip(solved, 0, 1), likely)

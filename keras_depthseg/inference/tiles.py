@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-_SIDE = 256
+_SIDE = 128
 
 Tile = tuple[slice, slice]
 
@@ -19,20 +19,17 @@ def tiles(height: int, width: int, margin: int) -> Iterator[tuple[Tile, Tile, Ti
     sides (less at the image's borders), and where in the latter the tile lies.
     """
     for y in range(0, height, _SIDE):
+        rows = _cut(y, height, margin)
         for x in range(0, width, _SIDE):
-            sides = [
-                (max(0, start - margin), start, min(start + _SIDE, size), size)
-                for start, size in ((y, height), (x, width))
-            ]
-            tile, wide, inside = (
-                tuple(slice(*side) for side in part)
-                for part in (
-                    [(start, end) for _, start, end, _ in sides],
-                    [(first, min(end + margin, size)) for first, _, end, size in sides],
-                    [(start - first, end - first) for first, start, end, _ in sides],
-                )
-            )
+            columns = _cut(x, width, margin)
+            tile, wide, inside = zip(rows, columns, strict=True)
             yield tile, wide, inside
+
+
+def _cut(start: int, size: int, margin: int) -> tuple[slice, slice, slice]:
+    end, first = min(start + _SIDE, size), max(0, start - margin)
+    wide = slice(first, min(end + margin, size))
+    return slice(start, end), wide, slice(start - first, end - first)
 
 
 class Enlarged:
