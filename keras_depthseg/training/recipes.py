@@ -137,8 +137,9 @@ RECIPES: dict[str, Recipe] = {
         dataclasses.replace(_QUICK, name="standard", schedule="96:25,160:12,224:4"),
         # The same for an hour. Reached 0.949 on the other rooms, on clean pairs.
         dataclasses.replace(_QUICK, name="thorough", schedule="96:50,160:60,224:27"),
-        # For a trained model in one room (`start_from`). Gained 0.016 in an office
-        # with differences of `tripod`, at a rate of 3e-4 0.009: own_camera.md.
+        # For a trained model in one room (`start_from`). Gained 0.016 in an office, with
+        # differences of `tripod`; a rate of 3e-4 gained 0.009:
+        # docs/tutorials/own_camera.md.
         dataclasses.replace(
             _QUICK, name="fine_tune", schedule="224:4", learning_rate=1e-3
         ),
