@@ -21,6 +21,8 @@ _REACH = 2
 # From which value the mask counts as sure enough to ask the plate: blobs that the network
 # itself doubts (shadows, reflections, leaves) would become certain foreground.
 _SURE = 0.8
+# How far from 0 and 1 a mask is unsure.
+_DOUBTFUL = 0.05
 # Standard deviation in the mask's pixels over which that fades out.
 _FADE = 1.0
 # Of the guided filter: half the window in the mask's pixels, regularisation.
@@ -88,13 +90,16 @@ def refine(
     )
     alpha = np.clip(alpha, 0, 1, out=alpha)
     window = np.ones((2 * _REACH + 1,) * 2, np.uint8)
-    unsure = (cv2.dilate(mask, window) > 0.05) & (cv2.erode(mask, window) < 0.95)
+    unsure = cv2.dilate(mask, window) > _DOUBTFUL
+    unsure &= cv2.erode(mask, window) < 1 - _DOUBTFUL
     if not unsure.any():
         return alpha
     filtered = Enlarged(_guided_filter(mask, fg_bg), height, width)
     # Between a sure foreground and a sure background, both within reach.
     edge = cv2.dilate((mask > _SURE).astype(np.float32), window)
     edge *= cv2.dilate((mask < 1 - _SURE).astype(np.float32), window)
+    # Further inside, a foreground like the plate would get holes.
+    edge *= cv2.erode(mask, window[1:-1, 1:-1]) < 1 - _DOUBTFUL
     # Else the mask's pixels show as blocks where the plate is no longer asked.
     edge = cv2.GaussianBlur(edge, (0, 0), _FADE)
     plate = None if bg is None else _Plate(mask, fg_bg, bg)
