@@ -98,8 +98,6 @@ def refine(
     # Between a sure foreground and a sure background, both within reach.
     edge = cv2.dilate((mask > _SURE).astype(np.float32), window)
     edge *= cv2.dilate((mask < 1 - _SURE).astype(np.float32), window)
-    # Further inside, a foreground like the plate would get holes.
-    edge *= cv2.erode(mask, window[1:-1, 1:-1]) < 1 - _DOUBTFUL
     # Else the mask's pixels show as blocks where the plate is no longer asked.
     edge = cv2.GaussianBlur(edge, (0, 0), _FADE)
     plate = None if bg is None else _Plate(mask, fg_bg, bg)

@@ -41,7 +41,7 @@ def test_plate_no_longer_shines_through(seed):
     taken = error(fg_bg, fg, edge)
     assert error(colours, fg, edge) < taken / 4
     without = error(foreground_colours(fg_bg, alpha), fg, edge)
-    assert error(colours, fg, edge) < without < 0.9 * taken
+    assert error(colours, fg, edge) < without < taken
 
 
 def test_opaque_pixels_keep_their_colours():
