@@ -21,6 +21,8 @@ _REACH = 2
 # From which value the mask counts as sure enough to ask the plate: blobs that the network
 # itself doubts (shadows, reflections, leaves) would become certain foreground.
 _SURE = 0.8
+# How far from 0 and 1 a mask is unsure.
+_DOUBTFUL = 0.05
 # Standard deviation in the mask's pixels over which that fades out.
 _FADE = 1.0
 # Of the guided filter: half the window in the mask's pixels, regularisation.
@@ -88,7 +90,8 @@ def refine(
     )
     alpha = np.clip(alpha, 0, 1, out=alpha)
     window = np.ones((2 * _REACH + 1,) * 2, np.uint8)
-    unsure = (cv2.dilate(mask, window) > 0.05) & (cv2.erode(mask, window) < 0.95)
+    unsure = cv2.dilate(mask, window) > _DOUBTFUL
+    unsure &= cv2.erode(mask, window) < 1 - _DOUBTFUL
     if not unsure.any():
         return alpha
     filtered = Enlarged(_guided_filter(mask, fg_bg), height, width)

@@ -108,7 +108,7 @@ def test_no_hole_where_the_foreground_looks_like_the_plate():
     # The outermost pixel of the mask may lie beside the foreground.
     inside &= enlarged(cv2.erode(mask, np.ones((3, 3)))) >= 0.95
     assert inside.sum() > 100
-    assert refine(mask, fg_bg, bg)[inside].min() > 0.5
+    assert (refine(mask, fg_bg, bg)[inside] < 0.5).mean() < 0.01
 
 
 def test_doubtful_blob_does_not_become_certain():
