@@ -14,6 +14,7 @@ _SIDE, _WIDE = 256, 16
 _NEAR = 0.004
 # Squared alpha from which a pixel counts as much as those around it.
 _NOISE = 0.3
+_UNSEEN = 0.5 / 255
 
 
 def foreground_colours(
@@ -52,7 +53,8 @@ def foreground_colours(
     averages = Enlarged(averages, height, width)
     for tile, wide, inside in tiles(height, width, near):
         a = alpha[wide]
-        if not (a > 0).any() or (a >= 1).all():
+        # A network's mask is nowhere 0 or 1: what eight bits do not show is left.
+        if a.max() < _UNSEEN or a.min() > 1 - _UNSEEN:
             continue
         image, a = fg_bg[wide].astype(np.float32), a[..., None]
         first, behind = np.split(averages[wide], 2, axis=-1)

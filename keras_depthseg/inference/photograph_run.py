@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,9 @@ def _write(
 ) -> None:
     photograph, icc = prediction.photograph.pixels, prediction.photograph.icc
     depth: Any = prediction.depth
-    for kind, path in paths.items():
+
+    def write(kind: str) -> None:
+        path = paths[kind]
         if kind == "mask":
             outputs.write_mask(path, prediction.mask)
         elif kind == "cutout":
@@ -157,3 +160,7 @@ def _write(
             outputs.write_overlay(path, photograph, prediction.mask, icc)
         elif kind == "replaced":
             outputs.write_photograph(path, replaced, icc)
+
+    # Encoders use one core each.
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(write, paths))
