@@ -63,6 +63,7 @@ bench: $(VENV)/test
 	$(BIN)/python -m benchmarks.loader_speed
 	$(BIN)/python -m benchmarks.compose_speed
 	$(BIN)/python -m benchmarks.endless_speed
+	$(BIN)/python -m benchmarks.inference_speed
 
 format: $(VENV)/test
 	$(BIN)/ruff check --fix .
