@@ -119,10 +119,12 @@ class Predictor:
 
     Example:
 
-    >>> predictor = Predictor("runs/first")
-    >>> prediction = predictor.predict("plate.jpg", "photograph.jpg")
-    >>> prediction.mask.shape
-    (3024, 4032)
+    >>> import numpy as np
+    >>> from keras_depthseg import DSResNet
+    >>> predictor = Predictor(DSResNet(width=8))
+    >>> plate, photograph = np.full((2, 300, 400, 3), 128, np.uint8)
+    >>> predictor.predict(plate, photograph).mask.shape
+    (300, 400)
     """
 
     def __init__(self, model: str | Path | keras.Model, engine: str | None = None):

@@ -109,11 +109,13 @@ class NetworkTest(tf.test.TestCase):
         bad = self.folder / "bad.keras"
         bad.write_bytes(b"no model")
         other = self.folder / "other.keras"
+        empty = self.folder / "empty"
+        empty.mkdir()
         image = keras.Input((8, 8, 3))
         keras.Model(image, keras.layers.Conv2D(1, 1)(image)).save(other)
         for path, engine, message in (
             (self.folder / "none.keras", None, "none.keras: no such model"),
-            (self.cache, None, "without model.keras"),
+            (empty, None, "without model.keras"),
             (bad, None, "bad.keras: this network cannot be opened"),
             (other, None, "other.keras: received another kind of network"),
             (self.path, "torch", "`engine`: received 'torch'; accepted are openvino and"),
