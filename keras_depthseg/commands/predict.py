@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
 import dataclasses
 import logging
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,6 @@ from keras_depthseg.model_file import model_path
 
 if TYPE_CHECKING:
     from keras_depthseg.inference.new_scene import NewScene
-    from keras_depthseg.inference.photograph_run import Row
     from keras_depthseg.inference.predictor import Predictor
 
 logger = logging.getLogger(__name__)
@@ -59,7 +58,7 @@ def add_predict(commands: Any) -> Parser:
             "bg": "PLATE",
             "out": "DIR",
         },
-        "network": {"model": "MODEL", "engine": "NAME"},
+        "network": {"model": "MODEL", "engine": None},
         "results": {
             "write": "KIND,…",
             "replace_bg": "PICTURE|COLOUR|blur",
@@ -82,7 +81,14 @@ def _predict(args: argparse.Namespace) -> int:
     from keras_depthseg.inference.video_reading import is_video
 
     model_path(options.model)
-    is_camera = options.image.isdecimal() and not Path(options.image).exists()
+    if options.bg is not None and is_video(options.bg):
+        raise UserError(
+            f"`bg`: {options.bg} is a video; a plate is one picture. Leave `bg` out to "
+            "make it from a video that is predicted."
+        )
+    # Operating systems count cameras from 0; a longer number is the name of a file.
+    is_camera = options.image.isdecimal() and len(options.image) < 4
+    is_camera = is_camera and not os.path.exists(options.image)
     if is_camera or is_video(options.image):
         return _predict_video(options, is_camera)
     return _predict_photographs(options)
@@ -99,13 +105,15 @@ def _predict_photographs(options: PredictOptions) -> int:
             "`bg`: received none; photographs need a plate, the same view without the "
             "foreground. Give its file."
         )
-    photographs = outputs.without_results(list_photographs(options.image, "image"))
+    photographs = list_photographs(options.image, "image")
+    if os.path.realpath(options.image) == os.path.realpath(options.out):
+        photographs = outputs.without_results(photographs)
     kinds = options.kinds(PHOTOGRAPH_RESULTS)
     results = outputs.result_paths(photographs, options.out, kinds)
-    table = [options.out / "photographs.csv"] if len(photographs) > 1 else []
+    table = options.out / "photographs.csv" if len(photographs) > 1 else None
     written = [path for paths in results for path in paths.values()]
     plate = Plate(options.bg)
-    outputs.check_free([*written, *table], options.force, "out")
+    outputs.check_free([*written, *([table] if table else [])], options.force, "out")
     predictor = _open_predictor(options)
     with _progress(len(photographs), " photographs") as progress:
         summary = predict_photographs(
@@ -115,10 +123,9 @@ def _predict_photographs(options: PredictOptions) -> int:
             results,
             align=not options.no_align,
             new_scene=_new_scene(options, predictor),
+            table=table,
             progress=progress,
         )
-    for path in table:
-        _write_table(path, summary.rows)
     if len(summary.rows) == 1:
         logger.info("%s", summary.rows[0])
     if "depth" in kinds:
@@ -153,14 +160,17 @@ def _predict_video(options: PredictOptions, is_camera: bool) -> int:
     results = video_paths(name, options.out, kinds, options.cutout_format)
     with VideoReader(int(options.image) if is_camera else options.image) as reader:
         made = options.out / f"{name}_plate.png"
-        files = [*results.values(), *([made] if options.bg is None else [])]
+        # A folder of PNG files is looked at by its writer.
+        files = [path for path in results.values() if not path.is_dir()]
         outputs.check_free(files, options.force, "out")
-        if options.bg is None:
-            plate = Plate(plate_of(options.image))
-            outputs.write_plate(made, plate.photograph.pixels)
+        if options.bg is None and not made.exists():
+            outputs.write_plate(made, plate_of(options.image))
             logger.info("Made a plate from the video: %s; look at it", made)
-        else:
-            plate = Plate(options.bg)
+        elif options.bg is None:
+            logger.info("Plate: %s, of an earlier run; remove it for a new one", made)
+        # What is used is the file, as after a retouch.
+        options = dataclasses.replace(options, bg=options.bg or made)
+        plate = Plate(options.bg or made)
         predictor = _open_predictor(options)
         scene = _new_scene(options, predictor)
         video = VideoPredictor(
@@ -187,9 +197,10 @@ def _open_predictor(options: PredictOptions) -> Predictor:
     from keras_depthseg.inference.network import needs_keras
     from keras_depthseg.inference.predictor import Predictor
 
-    if needs_keras(options.model, options.engine):
+    engine = None if options.engine == "auto" else options.engine
+    if needs_keras(options.model, engine):
         import_tensorflow_quietly()
-    return Predictor(options.model, options.engine)
+    return Predictor(options.model, engine)
 
 
 def _new_scene(options: PredictOptions, predictor: Predictor) -> NewScene | None:
@@ -212,27 +223,6 @@ def _settings(options: PredictOptions, predictor: Predictor) -> dict[str, Any]:
         if path is not None and path.is_file()
     ]
     return {**settings, "engine": predictor.network.engine, "files": stamps}
-
-
-def _write_table(path: Path, rows: Sequence[Row]) -> None:
-    from keras_depthseg.files import replacing
-    from keras_depthseg.inference.photograph_run import Row
-
-    try:
-        with (
-            replacing(path) as part,
-            part.open("w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.DictWriter(
-                file, [field.name for field in dataclasses.fields(Row)]
-            )
-            writer.writeheader()
-            writer.writerows(dataclasses.asdict(row) for row in rows)
-    except OSError as error:
-        raise UserError(
-            f"{path}: it cannot be written ({error.strerror}); free some space or give "
-            "another folder by `out`."
-        ) from error
 
 
 @contextlib.contextmanager

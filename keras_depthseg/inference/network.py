@@ -3,11 +3,12 @@
 A pair of 224 px takes OpenVINO two thirds of the time that Keras on TensorFlow takes, and
 its import a tenth: the first mask is there within a second instead of seven. So a model
 file is converted once, by Keras's own export, and the converted files are kept in the
-cache folder. Where OpenVINO is not installed, or cannot run a network, Keras does.
+cache folder. Where OpenVINO is not installed, Keras does.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.util
@@ -112,7 +113,8 @@ def open_network(model: str | Path | keras.Model, engine: str | None = None) -> 
             _convert(path, folder)
         parts = {part: open_model(folder / f"{part}.xml") for part in _PARTS}
         # The networks used last are kept.
-        os.utime(folder)
+        with contextlib.suppress(OSError):
+            os.utime(folder)
         return Network(str(path), "openvino", _resolution(path), **parts)
     from keras_depthseg.networks.loading import load_network
 
@@ -157,8 +159,12 @@ def _convert(path: Path, folder: Path) -> None:
             for name in _PARTS:
                 file = str(part / f"{name}.xml")
                 getattr(parts, name).export(file, format="openvino", verbose=False)
-            if not folder.exists():  # Another process may have been faster.
+            try:
                 part.rename(folder)
+            except OSError:
+                # Unless another process was faster.
+                if not folder.exists():
+                    raise
         finally:
             shutil.rmtree(part, ignore_errors=True)
     except OSError as error:

@@ -27,7 +27,8 @@ class NewScene:
         self.needs_depth = by_depth
         self._choice = choice
         self._predictor = predictor
-        self._made: tuple[np.ndarray, np.ndarray, np.ndarray | None] | None = None
+        self._made: tuple[np.ndarray, np.ndarray | None] | None = None
+        self._made_for: tuple[np.ndarray, bytes | None] | None = None
 
     def replace(self, prediction: Prediction) -> np.ndarray:
         """Return the photograph with the new background, (H, W, 3) uint8."""
@@ -39,10 +40,11 @@ class NewScene:
     def _scene(self, prediction: Prediction) -> tuple[np.ndarray, np.ndarray | None]:
         bg, icc = prediction.bg, prediction.photograph.icc
         # The plate of a video is one array for all frames.
-        if self._made is None or self._made[0] is not bg:
+        kept = self._made_for
+        if self._made is None or kept is None or kept[0] is not bg or kept[1] != icc:
             new = new_background(self._choice, bg, icc)
             depth = None
             if self.needs_depth:
                 depth = self._predictor.predict(new, new, align=False).depth
-            self._made = bg, new, depth
-        return self._made[1:]
+            self._made, self._made_for = (new, depth), (bg, icc)
+        return self._made

@@ -39,7 +39,7 @@ class PredictOptions:
         no_align: Leave the plate as it is: for a tripod and fixed exposure.
         no_smoothing: Leave the masks of a video as they are, without averaging them over
             time where they are unsure.
-        engine: Program that runs the network; by default OpenVINO where it is installed.
+        engine: Program that runs the network; auto is OpenVINO where it is installed.
         force: Replace results that exist.
 
     Raises:
@@ -56,7 +56,7 @@ class PredictOptions:
     cutout_format: Literal["webm", "mov", "png"] = "webm"
     no_align: bool = False
     no_smoothing: bool = False
-    engine: str | None = None
+    engine: Literal["auto", "openvino", "keras"] = "auto"
     force: bool = False
 
     def __post_init__(self):

@@ -7,6 +7,7 @@ in 1.15 s (2 threads of an AMD EPYC).
 from __future__ import annotations
 
 import collections
+import csv
 import io
 import os
 import struct
@@ -120,11 +121,51 @@ def check_free(paths: Iterable[Path], force: bool, argument: str) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             # Finds a folder that is read-only, and a name that is too long.
             longest = max((path.name for path in paths if path.parent == folder), key=len)
-            with replacing(folder / f"{longest}~") as part:
-                part.touch()
-            (folder / f"{longest}~").unlink()
+            probe = folder / f".part-{longest}"
+            # What is there are the segments of a video that was stopped.
+            if not os.path.lexists(probe):
+                probe.touch()
+                probe.unlink()
+        except (FileExistsError, NotADirectoryError) as error:
+            raise UserError(
+                f"`{argument}`: {_shown(folder)} is a file or below one; accepted is a "
+                "folder, which may be missing yet. Give one."
+            ) from error
         except OSError as error:
             raise _unwritable(folder, error) from error
+
+
+def check_sides(pixels: np.ndarray, paths: Mapping[str, Path]) -> None:
+    """Refuse a photograph that is too long for one of its results.
+
+    Raises:
+        UserError: one is a JPEG, and a side is longer than that can be.
+    """
+    for path in paths.values():
+        if path.suffix == ".jpg":
+            _check_jpeg(path, pixels)
+
+
+def _check_jpeg(path: Path, pixels: np.ndarray) -> None:
+    if max(pixels.shape) > _JPEG_SIDE:
+        raise UserError(
+            f"{_shown(path)}: received {pixels.shape[1]} x {pixels.shape[0]} pixels; a "
+            f"JPEG has at most {_JPEG_SIDE:,} on a side. Make the photograph smaller."
+        )
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows of one kind as CSV in UTF-8, with their keys as the first line.
+
+    Raises:
+        UserError: as for `write_mask`.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    # Names that are not UTF-8 hold half characters.
+    _write(path, text.getvalue().encode("utf-8", "backslashreplace"))
 
 
 def write_mask(path: Path, mask: np.ndarray) -> None:
@@ -258,11 +299,7 @@ def write_photograph(path: Path, pixels: np.ndarray, icc: bytes | None = None) -
     Raises:
         UserError: a side is longer than a JPEG can be, or as for `write_mask`.
     """
-    if max(pixels.shape) > _JPEG_SIDE:
-        raise UserError(
-            f"{_shown(path)}: received {pixels.shape[1]} x {pixels.shape[0]} pixels; a "
-            f"JPEG has at most {_JPEG_SIDE:,} on a side. Make the photograph smaller."
-        )
+    _check_jpeg(path, pixels)
     data = io.BytesIO()
     # An empty profile would be written as one.
     profile = {"icc_profile": icc} if icc else {}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from keras_depthseg.inference.new_scene import NewScene
 from keras_depthseg.inference.overlap import Stages, read_ahead, write_behind
 from keras_depthseg.inference.photographs import Photograph, read_photograph
 from keras_depthseg.inference.predictor import Plate, Prediction, Predictor
+from keras_depthseg.text import printable
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +79,7 @@ def predict_photographs(
     *,
     align: bool = True,
     new_scene: NewScene | None = None,
+    table: Path | None = None,
     progress: Callable[[], object] = lambda: None,
 ) -> Summary:
     """Predict photographs with one plate and write what was found.
@@ -90,6 +93,7 @@ def predict_photographs(
         results: files to write for each, by kind, see `outputs.result_paths`.
         align: whether to fit the plate to each photograph.
         new_scene: for the kind `replaced`.
+        table: a CSV file for the rows of the summary, also of a run that is stopped.
         progress: called after each photograph.
 
     Raises:
@@ -98,8 +102,8 @@ def predict_photographs(
     summary, stages = Summary(), Stages()
     depth = any({"depth", "depth_colour"} & set(paths) for paths in results)
     depth |= new_scene is not None and new_scene.needs_depth
-    read = read_ahead(map(_read, photographs), stages)
-    with write_behind(stages) as write:
+    read = read_ahead(map(_read, photographs, results), stages)
+    with _written_at_the_end(table, summary), write_behind(stages) as write:
         for path, paths, photograph in zip(photographs, results, read, strict=True):
             if isinstance(photograph, UserError):
                 if len(photographs) == 1:
@@ -112,18 +116,29 @@ def predict_photographs(
                         plate, photograph, depth=depth, align=align
                     )
                     replaced = new_scene.replace(prediction) if new_scene else None
-                summary.rows.append(_row(path.name, prediction))
+                summary.rows.append(_row(printable(path.name), prediction))
                 write(_write, prediction, replaced, paths)
             progress()
     summary.speed = stages.summary(len(summary.rows), "photograph")
     return summary
 
 
-def _read(path: Path) -> Photograph | UserError:
+def _read(path: Path, results: dict[str, Path]) -> Photograph | UserError:
     try:
-        return read_photograph(path, "image")
+        photograph = read_photograph(path, "image")
+        outputs.check_sides(photograph.pixels, results)
+        return photograph
     except UserError as error:
         return error
+
+
+@contextlib.contextmanager
+def _written_at_the_end(table: Path | None, summary: Summary) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if table is not None and summary.rows:
+            outputs.write_table(table, [dataclasses.asdict(row) for row in summary.rows])
 
 
 def _row(name: str, prediction: Prediction) -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import logging
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -124,7 +125,11 @@ def list_photographs(path: str | Path, argument: str) -> list[Path]:
     """
     path = Path(path)
     where = f"`{argument}`: {printable(str(path))}"
-    if not path.is_dir():
+    if not os.path.isdir(path):
+        if not os.path.lexists(path):
+            raise UserError(
+                f"{where}: there is no such file or folder; check its spelling."
+            )
         return [path]
     try:
         files = [file for file in path.iterdir() if not file.name.startswith(".")]

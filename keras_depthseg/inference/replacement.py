@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 import cv2
 import numpy as np
@@ -108,7 +108,7 @@ def new_background(
     if colour is not None:
         plain = np.full((1, 1, 3), colour, np.uint8)
         return np.broadcast_to(profiles.convert(plain, None, icc), pixels.shape).copy()
-    if not (is_picture(choice) or Path(choice).is_file()):
+    if not (is_picture(choice) or os.path.isfile(choice)):
         raise UserError(
             f"`{argument}`: received {printable(choice)!r}; accepted are a picture file, "
             "a colour such as `#00ff00`, `green` or `rgb(0, 255, 0)`, and `blur`. Check "
@@ -123,9 +123,12 @@ def _colour(text: str) -> tuple[int, ...] | None:
     from PIL import ImageColor
 
     try:
-        return ImageColor.getrgb(text)[:3]
+        colour = ImageColor.getrgb(text)
     except ValueError:
         return None
+    # Transparent ones, and what Pillow lets pass: rgb(300, 0, 0).
+    opaque = len(colour) == 3 or colour[3] == 255
+    return colour[:3] if opaque and all(0 <= level <= 255 for level in colour) else None
 
 
 def cover(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -201,7 +201,7 @@ def open_video(path: Path) -> InputContainer:
     try:
         if not path.stat().st_size:
             raise UserError(f"{path} is empty; give a file that plays")
-        container = av.open(str(path))
+        container = av.open(str(path.absolute()))
     except InvalidDataError as error:
         raise UserError(
             f"{path} is not a video, or one whose recording was cut off: FFmpeg finds "

@@ -148,6 +148,8 @@ def predict_video(
                 summary.doubtful += prediction.confidence < LOW
                 write(_write, writers, frame, prediction, replaced, predictor.state)
                 progress()
+        for writer in writers.values():
+            writer.join()
     summary.speed = stages.summary(summary.frames - summary.resumed, "frame")
     return summary
 

@@ -9,6 +9,7 @@ import heapq
 import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
@@ -133,6 +134,7 @@ class VideoWriter:
         self._encoder: _Encoder | None = None
         # The first frame of the segment being written, and the times of its frames.
         self._begin, self._pts = 0, []
+        self._joined = False
         with self._no_room():
             self._open_folder(settings or {})
         self.state = {}
@@ -148,10 +150,9 @@ class VideoWriter:
         if kind is not None:
             self._abandon()
             return
+        self.join()
         with self._no_room():
-            if self._pts:
-                self._end_segment({})
-            self._finish()
+            self._put_in_place()
 
     def write(
         self,
@@ -212,7 +213,8 @@ class VideoWriter:
             part.write_text(text)
 
     def _segment_of(self, begin: int) -> Path:
-        return self._folder / f"{begin:06d}{self._path.suffix.lower()}"
+        suffix = self._path.suffix.lower() if self._kind else ""
+        return self._folder / f"{begin:06d}{suffix}"
 
     def _part_of(self, begin: int) -> Path:
         name = self._segment_of(begin).name
@@ -246,27 +248,46 @@ class VideoWriter:
             self._encoder = None
             self._part_of(self._begin).unlink(missing_ok=True)
 
-    def _finish(self) -> None:
-        pts = [int(value) for stored in self._complete() for value in stored["pts"]]
-        if not pts:
-            raise UserError(f"no frame was written, so there is no {self._path}")
-        if self._kind is None:
-            self._finish_folder(pts)
-            return
-        joined = self._folder / f"joined{self._path.suffix.lower()}"
-        self._join(joined, pts, self._kind)
-        files.put_in_place(joined, self._path)
-        shutil.rmtree(self._folder)
+    def join(self) -> None:
+        """Make one video of all segments; the end of the block puts it in place.
 
-    def _finish_folder(self, pts: list[int]) -> None:
-        seconds = [f"{float(value * self._source.time_base):.6f}\n" for value in pts]
-        with files.replacing(self._folder / "times.txt") as part:
-            part.write_text("".join(seconds))
-        for file in [*self._folder.glob("*.npz"), self._folder / "job.json"]:
-            file.unlink()
+        With several writers of one source, all are joined first: if there is no room for
+        the last, the others keep their segments, too.
+
+        Raises:
+            UserError: no frame was written, or the disk is full.
+        """
+        if self._joined:
+            return
+        with self._no_room():
+            if self._pts:
+                self._end_segment({})
+            pts = [int(value) for stored in self._complete() for value in stored["pts"]]
+            if not pts:
+                raise UserError(f"no frame was written, so there is no {self._path}")
+            if self._kind is None:
+                base = self._source.time_base
+                seconds = [f"{float(value * base):.6f}\n" for value in pts]
+                with files.replacing(self._folder / "times.txt") as part:
+                    part.write_text("".join(seconds))
+            else:
+                self._join(self._joined_file, pts, self._kind)
+        self._joined = True
+
+    @property
+    def _joined_file(self) -> Path:
+        return self._folder / f"joined{self._path.suffix.lower()}"
+
+    def _put_in_place(self) -> None:
+        if self._kind is not None:
+            files.put_in_place(self._joined_file, self._path)
+            shutil.rmtree(self._folder)
+            return
         if self._path.exists():
             self._path.rmdir()
         os.replace(self._folder, self._path)
+        for file in [*self._path.glob("*.npz"), self._path / "job.json"]:
+            file.unlink()
 
     def _join(self, path: Path, pts: list[int], kind: _Kind) -> None:
         """Copy the packets of all segments, and the sound, into one file."""
@@ -276,8 +297,10 @@ class VideoWriter:
             {} if kind.sound == "libopus" else {"movie_timescale": str(base.denominator)}
         )
         with contextlib.ExitStack() as stack:
-            output = stack.enter_context(av.open(str(path), "w", options=scale))
-            first = stack.enter_context(av.open(str(self._segment_of(0))))
+            output = stack.enter_context(
+                av.open(str(path.absolute()), "w", options=scale)
+            )
+            first = stack.enter_context(av.open(str(self._segment_of(0).absolute())))
             video = output.add_stream_from_template(first.streams.video[0], opaque=True)
             video.time_base = base
             video.codec_context.sample_aspect_ratio = self._source.pixel_aspect
@@ -298,7 +321,7 @@ class VideoWriter:
         durations = [*np.diff(pts).tolist(), last]
         index = 0
         while index < len(pts):
-            with av.open(str(self._segment_of(index))) as segment:
+            with av.open(str(self._segment_of(index).absolute())) as segment:
                 for packet in segment.demux(segment.streams.video[0]):
                     if packet.size == 0:  # The end.
                         continue
@@ -313,12 +336,12 @@ class VideoWriter:
         try:
             yield
         except OSError as error:
-            if error.errno not in _FULL:
-                raise
-            self._abandon()
+            with contextlib.suppress(OSError):
+                self._abandon()
+            what = "no room is left for" if error.errno in _FULL else "cannot write"
             raise UserError(
-                f"no room is left for {self._path} ({error.strerror}); free some and "
-                f"begin again: {self._folder} keeps the frames before {self._begin}"
+                f"{what} {self._path} ({error.strerror}); free some, or mend the folder, "
+                f"and begin again: {self._folder} keeps the frames before {self._begin}"
             ) from error
 
 
@@ -328,7 +351,7 @@ class _Encoder:
     def __init__(self, path: Path, kind: _Kind, source: VideoReader, alpha: bool):
         self._base, self._even = source.time_base, kind.even
         self._format = kind.transparent if alpha and kind.transparent else kind.opaque
-        self._container = av.open(str(path), "w")
+        self._container = av.open(str(path.absolute()), "w")
         stream = self._container.add_stream(
             _codec_of(kind), rate=source.rate, options=dict(kind.options)
         )
@@ -374,7 +397,8 @@ class _Encoder:
 
 def _kind_of(path: Path, alpha: bool) -> _Kind | None:
     """Return how a file is written; `None` for a folder."""
-    if path.suffix == "":
+    # A dot inside of a name is no suffix: clip.1_cutout.
+    if not re.fullmatch(r"\.\w{1,5}", path.suffix):
         if path.is_file() or (path.is_dir() and any(path.iterdir())):
             raise UserError(
                 f"{path} exists and is not an empty folder; give another name, or one "

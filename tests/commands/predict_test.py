@@ -1,5 +1,6 @@
 """`depthseg predict`: photographs, folders and videos as files in, files out."""
 
+import contextlib
 import csv
 import os
 import tempfile
@@ -114,6 +115,19 @@ class PhotographTest(PredictTestCase):
         self.assertIn("1 without foreground", told)
         self.assertIn("1 left out", told)
 
+    def test_one_that_is_too_long_is_left_out(self):
+        photos = self.folder / "photos"
+        photos.mkdir()
+        Image.fromarray(self.fg_bg).save(photos / "a.png")
+        Image.new("RGB", (70000, 2)).save(photos / "b.png")
+        (photos / os.fsdecode(b"c\xff.png")).write_bytes((photos / "a.png").read_bytes())
+        self.assertEqual(self.predict(photos, "--write", "overlay"), 2)
+        self.assertIn("a_overlay.jpg", self.written())
+        with (self.folder / "out/photographs.csv").open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        self.assertLen(rows, 2)
+        self.assertEqual(rows[0]["photograph"], "a.png")
+
     def test_results_are_not_overwritten(self):
         photo = self.shared / "photo.png"
         self.predict(photo, "--write", "mask")
@@ -167,13 +181,15 @@ class PhotographTest(PredictTestCase):
         ("photo.png", ("--write", "masks"), "--write: received masks", "mask, cutout"),
         ("photo.png", ("--order", "depth"), "--order: received depth without"),
         ("photo.png", ("--replace-bg", "colourful"), "--replace-bg: received"),
-        ("photo.png", ("--engine", "torch"), "--engine: received 'torch'"),
+        ("clip.mov", ("--bg", "film.mp4"), "--bg: film.mp4 is a video"),
+        ("9" * 30, (), "9: there is no such file"),
+        ("x" * 300, (), "there is no such file"),
         ("none.png", (), "none.png"),
         ("film.mp4", ("--write", "depth"), "--write: received depth for a video"),
         ("9", (), "no camera 9"),
     )
     def test_one_line(self, image, options, *parts):
-        path = image if image == "9" else self.shared / image
+        path = image if image.isdecimal() else self.shared / image
         self.assert_refused(lambda: self.predict(path, *options), *parts)
         out = self.folder / "out"
         self.assertFalse(out.exists() and self.written())
@@ -217,6 +233,31 @@ class VideoTest(PredictTestCase):
         self.assertIn("Made a plate from the video", "\n".join(logs.output))
         masks = self.masks_of(self.folder / "out/film_mask.mp4")
         self.assertGreater(hard_iou(masks[6], self.masks[6]), 0.85)
+
+    def test_stopped_run_without_a_plate_goes_on(self):
+        film = self.shared / "film.mp4"
+        out = self.folder / "out"
+        out.mkdir()
+        # Of the stopped run, and retouched since.
+        Image.fromarray(self.bg).save(out / "film_plate.png")
+        before = (out / "film_plate.png").read_bytes()
+        with self.assertLogs("keras_depthseg") as logs:
+            self.predict(film, bg=None)
+        self.assertIn("of an earlier run", "\n".join(logs.output))
+        self.assertEqual((out / "film_plate.png").read_bytes(), before)
+        self.assertIn("film_mask.mp4", self.written())
+
+    def test_names_with_dots_and_colons(self):
+        for name in ("clip.1.mp4", "10:20.mp4"):
+            film = self.folder / name
+            film.write_bytes((self.shared / "film.mp4").read_bytes())
+            out = self.folder / f"out {name}"
+            with contextlib.chdir(self.folder):
+                self.predict(
+                    name, "--write", "cutout", "--cutout-format", "png", out=out.name
+                )
+            folder = out / f"{film.stem}_cutout"
+            self.assertLen(list(folder.glob("??????.png")), FRAMES)
 
     def test_killed_run_is_resumed(self):
         film = self.shared / "film.mp4"

@@ -244,7 +244,8 @@ def test_folders_in_the_way(tmp_path):
     )
     refused(
         lambda: outputs.check_free([tmp_path / "file" / "a.png"], True, "--out"),
-        "cannot be written",
+        "`--out`: ",
+        "is a file or below one",
     )
 
 

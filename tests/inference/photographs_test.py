@@ -571,6 +571,9 @@ def test_folders_tell_of_pictures_they_leave_out(tmp_path, caplog, monkeypatch):
 
 
 def test_a_file_in_place_of_a_folder(tmp_path):
+    with pytest.raises(UserError, match=r"^`fg_bg`: .*a.xyz: there is no such file"):
+        list_photographs(tmp_path / "a.xyz", "fg_bg")
+    (tmp_path / "a.xyz").touch()
     assert list_photographs(tmp_path / "a.xyz", "fg_bg") == [tmp_path / "a.xyz"]
 
 

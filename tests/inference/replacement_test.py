@@ -98,7 +98,7 @@ def test_other_sizes(name, fg, new, alpha):
         ("Tomato", (255, 99, 71)),
         ("rgb(1, 2, 3)", (1, 2, 3)),
         ("hsl(120, 100%, 50%)", (0, 255, 0)),
-        ("#11223344", (17, 34, 51)),
+        ("#112233ff", (17, 34, 51)),
     ],
 )
 def test_colours(choice, colour, fg):
@@ -136,7 +136,13 @@ def test_pictures_and_colours_look_the_same_under_another_profile(tmp_path, fg):
     np.testing.assert_allclose(colour, exchanged, atol=2)
 
 
-@pytest.mark.parametrize("choice", ["gren", "", "blurr", "no\nsuch thing", "#12", "a/b"])
+@pytest.mark.parametrize(
+    "choice",
+    [
+        *("gren", "", "blurr", "no\nsuch thing", "#12", "a/b", "x" * 300),
+        *("#11223344", "rgb(300, 0, 0)", "rgb(0%, 150%, 0%)"),
+    ],
+)
 def test_choices_that_are_none(choice, fg):
     with pytest.raises(UserError) as caught:
         new_background(choice, fg)
