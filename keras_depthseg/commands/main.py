@@ -42,7 +42,7 @@ def make_parsers() -> dict[str, Parser]:
             "Foreground mask and scene depth from a background plate and a picture.",
             "depthseg train\ndepthseg evaluate runs/NAME --data my_data\n"
             "depthseg predict --model runs/NAME --bg plate.jpg --image photo.jpg "
-            "--out results\n"
+            "--out out\n"
             "depthseg data validate my_data",
         ),
     )

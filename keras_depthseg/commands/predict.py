@@ -38,18 +38,17 @@ def add_predict(commands: Any) -> Parser:
         "predict",
         help="masks, cutouts, depth and new backgrounds of photographs and videos",
         argument_default=argparse.SUPPRESS,
-        usage="depthseg predict --model MODEL --bg PLATE --image FILE|DIR|VIDEO "
-        "--out DIR [OPTION ...]",
+        usage="depthseg predict --model MODEL --bg PLATE --image FILE --out DIR [...]",
         **described(
             "Predict mask and depth of photographs or a video, given the same view "
             "without the foreground, and write masks, cutouts, depth maps and pictures "
             "to look at.",
             "depthseg predict --model runs/NAME --bg plate.jpg --image photo.jpg "
-            "--out results\n"
-            "depthseg predict --model runs/NAME --bg plate.jpg --image photos "
-            "--out results --write mask,cutout\n"
-            "depthseg predict --model runs/NAME --bg plate.jpg --image film.mp4 "
-            "--out results --replace-bg green",
+            "--out out\n"
+            "depthseg predict --model runs/NAME --bg plate.jpg --image photos \\\n"
+            "    --out out --write mask,cutout\n"
+            "depthseg predict --model runs/NAME --bg plate.jpg --image film.mp4 \\\n"
+            "    --out out --replace-bg green",
         ),
     )
     groups = {

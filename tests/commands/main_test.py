@@ -14,7 +14,10 @@ import depthseg
 import keras_depthseg
 from keras_depthseg.commands import main, terminal
 
-COMMANDS = ("", "train", "data", "data compose", "data card", "data validate")
+COMMANDS = (
+    *("", "train", "evaluate", "predict"),
+    *("data", "data compose", "data card", "data validate"),
+)
 
 # Runs the command and says which heavy modules it has imported.
 SCRIPT = """
@@ -75,7 +78,7 @@ class ImportTest(parameterized.TestCase):
             "import keras_depthseg as package; assert 'keras' not in sys.modules;"
             "print(len([getattr(package, name) for name in package.__all__]))"
         )
-        self.assertEqual(fresh_process("-c", script).stdout, "5\n")
+        self.assertEqual(fresh_process("-c", script).stdout, "6\n")
 
     @parameterized.parameters("keras, keras_depthseg", "depthseg, keras_depthseg, keras")
     def test_a_person_gets_registered_classes(self, modules):
