@@ -1,6 +1,5 @@
 """Signals that ask a training to stop."""
 
-import os
 import signal
 import threading
 
@@ -19,10 +18,11 @@ class StoppingTest(tf.test.TestCase, parameterized.TestCase):
         self.addCleanup(signal.signal, number, signal.signal(number, handler))
         with asked_to_stop() as should_stop:
             self.assertFalse(should_stop())
-            os.kill(os.getpid(), number)
+            # To this thread: another one, of TensorFlow, might get `os.kill`'s too late.
+            signal.raise_signal(number)
             self.assertTrue(should_stop())
             with self.assertRaises(BrokenPipeError):
-                os.kill(os.getpid(), number)
+                signal.raise_signal(number)
         self.assertIs(signal.getsignal(number), handler)
 
     def test_in_another_thread_nothing_is_noted(self):
