@@ -112,6 +112,11 @@ class WheelTest(absltest.TestCase):
             (folder / f"bg/{i}.png").write_bytes(encoded(bg, "png"))
             (folder / f"fg/{i}.png").write_bytes(encoded(fg, "png"))
         depthseg(
+            *("predict", "--model", "run", "--bg", "bg/0.png", "--image", "bg"),
+            *("--out", "results"),
+        )
+        self.assertLen(list((folder / "results").glob("*_cutout.png")), 3)
+        depthseg(
             *("data", "compose", "--bg", "bg", "--fg", "fg", "--out", "data"),
             *("--size", "32", "--count", "30"),
         )
