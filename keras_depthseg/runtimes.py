@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import os
 import sys
@@ -318,9 +319,18 @@ def _dequantised(array: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
     return (array.astype(np.float32) - zero) * np.float32(scale) if scale else array
 
 
+@functools.cache
+def _openvino_core(openvino: Any) -> Any:
+    """Return one core for the whole process.
+
+    With its last core, OpenVINO 2026.4 frees a stack that it has set for signal handlers:
+    the next Ctrl-C is a segmentation fault.
+    """
+    return openvino.Core()
+
+
 def _open_openvino(name: str) -> OpenedModel:
-    openvino: Any = import_openvino(name)
-    core = openvino.Core()
+    core = _openvino_core(import_openvino(name))
     network = core.read_model(name)
     # On processors with bfloat16, OpenVINO computes in it unless told not to.
     options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}

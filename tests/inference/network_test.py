@@ -17,13 +17,23 @@ from keras_depthseg.model import DSResNet
 from tests.support.plain_network import plain_network
 
 _OPEN_ONLY = """
-import sys, types
+import gc, numpy, signal, sys, types
+signal.signal(signal.SIGINT, signal.default_int_handler)
 command = sys.modules["depthseg"] = types.ModuleType("depthseg")
 command.is_running = True
 from keras_depthseg.inference.network import open_network
 network = open_network(sys.argv[1])
 print(network.engine, "keras" in sys.modules, "tensorflow" in sys.modules)
 print(sys.modules["openvino_telemetry"])
+# Ctrl-C once the network is gone.
+image = numpy.zeros((1, 32, 32, 3))
+network.predict(image, network.features(image))
+del network
+gc.collect()
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("stopped")
 """
 
 
@@ -84,7 +94,9 @@ class NetworkTest(tf.test.TestCase):
             check=True,
             env={**os.environ, **self.environment},
         )
-        self.assertEqual(result.stdout.split(), ["openvino", "False", "False", "None"])
+        self.assertEqual(
+            result.stdout.split(), ["openvino", "False", "False", "None", "stopped"]
+        )
 
     def test_changed_file_is_converted_anew(self):
         path = self.folder / "changing.keras"
