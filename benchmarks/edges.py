@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import io
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import cv2
 import numpy as np
@@ -107,10 +106,9 @@ def _bent(alpha: np.ndarray, index: int) -> np.ndarray:
 
 
 def _network(path: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    import keras_depthseg  # noqa: F401, I001
-    import keras
+    from keras_depthseg.networks.loading import load_network
 
-    model: Any = keras.saving.load_model(path, compile=False)
+    model = load_network(path)
 
     def predict(bg: np.ndarray, fg_bg: np.ndarray) -> np.ndarray:
         pair = {"bg": bg, "fg_bg": fg_bg}

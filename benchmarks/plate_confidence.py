@@ -17,7 +17,6 @@ import collections
 import json
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -30,8 +29,9 @@ _BATCH = 16
 
 def chosen_samples(data: str, count: int, seed: int) -> list[dict[str, np.ndarray]]:
     """Return about `count` samples of a data set, of each split in proportion."""
-    from keras_depthseg.datasets.locate import default_cache_dir, locate_records
+    from keras_depthseg.datasets.locate import locate_records
     from keras_depthseg.datasets.opening import open_records
+    from keras_depthseg.files import default_cache_dir
     from keras_depthseg.pipeline import make_pipeline
 
     records = open_records(locate_records(data, default_cache_dir()))
@@ -101,11 +101,10 @@ def area_under_curve(right: np.ndarray, wrong: np.ndarray) -> float:
 
 def measure(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Return the figures against each kind of wrong plate, and against all."""
-    import keras
-
     from keras_depthseg.inference.confidence import LOW, plate_confidence
+    from keras_depthseg.networks.loading import load_network
 
-    model: Any = keras.saving.load_model(arguments.model, compile=False)
+    model = load_network(arguments.model)
     samples = chosen_samples(arguments.data, arguments.count, arguments.seed)
     kinds, bg, fg_bg = zip(
         *aligned_pairs(samples, arguments.capture, arguments.seed), strict=True
