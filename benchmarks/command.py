@@ -111,6 +111,17 @@ class Parser(argparse.ArgumentParser):
             "--json", type=pathlib.Path, metavar="FILE", help="write the results here"
         )
 
+    def add_resolutions(self) -> None:
+        """Add `--resolutions`, a case each."""
+        self.add_argument(
+            "--resolutions",
+            type=positive,
+            nargs="+",
+            default=[96, 224],
+            metavar="SIZE",
+            help="pixels of each case",
+        )
+
     def error(self, message: str) -> None:
         self.exit(2, f"{self.prog}: error: {message} (--help lists what is accepted)\n")
 

@@ -168,14 +168,7 @@ def cases(
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     parser = command.Parser("Prediction speed with a kept plate.", rounds=7)
-    parser.add_argument(
-        "--resolutions",
-        type=command.positive,
-        nargs="+",
-        default=[96, 224],
-        metavar="SIZE",
-        help="pixels of each case",
-    )
+    parser.add_resolutions()
     parser.add_argument(
         "--width", type=command.positive, default=8, help="of the network"
     )

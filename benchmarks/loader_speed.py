@@ -85,14 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="FOLDER",
         help="a data set in the original's layout (default: one drawn for the purpose)",
     )
-    parser.add_argument(
-        "--resolutions",
-        type=command.positive,
-        nargs="+",
-        default=[96, 224],
-        metavar="SIZE",
-        help="pixels of each case",
-    )
+    parser.add_resolutions()
     parser.add_argument(
         "--batch-size", type=command.positive, default=16, help="samples of a batch"
     )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 from pathlib import Path
 from typing import Any
 
-from keras_depthseg.commands.parsing import Parser, described, field_options
+from keras_depthseg.commands.parsing import Parser, described, field_options, given_fields
 from keras_depthseg.commands.terminal import import_tensorflow_quietly
 from keras_depthseg.datasets.composites.options import ComposeOptions
 from keras_depthseg.errors import UserError
@@ -71,9 +70,7 @@ def add_compose(commands: Any) -> Parser:
 
 
 def _compose(args: argparse.Namespace) -> None:
-    given = vars(args)
-    names = {field.name for field in dataclasses.fields(ComposeOptions)} & set(given)
-    options = ComposeOptions(**{name: given[name] for name in names})
+    options = ComposeOptions(**given_fields(ComposeOptions, vars(args)))
     rendered = options.bg.partition(":")[0] == "rooms"
     for source in (None if rendered else options.bg, options.fg, options.fg_mask):
         if source is not None and not os.path.exists(source):

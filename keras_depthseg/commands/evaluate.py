@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import logging
 import os
 import re
@@ -14,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from keras_depthseg.commands.parsing import Parser, described, field_options
+from keras_depthseg.commands.parsing import Parser, described, field_options, given_fields
 from keras_depthseg.commands.terminal import import_tensorflow_quietly
 from keras_depthseg.datasets.locate import check_data, locate_records
 from keras_depthseg.errors import UserError
@@ -87,8 +86,7 @@ def add_evaluate(commands: Any) -> Parser:
 
 def _evaluate(args: argparse.Namespace) -> None:
     given = vars(args)
-    names = {field.name for field in dataclasses.fields(EvaluateOptions)} & set(given)
-    options = EvaluateOptions(**{name: given[name] for name in names})
+    options = EvaluateOptions(**given_fields(EvaluateOptions, given))
     # All that needs no TensorFlow, and no data, comes first: those take long.
     model, trained_at = (None, None) if options.model is None else _model(options.model)
     out = given.get("out") or _default_out(options)

@@ -135,6 +135,17 @@ def field_options(
     return options
 
 
+def given_fields(cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a dataclass's fields that a command line sets.
+
+    Args:
+        cls: the dataclass, of `field_options`.
+        given: all values, as of `vars` of what was parsed.
+    """
+    names = (field.name for field in dataclasses.fields(cls))
+    return {name: given[name] for name in names if name in given}
+
+
 @functools.cache
 def field_texts(cls: type) -> dict[str, str]:
     """Return the description of each field, from the docstring of its dataclass."""

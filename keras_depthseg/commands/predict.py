@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_depthseg.commands.parsing import Parser, described, field_options
+from keras_depthseg.commands.parsing import Parser, described, field_options, given_fields
 from keras_depthseg.commands.terminal import import_tensorflow_quietly
 from keras_depthseg.errors import UserError
 from keras_depthseg.inference.options import (
@@ -74,9 +74,7 @@ def add_predict(commands: Any) -> Parser:
 
 
 def _predict(args: argparse.Namespace) -> int:
-    given = vars(args)
-    names = {field.name for field in dataclasses.fields(PredictOptions)} & set(given)
-    options = PredictOptions(**{name: given[name] for name in names})
+    options = PredictOptions(**given_fields(PredictOptions, vars(args)))
     from keras_depthseg.inference.video_reading import is_video
 
     model_path(options.model)
@@ -168,8 +166,9 @@ def _predict_video(options: PredictOptions, is_camera: bool) -> int:
         elif options.bg is None:
             logger.info("Plate: %s, of an earlier run; remove it for a new one", made)
         # What is used is the file, as after a retouch.
-        options = dataclasses.replace(options, bg=options.bg or made)
-        plate = Plate(options.bg or made)
+        bg = options.bg or made
+        options = dataclasses.replace(options, bg=bg)
+        plate = Plate(bg)
         predictor = _open_predictor(options)
         scene = _new_scene(options, predictor)
         video = VideoPredictor(

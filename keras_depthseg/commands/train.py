@@ -8,7 +8,7 @@ import datetime
 from pathlib import Path
 from typing import Any
 
-from keras_depthseg.commands.parsing import Parser, described, field_options
+from keras_depthseg.commands.parsing import Parser, described, field_options, given_fields
 from keras_depthseg.commands.terminal import import_tensorflow_quietly
 from keras_depthseg.datasets.composites.options import ComposeOptions
 from keras_depthseg.datasets.locate import check_data, locate_records
@@ -158,9 +158,10 @@ def _train(args: argparse.Namespace) -> None:
     run_dir = given.get("run_dir") or _new_run_dir(recipe)
     composites = _composites(given, stored)
     data = tuple(given.get("data", () if resume or composites else ("rooms",)))
-    changed = {name: given[name] for name in _fields(RunConfig, given) - {"data"}}
-    changed |= {"recipe": recipe, "composites": composites}
+    changed = given_fields(RunConfig, given)
     # Its folders of records replace the names below.
+    changed.pop("data", None)
+    changed |= {"recipe": recipe, "composites": composites}
     config = dataclasses.replace(
         stored or RunConfig(data=data, recipe=recipe, composites=composites), **changed
     )
@@ -244,13 +245,7 @@ def _recipe(
         recipe = RECIPES[given["recipe"]]
     if start is not None:
         recipe = dataclasses.replace(recipe, width=start.width)
-    return dataclasses.replace(
-        recipe, **{name: given[name] for name in _fields(Recipe, given)}
-    )
-
-
-def _fields(cls: type, given: dict[str, Any]) -> set[str]:
-    return {field.name for field in dataclasses.fields(cls)} & set(given)
+    return dataclasses.replace(recipe, **given_fields(Recipe, given))
 
 
 def _new_run_dir(recipe: Recipe) -> Path:

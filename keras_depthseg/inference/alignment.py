@@ -11,6 +11,7 @@ from keras_depthseg.errors import UserError
 from keras_depthseg.inference.exposure import fit_gain
 from keras_depthseg.inference.movement import MovementFinder, moved, turn_of, zoom_of
 from keras_depthseg.inference.parallax import find_flow
+from keras_depthseg.inference.sizes import within
 
 # Movements are looked for in images of this longer side: 0.1 of their pixels is 0.8 of
 # those of a photograph with 12 million.
@@ -115,7 +116,9 @@ class Alignment:
 
         `None` if it shows everything, or nothing.
         """
-        bg, fg_bg = (_reduced(image, _small(self.size)) for image in (bg, fg_bg))
+        width, height = self.size
+        size = within(height, width, _SIDE)
+        bg, fg_bg = (_reduced(image, size) for image in (bg, fg_bg))
         part, seen = self._moved(bg, slice(0, len(bg)))
         # Beside the border the smoothing sees what lies outside.
         inner = cv2.erode(
@@ -172,7 +175,7 @@ def align(bg: np.ndarray, fg_bg: np.ndarray, mask: np.ndarray | None = None) -> 
             f"{fg_bg.shape}. Resize one of them."
         )
     height, width = fg_bg.shape[:2]
-    size = _small((width, height))
+    size = within(height, width, _SIDE)
     bg, fg_bg = _reduced(bg, size), _reduced(fg_bg, size)
     background = None if mask is None else _background(_reduced(mask, size))
     gain = fit_gain(bg, fg_bg, background)
@@ -191,12 +194,6 @@ def align(bg: np.ndarray, fg_bg: np.ndarray, mask: np.ndarray | None = None) -> 
         flow = find_flow(_exposed(plate, fg_bg, gain), fg_bg, background & seen)
     movement = _enlarged(movement, width / size[0], height / size[1])
     return Alignment(movement, gain, (before, after), (width, height), flow)
-
-
-def _small(size: tuple[int, int]) -> tuple[int, int]:
-    """Return the width and height in which movements are looked for."""
-    scale = min(1.0, _SIDE / max(size))
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def _strip_of(image: np.ndarray, size: tuple[int, int], rows: slice) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from keras_depthseg.inference.sizes import within
 from keras_depthseg.inference.tiles import Enlarged, box, tiles
 
 # Where nothing is nearer, colours come from a wide window: in images of this longer side,
@@ -43,8 +44,7 @@ def foreground_colours(
     colours = fg_bg.copy()
     if not (alpha > 0).any():
         return colours
-    scale = min(1.0, _SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    size = within(height, width, _SIDE)
     photograph, small_alpha, plate = (
         cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32)
         for image in (fg_bg, alpha, fg_bg if bg is None else bg)

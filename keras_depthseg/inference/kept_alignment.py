@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from keras_depthseg.inference.alignment import Alignment, align
+from keras_depthseg.inference.sizes import within
 
 # The plate is aligned anew once the difference of what fits best has grown by this factor
 # and by so many levels of 255: a camera that stands still is aligned once.
@@ -74,8 +75,8 @@ class KeptAlignment:
 
 
 def _difference(bg: np.ndarray, fg_bg: np.ndarray) -> float:
-    scale = min(1.0, _SIDE / max(bg.shape))
-    size = (max(1, round(bg.shape[1] * scale)), max(1, round(bg.shape[0] * scale)))
+    height, width = bg.shape[:2]
+    size = within(height, width, _SIDE)
     small = [
         cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (bg, fg_bg)
     ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import importlib.util
 import logging
@@ -106,7 +107,7 @@ def open_network(model: str | Path | keras.Model, engine: str | None = None) -> 
     if not isinstance(model, (str, Path)):
         return _keras_network(model.name, model)
     path = model_path(model)
-    if engine == "openvino" or (engine is None and _has_openvino()):
+    if _uses_openvino(engine):
         folder = _converted(path)
         if not folder.exists():
             logger.info("%s: converting it for OpenVINO, once", path)
@@ -128,20 +129,30 @@ def needs_keras(model: str | Path, engine: str | None = None) -> bool:
         UserError: there is no such file.
     """
     path = model_path(model)
-    uses_openvino = engine == "openvino" or (engine is None and _has_openvino())
-    return not (uses_openvino and _converted(path).exists())
+    return not (_uses_openvino(engine) and _converted(path).exists())
 
 
-def _has_openvino() -> bool:
-    return importlib.util.find_spec("openvino") is not None
+def _uses_openvino(engine: str | None) -> bool:
+    if engine is None:
+        return importlib.util.find_spec("openvino") is not None
+    return engine == "openvino"
 
 
 def _converted(path: Path) -> Path:
     """Return the folder of the converted network, which may be missing."""
+    state = path.stat()
+    name = _digest(path, state.st_mtime_ns, state.st_size)
+    return default_cache_dir() / "networks" / name
+
+
+@functools.lru_cache(maxsize=8)
+def _digest(path: Path, modified: int, size: int) -> str:
+    """Return what names a model's bytes and our version; a start asks for it twice."""
+    del modified, size  # arguments, so that a file written again is read again
     digest = hashlib.sha256(keras_depthseg.__version__.encode())
     with path.open("rb") as file:
         digest.update(hashlib.file_digest(file, "sha256").digest())
-    return default_cache_dir() / "networks" / digest.hexdigest()[:24]
+    return digest.hexdigest()[:24]
 
 
 def _convert(path: Path, folder: Path) -> None:

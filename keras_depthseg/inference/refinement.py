@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from keras_depthseg.errors import UserError
+from keras_depthseg.inference.sizes import within
 from keras_depthseg.inference.tiles import Enlarged, Tile, box, tiles
 
 # How far from where the mask changes its edge may lie, in the mask's pixels.
@@ -139,8 +140,7 @@ class _Plate:
     def __init__(self, mask: np.ndarray, fg_bg: np.ndarray, bg: np.ndarray):
         self.fg_bg, self.bg = fg_bg, bg
         height, width = fg_bg.shape[:2]
-        scale = min(1.0, _SIDE / max(height, width))
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        size = within(height, width, _SIDE)
         small, plate = (
             cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (fg_bg, bg)
         )

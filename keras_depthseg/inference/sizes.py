@@ -32,6 +32,12 @@ def working_size(height: int, width: int, resolution: int) -> tuple[int, int]:
     return min(((h, w) for h in sides for w in sides), key=cost)
 
 
+def within(height: int, width: int, side: int) -> tuple[int, int]:
+    """Return width and height of an image reduced to a longer side of at most `side`."""
+    scale = min(1.0, side / max(height, width))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
 def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return an image at another width and height; averaged by area if it is reduced."""
     if image.shape[1::-1] == size:
