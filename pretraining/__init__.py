@@ -1,0 +1,1 @@
+"""Where the pictures that the shipped weights are trained on come from."""
