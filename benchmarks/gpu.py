@@ -137,7 +137,9 @@ def _start_worker(number: int) -> None:
     cv2.setNumThreads(1)  # There is a worker for each core.
 
 
-def composites_of(sources: Sequence[Sequence[str]], seed: int) -> list[tuple[Any, float]]:
+def composites_of(
+    sources: Sequence[Sequence[str]], seed: int, unseen_fraction: float = 0.25
+) -> list[tuple[Any, float]]:
     """Return the composites of `--source BG FG DEPTH WEIGHT`, and their weights."""
     from keras_depthseg.datasets.composites.configure import make_config
     from keras_depthseg.datasets.composites.endless import EndlessComposites
@@ -151,7 +153,7 @@ def composites_of(sources: Sequence[Sequence[str]], seed: int) -> list[tuple[Any
             depth=None if depth == "-" else depth,
             variety="rich",
             count=1,
-            unseen_fraction=0.25,
+            unseen_fraction=unseen_fraction,
             seed=seed,
         )
         config = make_config(options, lambda warning: print(warning, file=sys.stderr))

@@ -280,3 +280,17 @@ def untuned():
     options = tf.data.Options()
     options.autotune.enabled = False
     return options
+
+
+def graph_calls(model: keras.Model) -> list[tuple[list, list]]:
+    """Return inputs and outputs of every call of a layer in a functional model, in order.
+
+    `layer.input` fails for a layer that is called more than once, as shared ones are.
+    """
+    depths = model._nodes_by_depth  # pyright: ignore[reportAttributeAccessIssue]
+    return [
+        (list(node.input_tensors), list(node.outputs))
+        for depth in sorted(depths, reverse=True)
+        for node in depths[depth]
+        if not node.is_input
+    ]

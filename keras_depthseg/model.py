@@ -27,8 +27,110 @@ INPUTS = tuple(ORIGINAL_STATISTICS)
 OUTPUTS = ("depth", "mask")
 
 
+class TwoPictureNetwork(keras.Model):
+    """A functional model that takes `bg` and `fg_bg` and gives `mask` and `depth`.
+
+    Inputs, a dict: `bg`, `fg_bg`: (B, H, W, 3) RGB in 0..255, uint8 or float, H and W
+    multiples of 32 (any, and several in one process). Normalisation is part of the
+    model.
+
+    Outputs, a dict: `depth`, `mask`: (B, H, W, 1) float32. Calling the model gives
+    logits, which losses and metrics take; `predict`, `predict_on_batch` and exported
+    files give maps in [0, 1]: `mask` is the opacity of the foreground, `depth` is larger
+    where farther.
+
+    Args:
+        inputs, outputs, name: as for a functional `keras.Model`, with the names above.
+        width: channels of the first encoder block.
+        resolution: side in pixels of the last phase of its training, which a run sets
+            when it saves the model; `None` before. The network takes any.
+        dtype: dtype policy of the layers.
+    """
+
+    def __init__(
+        self,
+        inputs,
+        outputs,
+        *,
+        width: int,
+        resolution: int | None,
+        dtype: keras.DTypePolicy,
+        name: str,
+    ):
+        if resolution is not None and (not isinstance(resolution, int) or resolution < 1):
+            raise ValueError(
+                "resolution must be a positive integer or None. Received: "
+                f"{resolution!r}."
+            )
+        super().__init__(inputs=inputs, outputs=outputs, name=name)
+        self.width = width
+        self.resolution = resolution
+        self.dtype_policy = dtype
+
+    def call(self, inputs, training=None, mask=None):
+        _check_images(inputs)
+        return super().call(inputs, training=training, mask=mask)
+
+    def predict(self, x, **kwargs) -> dict[str, np.ndarray]:
+        """Predict as `keras.Model.predict`, with maps in [0, 1] in place of logits.
+
+        Args:
+            x: a dict `{"bg": …, "fg_bg": …}` of arrays (B, H, W, 3) in 0..255, or a
+                `tf.data.Dataset` of such dicts (labels beside them are ignored).
+            **kwargs: `batch_size`, `verbose`, `steps`, `callbacks` of `keras.Model`.
+
+        Returns:
+            `{"depth": …, "mask": …}`: (B, H, W, 1) float32 in [0, 1].
+        """
+        if isinstance(x, Mapping):
+            _check_images(x)
+        return _maps(super().predict(x, **kwargs))
+
+    def predict_on_batch(self, x) -> dict[str, np.ndarray]:
+        """Predict one batch; arguments and result as those of `predict`."""
+        _check_images(x)
+        return _maps(super().predict_on_batch(x))
+
+    def export(  # pyright: ignore[reportIncompatibleMethodOverride] (in **kwargs)
+        self, filepath, format: str = "tf_saved_model", **kwargs
+    ) -> None:
+        """Export the network for inference: as `predict`, it gives maps in [0, 1].
+
+        Inputs and outputs keep their names and shapes; sides stay free.
+
+        Args:
+            filepath: file or folder to write.
+            format: a format of `keras.Model.export`.
+            **kwargs: further arguments of `keras.Model.export`.
+        """
+        inputs = {
+            branch: keras.Input((None, None, 3), name=branch, dtype="float32")
+            for branch in INPUTS
+        }
+        maps = {
+            name: keras.layers.Activation("sigmoid", dtype="float32", name=name)(logits)
+            for name, logits in self(inputs).items()
+        }
+        # Of a plain keras.Model, whose export is Keras's own.
+        keras.Model(inputs, maps, name=self.name).export(filepath, format, **kwargs)
+
+    def get_config(self):
+        return {
+            "width": self.width,
+            "resolution": self.resolution,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        # A functional keras.Model would look for a saved graph; ours is rebuilt.
+        dtype = keras.dtype_policies.deserialize(config["dtype"])
+        return cls(**{**config, "dtype": dtype})
+
+
 @keras.saving.register_keras_serializable(package="keras_depthseg")
-class DSResNet(keras.Model):
+class DSResNet(TwoPictureNetwork):
     """Two-branch residual U-Net that predicts foreground mask and scene depth.
 
     `bg` and `fg_bg` pass two encoder blocks each, are merged, and pass four shared
@@ -85,11 +187,6 @@ class DSResNet(keras.Model):
             )
         if not isinstance(width, int) or width < 1:
             raise ValueError(f"width must be a positive integer. Received: {width!r}.")
-        if resolution is not None and (not isinstance(resolution, int) or resolution < 1):
-            raise ValueError(
-                "resolution must be a positive integer or None. Received: "
-                f"{resolution!r}."
-            )
         statistics = _checked_statistics(statistics)
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
 
@@ -139,75 +236,13 @@ class DSResNet(keras.Model):
                     dtype=policy,
                 )
             outputs[output] = conv(1, 1, dtype="float32", name=output)(x)
-        super().__init__(inputs=inputs, outputs=outputs, name=name)
-
-        # === Config ===
-        self.width = width
+        super().__init__(
+            inputs, outputs, width=width, resolution=resolution, dtype=policy, name=name
+        )
         self.statistics = statistics
-        self.resolution = resolution
-        self.dtype_policy = policy
-
-    def call(self, inputs, training=None, mask=None):
-        _check_images(inputs)
-        return super().call(inputs, training=training, mask=mask)
-
-    def predict(self, x, **kwargs) -> dict[str, np.ndarray]:
-        """Predict as `keras.Model.predict`, with maps in [0, 1] in place of logits.
-
-        Args:
-            x: a dict `{"bg": …, "fg_bg": …}` of arrays (B, H, W, 3) in 0..255, or a
-                `tf.data.Dataset` of such dicts (labels beside them are ignored).
-            **kwargs: `batch_size`, `verbose`, `steps`, `callbacks` of `keras.Model`.
-
-        Returns:
-            `{"depth": …, "mask": …}`: (B, H, W, 1) float32 in [0, 1].
-        """
-        if isinstance(x, Mapping):
-            _check_images(x)
-        return _maps(super().predict(x, **kwargs))
-
-    def predict_on_batch(self, x) -> dict[str, np.ndarray]:
-        """Predict one batch; arguments and result as those of `predict`."""
-        _check_images(x)
-        return _maps(super().predict_on_batch(x))
-
-    def export(  # pyright: ignore[reportIncompatibleMethodOverride] (in **kwargs)
-        self, filepath, format: str = "tf_saved_model", **kwargs
-    ) -> None:
-        """Export the network for inference: as `predict`, it gives maps in [0, 1].
-
-        Inputs and outputs keep their names and shapes; sides stay free.
-
-        Args:
-            filepath: file or folder to write.
-            format: a format of `keras.Model.export`.
-            **kwargs: further arguments of `keras.Model.export`.
-        """
-        inputs = {
-            branch: keras.Input((None, None, 3), name=branch, dtype="float32")
-            for branch in INPUTS
-        }
-        maps = {
-            name: keras.layers.Activation("sigmoid", dtype="float32", name=name)(logits)
-            for name, logits in self(inputs).items()
-        }
-        # Of a plain keras.Model, whose export is Keras's own.
-        keras.Model(inputs, maps, name=self.name).export(filepath, format, **kwargs)
 
     def get_config(self):
-        return {
-            "width": self.width,
-            "statistics": self.statistics,
-            "resolution": self.resolution,
-            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
-            "name": self.name,
-        }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        # A functional keras.Model would look for a saved graph; ours is rebuilt.
-        dtype = keras.dtype_policies.deserialize(config["dtype"])
-        return cls(**{**config, "dtype": dtype})
+        return {**super().get_config(), "statistics": self.statistics}
 
 
 def _maps(logits: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -247,7 +282,7 @@ def _check_images(inputs) -> None:
             else type(inputs).__name__
         )
         raise ValueError(
-            "DSResNet takes a dict with 'bg' and 'fg_bg', each (B, H, W, 3) RGB in "
+            "the network takes a dict with 'bg' and 'fg_bg', each (B, H, W, 3) RGB in "
             f"0..255. Received: {received}."
         )
     shapes = {name: tuple(inputs[name].shape) for name in INPUTS}

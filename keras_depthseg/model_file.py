@@ -12,8 +12,11 @@ from typing import Any
 
 from keras_depthseg.errors import UserError
 
-NETWORK = "keras_depthseg>DSResNet"
-"""The name under which Keras stores our network."""
+NETWORKS = {
+    "keras_depthseg>DSResNet": "ds_resnet",
+    "keras_depthseg>SiameseNet": "siamese",
+}
+"""The names of our networks, by those under which Keras stores them."""
 
 
 def model_path(path: str | os.PathLike) -> Path:
@@ -37,18 +40,21 @@ def model_path(path: str | os.PathLike) -> Path:
 
 @dataclasses.dataclass(frozen=True)
 class ModelFile:
-    """A `.keras` file of `DSResNet`.
+    """A `.keras` file of one of our networks.
 
     Attributes:
         path: of the file.
-        width, statistics: as for `DSResNet`.
+        network: one of `networks.registry.NETWORKS`.
+        width: channels of its first block.
+        statistics: as for `DSResNet`; `None` for other networks.
         resolution: side in pixels of the last phase of its training; `None` if it was
             not trained, or by version 0.2 or earlier, which did not write it.
     """
 
     path: Path
+    network: str
     width: int
-    statistics: dict[str, Any]
+    statistics: dict[str, Any] | None
     resolution: int | None
 
     @classmethod
@@ -71,12 +77,18 @@ class ModelFile:
                 f"{path}: it is damaged or no .keras file ({type(error).__name__}); "
                 "accepted is what a run saved as model.keras. Get the file again."
             ) from error
-        if name != NETWORK:
+        if name not in NETWORKS:
             raise UserError(
-                f"{path}: received the network {name}; accepted is {NETWORK}. Give a "
-                "model of depthseg train."
+                f"{path}: received the network {name}; accepted are "
+                f"{' and '.join(NETWORKS)}. Give a model of depthseg train."
             )
-        return cls(path, config["width"], config["statistics"], config.get("resolution"))
+        return cls(
+            path,
+            NETWORKS[name],
+            config["width"],
+            config.get("statistics"),
+            config.get("resolution"),
+        )
 
     def require_width(self, width: int) -> None:
         """Refuse a network of another width.

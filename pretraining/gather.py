@@ -16,10 +16,13 @@ import io
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+import cv2
 import numpy as np
 from PIL import Image
 
+from keras_depthseg.datasets.rooms.cutouts import make_cutout
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import replacing
 from pretraining import emoji, npm, panoramas
@@ -44,6 +47,12 @@ _SEED = 0
 _LARGEST = 800
 """The longer side of a photograph, in pixels: composites have 224."""
 _QUALITY = 92
+_PARTS = 9
+"""Parts of each photograph that are backgrounds of their own: there are few photographs,
+and shrunk to 224 px all of them show things from far away."""
+_EMOJI = 400
+"""More would leave photographs of people too small a share of the cutouts."""
+_DRAWN = 200
 
 
 def gather(
@@ -69,7 +78,7 @@ def gather(
     files = listed({"photographs": photographs, "offices": offices})
     hdri, drawings = PANORAMAS.fetch(registry), EMOJI.fetch(registry)
     # All of it first: what fails leaves no half of the pictures behind.
-    made = [*_copied(files), *_views(hdri), *_emoji(drawings)]
+    made = [*_copied(files), *_views(hdri), *_emoji(drawings), *_drawn()]
     for name, data in made:
         path = out / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -115,9 +124,27 @@ def _copied(files: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
         if kind == "photographs":
             image = Image.open(io.BytesIO(data)).convert("RGB")
             image.thumbnail((_LARGEST, _LARGEST), Image.Resampling.LANCZOS)
-            yield f"bg/{PurePosixPath(inside).stem}.jpg", _jpeg(image)
+            place = PurePosixPath(inside).stem
+            yield f"bg/{place}/{place}.jpg", _jpeg(image)
+            for number, part in enumerate(_parts(place, data)):
+                yield f"bg/{place}/{place}_{number}.jpg", part
         else:
             yield inside, data
+
+
+def _parts(place: str, data: bytes) -> Iterator[bytes]:
+    """Yield random squares of a photograph, 30 to 75 % of its shorter side, as JPEG."""
+    image: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    height, width = image.shape[:2]
+    shorter = min(height, width)
+    rng = np.random.default_rng([_SEED, len(place), sum(map(ord, place))])
+    for _ in range(_PARTS):
+        side = max(int(shorter * rng.uniform(0.3, 0.75)), min(280, shorter))
+        top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
+        part = image[top : top + side, left : left + side]
+        part = cv2.resize(part, (min(side, 384),) * 2, interpolation=cv2.INTER_AREA)
+        _, encoded = cv2.imencode(".jpg", part, [cv2.IMWRITE_JPEG_QUALITY, 90])
+        yield encoded.tobytes()
 
 
 def _views(package: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
@@ -139,8 +166,22 @@ def _emoji(package: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
         for name, data in package.items()
         if name.startswith("assets/")
     }
-    for name, data in emoji.chosen(pictures, _SEED).items():
-        yield f"fg/emoji_{name}.webp", data
+    chosen = {
+        f"fg/emoji_{name}.webp": data
+        for name, data in emoji.chosen(pictures, _SEED).items()
+    }
+    names = sorted(chosen)
+    for index in np.random.default_rng(_SEED).permutation(len(names))[:_EMOJI]:
+        yield names[index], chosen[names[index]]
+
+
+def _drawn() -> Iterator[tuple[str, bytes]]:
+    """Yield people, animals and things that the package draws itself."""
+    for number in range(_DRAWN):
+        data = io.BytesIO()
+        cutout = Image.fromarray(make_cutout(77, number, 256).rgba)
+        cutout.save(data, "WEBP", quality=90, method=6)
+        yield f"fg/drawn_{number:03}.webp", data.getvalue()
 
 
 def _jpeg(image: Image.Image) -> bytes:

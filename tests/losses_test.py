@@ -13,6 +13,7 @@ CLASSES = (
     *(losses.RMSE, losses.BCE, losses.Dice),
     *(losses.BCEDice, losses.SSIM, losses.MSSSIM),
     *(losses.RMSEPerImage, losses.BCEDicePerImage),
+    *(losses.RelativeDepthPerImage, losses.OutlineBCEDicePerImage),
 )
 
 FUNCTIONS = [cls.function for cls in CLASSES]
@@ -137,6 +138,35 @@ class IndependentTest(tf.test.TestCase):
             self.assertAllClose(
                 function(y_true, p, from_logits=False), expected, rtol=1e-5
             )
+
+    def test_relative_depth_counts_known_pixels(self):
+        y_true, logits = _uniform(32), _logits(32)
+        y_true[0, :20] = 0
+        p = 1 / (1 + np.exp(-logits.astype(np.float64)))
+        expected = []
+        for true, given in zip(y_true.astype(np.float64), p, strict=True):
+            known = true > 1e-4
+            errors = true[known] - given[known]
+            logs = np.log(true[known]) - np.log(given[known])
+            root = np.sqrt(np.mean(errors**2) + 1e-6)
+            expected.append(root + np.abs(logs).mean() / 4)
+        loss = losses.relative_depth_per_image(y_true, logits)
+        self.assertAllClose(loss, expected, rtol=1e-4)
+        self.assertAllEqual(losses.relative_depth_per_image(0 * y_true, logits), [0, 0])
+
+    def test_outlines_count_more(self):
+        y_true = np.zeros((1, 32, 32, 1), "float32")
+        y_true[:, 8:24, 8:24] = 1
+        logits = _logits(32)[:1]
+        near = np.zeros((32, 32), bool)
+        near[6:26, 6:26] = True
+        near[10:22, 10:22] = False
+        x = logits[0, ..., 0].astype(np.float64)
+        entropy = np.log1p(np.exp(x)) - x * y_true[0, ..., 0]
+        plain = losses.bce_dice_per_image(y_true, logits)
+        extra = (losses.OUTLINE_WEIGHT - 1) * (near * entropy).mean()
+        loss = losses.outline_bce_dice_per_image(y_true, logits)
+        self.assertAllClose(loss, plain + extra, rtol=1e-4)
 
     def test_per_image(self):
         y_true, x = np.float64(_uniform(32, batch=3)), np.float64(_logits(32, 1))

@@ -244,7 +244,7 @@ def _recipe(
     if given.get("recipe", recipe.name) != recipe.name:
         recipe = RECIPES[given["recipe"]]
     if start is not None:
-        recipe = dataclasses.replace(recipe, width=start.width)
+        recipe = dataclasses.replace(recipe, network=start.network, width=start.width)
     return dataclasses.replace(recipe, **given_fields(Recipe, given))
 
 

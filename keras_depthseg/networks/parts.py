@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import keras
 
+from keras_depthseg.backend import graph_calls
 from keras_depthseg.model import OUTPUTS
 
 
@@ -34,11 +35,10 @@ def split(model: keras.Model) -> Parts:
     network: Any = _in_float32(model)
     seen = {id(network.input["fg_bg"])}
     features: dict[int, Any] = {}
-    for layer in network.operations:
-        inputs = _tensors(layer, "input")
+    for inputs, results in graph_calls(network):
         if not any(id(tensor) in seen for tensor in inputs):
             continue
-        seen.update(id(tensor) for tensor in _tensors(layer, "output"))
+        seen.update(id(tensor) for tensor in results)
         features |= {id(t): t for t in inputs if id(t) not in seen}
     # A map may need the plate alone.
     outputs = {name: network.output[name] for name in OUTPUTS if name in network.output}
@@ -69,9 +69,3 @@ def _in_float32(model: keras.Model) -> keras.Model:
 
 def _float32() -> Any:
     return keras.dtype_policies.serialize(keras.DTypePolicy("float32"))
-
-
-def _tensors(layer: keras.Operation, side: str) -> list[Any]:
-    if isinstance(layer, keras.layers.InputLayer):
-        return []
-    return keras.tree.flatten(getattr(layer, side))

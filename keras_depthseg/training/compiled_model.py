@@ -9,9 +9,10 @@ import keras
 
 from keras_depthseg.losses import combination
 from keras_depthseg.metrics import training_metrics
-from keras_depthseg.model import ORIGINAL_STATISTICS, DSResNet
+from keras_depthseg.model import TwoPictureNetwork
 from keras_depthseg.model_file import ModelFile
 from keras_depthseg.networks.initialisation import INITIALISATIONS
+from keras_depthseg.networks.registry import make_network
 from keras_depthseg.optimizers import OPTIMIZERS, cosine_decay
 from keras_depthseg.precision import jit_compile
 from keras_depthseg.runtimes import opened
@@ -27,7 +28,7 @@ def compiled_model(
     xla: bool = False,
     depth: bool = True,
     start: ModelFile | None = None,
-) -> DSResNet:
+) -> TwoPictureNetwork:
     """Return a new compiled model, the same each time.
 
     Sets the seed of Python, NumPy and the backend for the whole process.
@@ -50,7 +51,7 @@ def compiled_model(
     if start is not None:
         # The first layers have learned these numbers: others would shift their inputs.
         statistics = start.statistics
-    model = DSResNet(recipe.width, statistics or ORIGINAL_STATISTICS, dtype=precision)
+    model = make_network(recipe.network, recipe.width, precision, statistics)
     if start is None:
         INITIALISATIONS[recipe.initialisation](model)
     else:

@@ -77,11 +77,11 @@ class TrainingData:
         loss = self._config.recipe.loss
         if self._all_have_depth:
             return
-        if loss != "per_image":
+        if loss not in ("per_image", "outline"):
             raise UserError(
                 f"`loss`: received {loss}, which counts unknown depth as 0, for samples "
-                "without depth; choose per_image, which leaves it out, or give the "
-                "depth (`depth`)."
+                "without depth; choose per_image or outline, which leave it out, or "
+                "give the depth (`depth`)."
             )
         if not self.depth:
             logger.warning("No sample has depth: only the mask is trained.")

@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_depthseg.augment.changes import make_augmentation
 from keras_depthseg.augment.names import AUGMENTATIONS
 from keras_depthseg.datasets.composites.options import ROOMS, ComposeOptions
-from keras_depthseg.model import DSResNet
+from keras_depthseg.model import TwoPictureNetwork
 from keras_depthseg.model_file import ModelFile
 from keras_depthseg.precision import check_xla, resolve_precision
 from keras_depthseg.schedule import Phase
@@ -101,7 +101,7 @@ class Experiment:
             phase.epochs * ceil_div(size, phase.batch_size) for phase in self.phases
         )
 
-    def model(self) -> DSResNet:
+    def model(self) -> TwoPictureNetwork:
         """Return a new compiled model, the same each time.
 
         Sets the seed of Python, NumPy and the backend for the whole process, and with

@@ -19,7 +19,7 @@ from keras_depthseg.callbacks.watching import PredictionPictures, StepTimes
 from keras_depthseg.callbacks.weight_average import WeightAverage
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import replacing
-from keras_depthseg.model import DSResNet
+from keras_depthseg.model import TwoPictureNetwork
 from keras_depthseg.training.checkpoints import (
     Checkpoints,
     Position,
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 def fit(
     experiment: Experiment,
-    model: DSResNet,
+    model: TwoPictureNetwork,
     folder: RunFolder,
     start: Position | None = None,
     verbose: str | int = "auto",

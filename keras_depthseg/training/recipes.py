@@ -29,7 +29,8 @@ class Recipe:
             multiples of 32.
         loss: Loss of depth and mask: rmse_bce_dice is 2 RMSE + BCE + 2 Dice, ssim_dice
             2 SSIM + Dice, rmse_bce 2 RMSE + BCE; per_image is as the first, but for each
-            image and its known depth.
+            image and its known depth; outline is as per_image, and counts errors near
+            outlines more, and those of depth relative to it.
         augment: Random changes: original changes the colours of each picture by itself;
             shared those of bg and fg_bg alike, and mirrors; tripod, handheld and phone do
             so too and then let the two differ as photographs do, in place, light,
@@ -38,6 +39,8 @@ class Recipe:
         optimizer: Optimizer; sgd has momentum 0.9.
         learning_rate: Learning rate at the start, or the highest of a cosine; above 0.
         width: Channels of the first block; 16 is the full network.
+        network: Network. ds_resnet: the original's; siamese: with shared layers for both
+            pictures, and the depth of the plate from the plate alone.
         initialisation: First weights. difference: the network begins with the difference
             between the two pictures; independent: with weights drawn one by one, as in
             the original.
@@ -58,11 +61,12 @@ class Recipe:
 
     name: str
     schedule: str = dataclasses.field(metadata={"option": "--resolution-schedule"})
-    loss: Literal["rmse_bce_dice", "ssim_dice", "rmse_bce", "per_image"]
+    loss: Literal["rmse_bce_dice", "ssim_dice", "rmse_bce", "per_image", "outline"]
     augment: str
     optimizer: Literal["sgd", "adam", "adamw"]
     learning_rate: float
     width: int
+    network: Literal["ds_resnet", "siamese"] = "ds_resnet"
     initialisation: Literal["independent", "difference"] = "independent"
     learning_rate_schedule: Literal["plateau", "cosine"] = "plateau"
     divide_after_first_phase: float = 1.0
@@ -137,6 +141,15 @@ RECIPES: dict[str, Recipe] = {
         dataclasses.replace(_QUICK, name="standard", schedule="96:25,160:12,224:4"),
         # The same for an hour. Reached 0.949 on the other rooms, on clean pairs.
         dataclasses.replace(_QUICK, name="thorough", schedule="96:50,160:60,224:27"),
+        # The shipped weights of that name: pretraining/README.md.
+        dataclasses.replace(
+            _QUICK,
+            name="small",
+            schedule="96:30,160:45,224:30",
+            loss="outline",
+            network="siamese",
+            average=0.999,
+        ),
         # For a trained model in one room (`start_from`). Gained 0.016 in an office, with
         # differences of `tripod`; a rate of 3e-4 gained 0.009:
         # docs/tutorials/own_camera.md.

@@ -14,7 +14,7 @@ from keras_depthseg.datasets.splits import SPLITS
 from keras_depthseg.errors import UserError
 from keras_depthseg.evaluation.scores import evaluate, score_table
 from keras_depthseg.files import replacing
-from keras_depthseg.model import DSResNet
+from keras_depthseg.model import TwoPictureNetwork
 from keras_depthseg.processor import computes_with
 from keras_depthseg.schedule import format_schedule
 from keras_depthseg.training.checkpoints import latest
@@ -164,7 +164,7 @@ def _check_can_resume(experiment: Experiment, folder: RunFolder) -> None:
 
 def _finish(
     experiment: Experiment,
-    model: DSResNet,
+    model: TwoPictureNetwork,
     folder: RunFolder,
     history: dict[str, list[float]],
 ) -> RunResult:

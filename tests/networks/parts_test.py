@@ -7,6 +7,7 @@ from absl.testing import parameterized
 
 from keras_depthseg.model import DSResNet
 from keras_depthseg.networks.parts import split
+from keras_depthseg.networks.siamese import SiameseNet
 from tests.support.plain_network import plain_network
 
 
@@ -25,10 +26,12 @@ class SplitTest(tf.test.TestCase, parameterized.TestCase):
         inputs = [self.images["fg_bg"], *features]
         return parts.maps.predict_on_batch(inputs), parts.mask.predict_on_batch(inputs)
 
-    @parameterized.parameters("float32", "mixed_bfloat16")
-    def test_equals_the_whole_in_float32(self, policy):
-        model = DSResNet(width=2, dtype=policy)
-        whole = DSResNet(width=2, dtype="float32")
+    @parameterized.product(
+        network=(DSResNet, SiameseNet), policy=("float32", "mixed_bfloat16")
+    )
+    def test_equals_the_whole_in_float32(self, network, policy):
+        model = network(width=2, dtype=policy)
+        whole = network(width=2, dtype="float32")
         whole.set_weights(model.get_weights())
         expected = whole.predict_on_batch(self.images)
         maps, mask = self.maps(split(model))
@@ -45,6 +48,14 @@ class SplitTest(tf.test.TestCase, parameterized.TestCase):
         self.assertFalse(
             [layer.name for layer in parts.mask.layers if "depth" in layer.name]
         )
+
+    def test_depth_of_the_plate_is_of_the_plate_part(self):
+        parts = split(SiameseNet(width=2))
+        self.assertIn("far", [layer.name for layer in parts.plate.layers])
+        for part in (parts.maps, parts.mask):
+            names = [layer.name for layer in part.layers]
+            self.assertFalse([name for name in names if name.startswith("plate_enc")])
+        self.assertNotIn("near", [layer.name for layer in parts.mask.layers])
 
     def test_network_of_operations(self):
         model = plain_network()

@@ -56,6 +56,7 @@ class GatherTest(absltest.TestCase):
         pictures = self.root / "pictures.tsv"
         pictures.write_text("\n".join(rows) + "\n")
         self.enter_context(mock.patch.object(gather, "PICTURES", pictures))
+        self.enter_context(mock.patch.object(gather, "_DRAWN", 2))
         script = b"export default 'data:application/exr;base64,AAAA'"
         self.publish("PANORAMAS", "@a/b", {"hdri/room.exr.js": script})
         drawings = {
@@ -122,11 +123,15 @@ class GatherTest(absltest.TestCase):
         files = self.gather()
         views = {f"bg/room/room_{number:02}.jpg" for number in range(12)}
         emoji = {f"fg/emoji_{name}.webp" for name in ("1f44b", "1f44d", "1f436")}
-        self.assertEqual(
-            set(files),
-            {"bg/hill.jpg", "bg/office_1.jpg", "fg/office_1.png", *views, *emoji},
-        )
-        self.assertEqual(Image.open(io.BytesIO(files["bg/hill.jpg"])).size, (800, 600))
+        hill = {"bg/hill/hill.jpg", *(f"bg/hill/hill_{i}.jpg" for i in range(9))}
+        drawn = {"fg/drawn_000.webp", "fg/drawn_001.webp"}
+        offices = {"bg/office_1.jpg", "fg/office_1.png"}
+        self.assertEqual(set(files), hill | offices | views | emoji | drawn)
+        sizes = {name: Image.open(io.BytesIO(files[name])).size for name in hill}
+        self.assertEqual(sizes.pop("bg/hill/hill.jpg"), (800, 600))
+        for width, height in sizes.values():
+            self.assertEqual(width, height)
+            self.assertBetween(width, 280, 384)
         for name in ("bg/office_1.jpg", "fg/office_1.png"):
             self.assertEqual(files[name], (self.offices / name).read_bytes())
         self.assertEqual(files["fg/emoji_1f436.webp"], self.drawings["1f436"])
