@@ -29,6 +29,8 @@ _POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 _SIZES = ((96, 64), (160, 64), (224, 64))
 _STEPS = 30
 _HELD_OUT = "unseen_both"
+_PARALLAX = 5.0
+"""Centimetres that the camera of a rendered room's plate has moved at most."""
 Batch = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 
 
@@ -186,7 +188,7 @@ def stages_of(recipe: Any, samples: int) -> list[Stage]:
 
 
 def train(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Train a recipe on composites; return what it took and its scores."""
+    """Train a recipe on composites; return what it took, and scores of unseen ones."""
     import keras
 
     from keras_depthseg.augment.capture import parse_capture
@@ -194,21 +196,28 @@ def train(arguments: argparse.Namespace) -> dict[str, Any]:
     from keras_depthseg.augment.effects import SIDE
     from keras_depthseg.augment.names import PRESETS
     from keras_depthseg.callbacks.weight_average import WeightAverage
+    from keras_depthseg.datasets.rooms.endless import EndlessRooms
     from keras_depthseg.training.compiled_model import compiled_model
 
     recipe = _recipe(arguments)
-    sources = composites_of(arguments.source, arguments.seed)
+    unseen = arguments.unseen_fraction
+    sources = composites_of(arguments.source, arguments.seed, unseen)
     stages = stages_of(recipe, arguments.samples)
     for source, _ in sources:
-        if _HELD_OUT not in source.splits:
+        if unseen and _HELD_OUT not in source.splits:
             raise SystemExit(
                 f"--source: received pictures without a split {_HELD_OUT}, which is "
-                "scored; expected more of them. Add backgrounds or cutouts."
+                "scored; expected more of them. Add backgrounds or cutouts, or give "
+                "--unseen-fraction 0."
             )
+    if arguments.rooms:
+        rooms = EndlessRooms(arguments.seed, stages[0].resolution, _PARALLAX)
+        sources.append((rooms, arguments.rooms))
     batches = CompositeBatches(sources, stages, seed=arguments.seed)
     lines = min(arguments.epochs, len(batches))
     steps = len(batches) // lines * lines
     model = compiled_model(recipe, steps, arguments.policy, arguments.seed)
+    model.resolution = stages[-1].resolution
     save = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: save_weights_alone(model, arguments.out)
     )
@@ -227,7 +236,7 @@ def train(arguments: argparse.Namespace) -> dict[str, Any]:
     if recipe.augment in PRESETS:
         capture = parse_capture(recipe.augment)
         changes[recipe.augment] = CaptureChange(capture, last.resolution / SIDE)
-    for name, change in changes.items():
+    for name, change in changes.items() if unseen else ():
         stage = dataclasses.replace(last, first=0, steps=8, batch_size=64, change=change)
         held_out = CompositeBatches(sources, [stage], _HELD_OUT, arguments.seed)
         results = model.evaluate(
@@ -416,6 +425,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=[],
         metavar=("BG", "FG", "DEPTH", "WEIGHT"),
         help="of composites, DEPTH as depthseg data compose takes it, - for none",
+    )
+    parser.add_argument(
+        "--rooms", type=float, default=0, help="weight of rendered rooms, of train"
+    )
+    parser.add_argument(
+        "--unseen-fraction", type=float, default=0.25, help="of pictures, to score on"
     )
     parser.add_argument("--recipe", default="standard")
     parser.add_argument("--schedule", help="RESOLUTION:EPOCHS:BATCH,…")

@@ -26,6 +26,7 @@ _PAGES = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "benchmarks/README.md": "benchmarks.md",
+    "keras_depthseg/networks/weights/README.md": "weights.md",
 }
 
 

@@ -18,7 +18,9 @@ __version__ = "0.2.0"
 __all__ = [
     "DSResNet",
     "Predictor",
+    "SiameseNet",
     "load_original_weights",
+    "load_pretrained",
     "losses",
     "metrics",
     "optimizers",
@@ -28,7 +30,9 @@ __all__ = [
 _MODULES = {
     "DSResNet": "keras_depthseg.model",
     "Predictor": "keras_depthseg.inference.predictor",
+    "SiameseNet": "keras_depthseg.networks.siamese",
     "load_original_weights": "keras_depthseg.networks.original_weights",
+    "load_pretrained": "keras_depthseg.networks.loading",
 }
 
 # The command `depthseg` answers --help and mistakes without Keras, whose import takes
@@ -42,7 +46,9 @@ if TYPE_CHECKING:
 if TYPE_CHECKING or not _is_command:
     from keras_depthseg import losses, metrics, optimizers
     from keras_depthseg.model import DSResNet
+    from keras_depthseg.networks.loading import load_pretrained
     from keras_depthseg.networks.original_weights import load_original_weights
+    from keras_depthseg.networks.siamese import SiameseNet
 
 
 def __getattr__(name: str) -> Any:

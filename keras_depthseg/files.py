@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,25 @@ def default_cache_dir() -> Path:
         return Path(path)
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "keras_depthseg"
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a whole file, as hexadecimal digits.
+
+    An unchanged file is read once: a start asks for it several times.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    state = path.stat()
+    return _sha256(path, state.st_mtime_ns, state.st_size)
+
+
+@functools.lru_cache(maxsize=8)
+def _sha256(path: Path, modified: int, size: int) -> str:
+    del modified, size  # arguments, so that a file written again is read again
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import zipfile
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from keras_depthseg.errors import UserError
+from keras_depthseg.files import sha256
+from keras_depthseg.pretrained import NAMES, is_pretrained, pretrained_path
 
 NETWORKS = {
     "keras_depthseg>DSResNet": "ds_resnet",
@@ -22,9 +23,14 @@ NETWORKS = {
 def model_path(path: str | os.PathLike) -> Path:
     """Return the `.keras` file of a finished run's folder, or the file itself.
 
+    Args:
+        path: of the folder or the file, or a name of `pretrained.WEIGHTS`.
+
     Raises:
-        UserError: if there is no such file.
+        UserError: if there is no such file, or that of a name is damaged.
     """
+    if is_pretrained(path):
+        return pretrained_path(path)
     path = Path(path)
     if path.is_dir():
         if not (path / "model.keras").is_file():
@@ -34,7 +40,9 @@ def model_path(path: str | os.PathLike) -> Path:
             )
         return path / "model.keras"
     if not path.exists():
-        raise UserError(f"{path}: no such model; give a run folder or a .keras file.")
+        raise UserError(
+            f"{path}: no such model; give a run folder, a .keras file or a name: {NAMES}."
+        )
     return path
 
 
@@ -45,16 +53,16 @@ class ModelFile:
     Attributes:
         path: of the file.
         network: one of `networks.registry.NETWORKS`.
+        config: the network's arguments, as Keras stored them.
         width: channels of its first block.
-        statistics: as for `DSResNet`; `None` for other networks.
         resolution: side in pixels of the last phase of its training; `None` if it was
             not trained, or by version 0.2 or earlier, which did not write it.
     """
 
     path: Path
     network: str
+    config: dict[str, Any]
     width: int
-    statistics: dict[str, Any] | None
     resolution: int | None
 
     @classmethod
@@ -62,7 +70,8 @@ class ModelFile:
         """Read the configuration of the network, and none of its weights.
 
         Args:
-            path: a `.keras` file, or the folder of a finished run.
+            path: a `.keras` file, the folder of a finished run, or a name of
+                `pretrained.WEIGHTS`.
 
         Raises:
             UserError: if there is no such file, it is damaged, or of another network.
@@ -85,24 +94,27 @@ class ModelFile:
         return cls(
             path,
             NETWORKS[name],
+            config,
             config["width"],
-            config.get("statistics"),
             config.get("resolution"),
         )
 
-    def require_width(self, width: int) -> None:
-        """Refuse a network of another width.
+    def require_same(self, network: str, width: int) -> None:
+        """Refuse another network, or one of another width.
 
         Raises:
-            UserError: if it has not that width.
+            UserError: if it is not the same.
         """
-        if width != self.width:
-            raise UserError(
-                f"`width`: received {width}, and {self.path} has {self.width}; leave "
-                "`width` out, or start from another model."
-            )
+        for name, received, ours in (
+            ("network", network, self.network),
+            ("width", width, self.width),
+        ):
+            if received != ours:
+                raise UserError(
+                    f"`{name}`: received {received}, and {self.path} has {ours}; leave "
+                    f"`{name}` out, or start from another model."
+                )
 
     def sha256(self) -> str:
         """Return the SHA-256 of the whole file, as hexadecimal digits."""
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256(self.path)

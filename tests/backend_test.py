@@ -147,3 +147,20 @@ class FitTest(tf.test.TestCase):
             )
         self.assertEqual(calls, ["begin", 0, 1, "end"] * 2)
         self.assertIs(model.history, callbacks._history)
+
+
+class GraphCallsTest(tf.test.TestCase):
+    def test_every_call_of_a_shared_layer_in_order(self):
+        one, other = keras.Input((2,), name="one"), keras.Input((2,), name="other")
+        shared = keras.layers.Dense(3)
+        x, y = shared(one), shared(other)
+        total = keras.layers.Add()([x, y])
+        calls = backend.graph_calls(keras.Model([one, other], total))
+        self.assertCountEqual(
+            [
+                ([id(t) for t in inputs], [id(t) for t in outputs])
+                for inputs, outputs in calls
+            ],
+            [([id(one)], [id(x)]), ([id(other)], [id(y)]), ([id(x), id(y)], [id(total)])],
+        )
+        self.assertIs(calls[-1][1][0], total)

@@ -1,5 +1,6 @@
 """The wheel holds all of the package, and the command works from it alone."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from absl.testing import absltest
 
 import keras_depthseg
+from keras_depthseg.pretrained import WEIGHTS
 from tests.support.tiny_data import colour, encoded, mask
 
 ROOT = Path(__file__).parent.parent
@@ -63,6 +65,9 @@ class WheelTest(absltest.TestCase):
         }
         with zipfile.ZipFile(self.wheel) as wheel:
             names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+            weights = wheel.read("keras_depthseg/networks/weights/small.keras")
+        self.assertEqual(hashlib.sha256(weights).hexdigest(), WEIGHTS["small"])
+        self.assertLess(len(weights), 8e6)
         self.assertEqual(names, expected)
         for suffix in (".jinja", ".tsv", ".bib", ".md", ".typed"):
             self.assertNotEmpty([name for name in names if name.endswith(suffix)], suffix)
@@ -112,8 +117,8 @@ class WheelTest(absltest.TestCase):
             (folder / f"bg/{i}.png").write_bytes(encoded(bg, "png"))
             (folder / f"fg/{i}.png").write_bytes(encoded(fg, "png"))
         depthseg(
-            *("predict", "--model", "run", "--bg", "bg/0.png", "--image", "bg"),
-            *("--out", "results"),
+            # The weights are the wheel's.
+            *("predict", "--bg", "bg/0.png", "--image", "bg", "--out", "results"),
         )
         self.assertLen(list((folder / "results").glob("*_cutout.png")), 3)
         depthseg(

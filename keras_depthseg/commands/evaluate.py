@@ -19,7 +19,8 @@ from keras_depthseg.datasets.locate import check_data, locate_records
 from keras_depthseg.errors import UserError
 from keras_depthseg.evaluation.options import PAIRS_RESOLUTION, EvaluateOptions
 from keras_depthseg.files import default_cache_dir
-from keras_depthseg.model_file import model_path
+from keras_depthseg.model_file import ModelFile, model_path
+from keras_depthseg.pretrained import is_pretrained
 from keras_depthseg.training.run_files import read_config
 from keras_depthseg.training.run_folder import RunFolder
 
@@ -40,7 +41,7 @@ def add_evaluate(commands: Any) -> Parser:
             "beside simple programs. Leaves scores.json, samples.csv and report.html in "
             "a folder.",
             "depthseg evaluate runs/NAME --data my_data\n"
-            "depthseg evaluate runs/NAME --pairs photographs\n"
+            "depthseg evaluate small --pairs photographs\n"
             "depthseg evaluate runs/NAME --data rooms --capture sweep\n"
             "depthseg evaluate --predictions other_tool --pairs photographs",
         ),
@@ -117,12 +118,16 @@ def _evaluate(args: argparse.Namespace) -> None:
     _write(out, options, source, resolution, evaluation)
 
 
-def _model(path: Path) -> tuple[Path, int | None]:
-    """Return the model's file, and the resolution at which a run trained last."""
-    path = model_path(path)
+def _model(model: str) -> tuple[Path, int | None]:
+    """Return the model's file, and the resolution at which it was trained last."""
+    path = model_path(model)
     folder = RunFolder(path.parent)
     if not folder.config.is_file():
-        return path, None
+        try:
+            return path, ModelFile.open(path).resolution
+        except UserError:
+            # Another network than ours, which does not say.
+            return path, None
     phases = read_config(folder)["phases"]
     return path, phases[-1]["resolution"] if phases else None
 
@@ -138,9 +143,11 @@ def _default_out(options: EvaluateOptions) -> Path:
     )
     if options.predictions is not None:
         name += f"-{options.predictions.resolve().name}"
-    in_run = options.model is not None and options.model.is_dir()
     name = re.sub(r"[^\w.-]+", "-", name)
-    return options.model / name if options.model and in_run else Path(name)
+    model = options.model
+    if model is None or is_pretrained(model) or not os.path.isdir(model):
+        return Path(name)
+    return Path(model) / name
 
 
 def _check_new(out: Path) -> None:

@@ -40,9 +40,8 @@ def make_parsers() -> dict[str, Parser]:
         prog="depthseg",
         **described(
             "Foreground mask and scene depth from a background plate and a picture.",
+            "depthseg predict --bg plate.jpg --image photo.jpg --out out\n"
             "depthseg train\ndepthseg evaluate runs/NAME --data my_data\n"
-            "depthseg predict --model runs/NAME --bg plate.jpg --image photo.jpg "
-            "--out out\n"
             "depthseg data validate my_data",
         ),
     )

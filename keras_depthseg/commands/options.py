@@ -25,6 +25,8 @@ def option_table(command: str) -> str:
 
 def _usage(option: argparse.Action) -> str:
     value = option.metavar or ",".join(option.choices or ())
+    if option.nargs == "?":
+        value = f"[{value}]"
     return " ".join([*option.option_strings[:1], str(value)]).strip()
 
 

@@ -24,6 +24,7 @@ from keras_depthseg.inference.options import (
     PredictOptions,
 )
 from keras_depthseg.model_file import model_path
+from keras_depthseg.pretrained import is_pretrained
 
 if TYPE_CHECKING:
     from keras_depthseg.inference.new_scene import NewScene
@@ -38,17 +39,16 @@ def add_predict(commands: Any) -> Parser:
         "predict",
         help="masks, cutouts, depth and new backgrounds of photographs and videos",
         argument_default=argparse.SUPPRESS,
-        usage="depthseg predict --model MODEL --bg PLATE --image FILE --out DIR [...]",
+        usage="depthseg predict --bg PLATE --image FILE --out DIR [OPTION ...]",
         **described(
             "Predict mask and depth of photographs or a video, given the same view "
             "without the foreground, and write masks, cutouts, depth maps and pictures "
             "to look at.",
-            "depthseg predict --model runs/NAME --bg plate.jpg --image photo.jpg "
-            "--out out\n"
+            "depthseg predict --bg plate.jpg --image photo.jpg --out out\n"
             "depthseg predict --model runs/NAME --bg plate.jpg --image photos \\\n"
             "    --out out --write mask,cutout\n"
-            "depthseg predict --model runs/NAME --bg plate.jpg --image film.mp4 \\\n"
-            "    --out out --replace-bg green",
+            "depthseg predict --bg plate.jpg --image film.mp4 --out out \\\n"
+            "    --replace-bg green",
         ),
     )
     groups = {
@@ -195,6 +195,8 @@ def _open_predictor(options: PredictOptions) -> Predictor:
     from keras_depthseg.inference.network import needs_keras
     from keras_depthseg.inference.predictor import Predictor
 
+    if is_pretrained(options.model):
+        logger.info("Model: %s, trained weights of this version", options.model)
     engine = None if options.engine == "auto" else options.engine
     if needs_keras(options.model, engine):
         import_tensorflow_quietly()

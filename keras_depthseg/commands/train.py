@@ -16,6 +16,7 @@ from keras_depthseg.datasets.splits import SPLITTINGS
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import default_cache_dir
 from keras_depthseg.model_file import ModelFile
+from keras_depthseg.pretrained import DEFAULT
 from keras_depthseg.training.config import RunConfig, split_weight
 from keras_depthseg.training.recipes import RECIPES, Recipe
 from keras_depthseg.training.run_folder import RunFolder
@@ -36,6 +37,8 @@ def add_train(commands: Any) -> Parser:
             "    --resolution-schedule 96:3,160:5,224:3",
         ),
     )
+    start_from = field_options(RunConfig, {"start_from": "MODEL"})["--start-from"]
+    start_from |= {"nargs": "?", "const": DEFAULT}
     parser.add_options(
         "data",
         {
@@ -86,7 +89,7 @@ def add_train(commands: Any) -> Parser:
                 "change single fields of it (default: quick, or fine_tune with "
                 "--start-from)",
             },
-            **field_options(RunConfig, {"start_from": "MODEL"}),
+            "--start-from": start_from,
             **field_options(
                 Recipe,
                 {
@@ -101,6 +104,7 @@ def add_train(commands: Any) -> Parser:
                     "clip_norm": "NORM",
                     "accumulate": "BATCHES",
                     "average": "DECAY",
+                    "network": None,
                     "width": "CHANNELS",
                     "initialisation": None,
                 },
@@ -154,7 +158,7 @@ def _train(args: argparse.Namespace) -> None:
     start = ModelFile.open(given["start_from"]) if "start_from" in given else None
     recipe = _recipe(given, stored, start)
     if start is not None:
-        start.require_width(recipe.width)
+        start.require_same(recipe.network, recipe.width)
     run_dir = given.get("run_dir") or _new_run_dir(recipe)
     composites = _composites(given, stored)
     data = tuple(given.get("data", () if resume or composites else ("rooms",)))

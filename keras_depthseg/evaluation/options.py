@@ -11,6 +11,7 @@ from pathlib import Path
 from keras_depthseg.augment.effects import parse_strengths
 from keras_depthseg.augment.names import PRESETS
 from keras_depthseg.errors import UserError
+from keras_depthseg.pretrained import DEFAULT
 from keras_depthseg.shapes import SIDE_MULTIPLE
 
 SWEEP = "sweep"
@@ -26,7 +27,8 @@ class EvaluateOptions:
     The options of `depthseg evaluate` are made from these fields.
 
     Attributes:
-        model: Run folder or .keras file; left out with `predictions`.
+        model: Run folder, .keras file, or the name of trained weights, small; left out
+            with `predictions`.
         data: Folder of records, or another data set as for depthseg train.
         pairs: Folder or zip of photographs with true masks: NAME/bg, NAME/fg_bg and
             NAME/mask of any format, where 128 in the mask is unknown; index.csv with the
@@ -35,7 +37,7 @@ class EvaluateOptions:
         samples: Use at most this many samples of each split, or pairs; by default all,
             in a sweep 16.
         resolution: Side of the samples in pixels, a multiple of 32; by default that at
-            which the run was trained last, else 224. For `pairs` the longer side to
+            which the model was trained last, else 224. For `pairs` the longer side to
             which larger photographs are reduced, by default 352.
         capture: Score clean samples and, beside them, samples changed as between two
             photographs: tripod, handheld or phone; or strengths, shift=2,jpeg=40. Or
@@ -50,7 +52,7 @@ class EvaluateOptions:
         UserError: if a value, or a combination, is not accepted.
     """
 
-    model: Path | None = None
+    model: str | None = None
     data: str | None = None
     pairs: Path | None = None
     split: str | None = None
@@ -68,8 +70,8 @@ class EvaluateOptions:
             raise UserError(f"`data`, `pairs`: received {received}; give one of the two.")
         if self.model is None and self.predictions is None:
             raise UserError(
-                "received no model; give a run folder or a .keras file, or the maps of "
-                "another program by `predictions`."
+                "received no model; give a run folder, a .keras file or the name "
+                f"{DEFAULT}, or the maps of another program by `predictions`."
             )
         if self.model is not None and self.predictions is not None:
             raise UserError(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import hashlib
 import importlib.util
 import logging
@@ -25,7 +24,7 @@ import numpy as np
 
 import keras_depthseg
 from keras_depthseg.errors import UserError
-from keras_depthseg.files import default_cache_dir
+from keras_depthseg.files import default_cache_dir, sha256
 from keras_depthseg.model_file import ModelFile, model_path
 from keras_depthseg.runtimes import OpenedModel, import_openvino, open_model
 
@@ -92,7 +91,8 @@ def open_network(model: str | Path | keras.Model, engine: str | None = None) -> 
     """Open a network.
 
     Args:
-        model: a `.keras` file, the folder of a training run, or a Keras model.
+        model: a `.keras` file, the folder of a training run, a name of
+            `pretrained.WEIGHTS`, or a Keras model.
         engine: one of `ENGINES`; by default the first that is installed, and `keras` for
             a Keras model.
 
@@ -110,7 +110,7 @@ def open_network(model: str | Path | keras.Model, engine: str | None = None) -> 
     if _uses_openvino(engine):
         folder = _converted(path)
         if not folder.exists():
-            logger.info("%s: converting it for OpenVINO, once", path)
+            logger.info("%s: converting it for OpenVINO, once", model)
             _convert(path, folder)
         parts = {part: open_model(folder / f"{part}.xml") for part in _PARTS}
         # The networks used last are kept.
@@ -140,19 +140,10 @@ def _uses_openvino(engine: str | None) -> bool:
 
 def _converted(path: Path) -> Path:
     """Return the folder of the converted network, which may be missing."""
-    state = path.stat()
-    name = _digest(path, state.st_mtime_ns, state.st_size)
-    return default_cache_dir() / "networks" / name
-
-
-@functools.lru_cache(maxsize=8)
-def _digest(path: Path, modified: int, size: int) -> str:
-    """Return what names a model's bytes and our version; a start asks for it twice."""
-    del modified, size  # arguments, so that a file written again is read again
+    # By the model's bytes and our version.
     digest = hashlib.sha256(keras_depthseg.__version__.encode())
-    with path.open("rb") as file:
-        digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:24]
+    digest.update(bytes.fromhex(sha256(path)))
+    return default_cache_dir() / "networks" / digest.hexdigest()[:24]
 
 
 def _convert(path: Path, folder: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from keras_depthseg.choices import check_choices
 from keras_depthseg.errors import UserError
+from keras_depthseg.pretrained import DEFAULT
 
 PHOTOGRAPH_RESULTS = ("mask", "cutout", "depth", "depth_colour", "overlay")
 VIDEO_RESULTS = ("mask", "cutout", "depth_colour", "overlay")
@@ -25,7 +26,7 @@ class PredictOptions:
     Attributes:
         image: Photograph, folder of photographs, video, or the number of a webcam.
         out: Folder for the results.
-        model: Run folder or .keras file.
+        model: Run folder, .keras file, or the name of trained weights.
         bg: Plate: the same view without the foreground. For a video it may be left out:
             the plate is made from the video.
         write: Results to write, separated by commas: mask, cutout, depth, depth_colour,
@@ -48,7 +49,7 @@ class PredictOptions:
 
     image: str
     out: Path
-    model: Path
+    model: str = DEFAULT
     bg: Path | None = None
     write: str | None = None
     replace_bg: str | None = None

@@ -21,6 +21,7 @@ from keras_depthseg.inference.refinement import refine
 from keras_depthseg.inference.replacement import cover
 from keras_depthseg.inference.sizes import resized, working_size
 from keras_depthseg.inference.smoothing import TemporalSmoothing
+from keras_depthseg.pretrained import DEFAULT
 
 if TYPE_CHECKING:
     import keras
@@ -110,7 +111,8 @@ class Predictor:
     the photograph.
 
     Args:
-        model: a `.keras` file, the folder of a training run, or a Keras model.
+        model: a `.keras` file, the folder of a training run, a Keras model, or the name
+            of trained weights, by default `"small"`.
         engine: `"openvino"` or `"keras"`; by default the faster one that is installed,
             and `"keras"` for a Keras model.
 
@@ -120,14 +122,15 @@ class Predictor:
     Example:
 
     >>> import numpy as np
-    >>> from keras_depthseg import DSResNet
-    >>> predictor = Predictor(DSResNet(width=8))
+    >>> predictor = Predictor()
     >>> plate, photograph = np.full((2, 300, 400, 3), 128, np.uint8)
     >>> predictor.predict(plate, photograph).mask.shape
     (300, 400)
     """
 
-    def __init__(self, model: str | Path | keras.Model, engine: str | None = None):
+    def __init__(
+        self, model: str | Path | keras.Model = DEFAULT, engine: str | None = None
+    ):
         self.network = open_network(model, engine)
 
     def predict(

@@ -12,7 +12,7 @@ from keras_depthseg.metrics import training_metrics
 from keras_depthseg.model import TwoPictureNetwork
 from keras_depthseg.model_file import ModelFile
 from keras_depthseg.networks.initialisation import INITIALISATIONS
-from keras_depthseg.networks.registry import make_network
+from keras_depthseg.networks.registry import make_alike, make_network
 from keras_depthseg.optimizers import OPTIMIZERS, cosine_decay
 from keras_depthseg.precision import jit_compile
 from keras_depthseg.runtimes import opened
@@ -42,19 +42,18 @@ def compiled_model(
         xla: see `precision.jit_compile`.
         depth: whether the depth of any sample is known.
         start: the model whose weights, moving statistics and normalisation the new one
-            gets, in place of new weights and `statistics`; of the recipe's width.
+            gets, in place of new weights and `statistics`, which its first layers do not
+            know; of the recipe's network and width.
 
     Raises:
         UserError: if the weights of `start` are damaged.
     """
     keras.utils.set_random_seed(seed)
-    if start is not None:
-        # The first layers have learned these numbers: others would shift their inputs.
-        statistics = start.statistics
-    model = make_network(recipe.network, recipe.width, precision, statistics)
     if start is None:
+        model = make_network(recipe.network, recipe.width, precision, statistics)
         INITIALISATIONS[recipe.initialisation](model)
     else:
+        model = make_alike(start.network, start.config, precision)
         opened(str(start.path), model.load_weights)
     options: dict[str, Any] = combination(recipe.loss)
     model.compile(

@@ -33,9 +33,10 @@ class RunConfig:
         recipe: Recipe.
         composites: Sources of composites that are made while training.
         composites_weight: Weight of the composites in a mixture with `data`.
-        start_from: Start from the weights of this model, a run folder or a .keras file,
-            in place of new ones: width and normalisation are the model's, and the recipe
-            is fine_tune by default. Optimizer and schedule start anew.
+        start_from: Start from the weights of this model in place of new ones: a run
+            folder, a .keras file, or the name of trained weights; the option alone means
+            small. Width and normalisation are the model's, and the recipe is fine_tune by
+            default. Optimizer and schedule start anew.
         epoch_samples: Samples of an epoch, drawn from all data by weight; 0 is every
             sample of the records once, or 1024 with composites or several data sets.
         batch_size: Batch size of the phases that give none.

@@ -15,6 +15,7 @@ from keras_depthseg.datasets.composites.options import ROOMS, ComposeOptions
 from keras_depthseg.model import TwoPictureNetwork
 from keras_depthseg.model_file import ModelFile
 from keras_depthseg.precision import check_xla, resolve_precision
+from keras_depthseg.pretrained import is_pretrained
 from keras_depthseg.schedule import Phase
 from keras_depthseg.shapes import ceil_div
 from keras_depthseg.text import split_option
@@ -49,16 +50,21 @@ class Experiment:
         if recipe.augment not in AUGMENTATIONS:
             path = str(Path(recipe.augment).resolve())
             recipe = dataclasses.replace(recipe, augment=path)
-        self.start = None
-        if config.start_from is not None:
-            self.start = ModelFile.open(Path(config.start_from).resolve())
-            self.start.require_width(recipe.width)
+        self.start, start_from = None, config.start_from
+        if start_from is not None:
+            # A name stays, as its file may be elsewhere when the run is resumed.
+            named = is_pretrained(start_from)
+            self.start = ModelFile.open(
+                start_from if named else Path(start_from).resolve()
+            )
+            self.start.require_same(recipe.network, recipe.width)
+            start_from = start_from if named else str(self.start.path)
         self.config = dataclasses.replace(
             config,
             recipe=recipe,
             data=tuple(map(_absolute, config.data)),
             composites=config.composites and _absolute_sources(config.composites),
-            start_from=self.start and str(self.start.path),
+            start_from=start_from,
             precision=resolve_precision(config.precision),
         )
         self.phases = self.config.phases

@@ -104,7 +104,7 @@ def train(
             experiment.config.precision,
         )
         if experiment.start is not None:
-            logger.info("Starting from: %s", experiment.start.path)
+            logger.info("Starting from: %s", experiment.config.start_from)
         logger.info(
             "Schedule (resolution:epochs:batch): %s", format_schedule(experiment.phases)
         )

@@ -36,7 +36,7 @@ class RefusedTest(TinyDataTestCase):
         ("MODEL --data DATA --pairs EMPTY", "--data, --pairs: received both"),
         ("--data DATA", "received no model", "--predictions"),
         ("MODEL --data DATA --predictions EMPTY", "--predictions: received with the"),
-        ("NONE --data DATA", "none: no such model; give a run folder or a .keras file"),
+        ("NONE --data DATA", "none: no such model; give a run folder, a .keras file"),
         ("EMPTY --data DATA", "without model.keras", "a run that is finished"),
         ("BAD --data DATA", "bad.keras: this network cannot be opened"),
         ("MODEL --data NONE", "none: no such folder"),

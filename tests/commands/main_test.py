@@ -78,16 +78,17 @@ class ImportTest(parameterized.TestCase):
             "import keras_depthseg as package; assert 'keras' not in sys.modules;"
             "print(len([getattr(package, name) for name in package.__all__]))"
         )
-        self.assertEqual(fresh_process("-c", script).stdout, "6\n")
+        self.assertEqual(fresh_process("-c", script).stdout, "8\n")
 
     @parameterized.parameters("keras, keras_depthseg", "depthseg, keras_depthseg, keras")
     def test_a_person_gets_registered_classes(self, modules):
         script = (
             f"import {modules}; from keras.saving import get_registered_object as get;"
-            "print(get('keras_depthseg>DSResNet') is keras_depthseg.DSResNet)"
+            "names = ('DSResNet', 'SiameseNet');"
+            "print([get(f'keras_depthseg>{name}').__name__ for name in names])"
         )
         process = fresh_process("-c", script)
-        self.assertEqual(process.stdout, "True\n", process.stderr)
+        self.assertEqual(process.stdout, "['DSResNet', 'SiameseNet']\n", process.stderr)
 
     def test_public_names(self):
         from keras_depthseg import training

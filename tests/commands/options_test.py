@@ -23,6 +23,12 @@ class OptionTableTest(parameterized.TestCase):
     @parameterized.parameters(
         ("train", "| run | `--keep EPOCHS` | Keep the weights of the last epochs, this "),
         ("data compose", "| output | `--layout records,original` | records, for train"),
+        ("train", "| recipe | `--start-from [MODEL]` | Start from the weights of this "),
+        (
+            "predict",
+            "| network | `--model MODEL` | Run folder, .keras file, or the name ",
+        ),
+        ("evaluate", "| programs | `[MODEL]` | Run folder, .keras file, or the name of "),
         ("data card", "| data | `--seed N` | Seed of the choice of pictures | `0` |"),
     )
     def test_row(self, command, start):

@@ -12,6 +12,7 @@ import numpy as np
 from absl.testing import parameterized
 from PIL import Image, ImageCms
 
+from keras_depthseg import Predictor, load_pretrained
 from keras_depthseg.commands import main
 from tests.support.plain_network import hard_iou, pair, plain_network
 from tests.support.tiny_data import RefusalTestCase
@@ -88,6 +89,26 @@ class PhotographTest(PredictTestCase):
         self.assertIn("confidence", told)
         self.assertIn("larger is farther", told)
         self.assertIn("1 photograph in", told)
+
+    def test_without_a_model_it_is_small(self):
+        # A folder of that name changes nothing.
+        (self.folder / "small").mkdir()
+        plate, photo = self.shared / "plate.png", self.shared / "photo.png"
+        arguments = ["predict", "--bg", str(plate), "--image", str(photo), "--out"]
+        options = ["--write", "mask", "--engine", "keras"]
+        with contextlib.chdir(self.folder), self.assertLogs("keras_depthseg") as logs:
+            self.assertEqual(main.main([*arguments, "out", *options]), 0)
+            main.main([*arguments, "named", *options, "--model", "small"])
+            self.assert_refused(
+                lambda: main.main([*arguments, "path", "--model", "./small"]),
+                "small: received a folder without model.keras",
+            )
+        self.assertEqual(logs.records[0].getMessage().partition(",")[0], "Model: small")
+        mask = np.asarray(read_image(self.folder / "out/photo_mask.png"))
+        expected = Predictor(load_pretrained("small")).predict(plate, photo).mask
+        np.testing.assert_array_equal(mask, np.rint(expected * 255))
+        named = np.asarray(read_image(self.folder / "named/photo_mask.png"))
+        np.testing.assert_array_equal(mask, named)
 
     def test_folder_in_natural_order(self):
         photos = self.folder / "photos"

@@ -1,5 +1,6 @@
 """`depthseg train`: a good run, and what the command says about bad input."""
 
+import contextlib
 import csv
 import dataclasses
 import json
@@ -10,7 +11,7 @@ from unittest import mock
 import tensorflow as tf
 from absl.testing import parameterized
 
-from keras_depthseg import DSResNet
+from keras_depthseg import DSResNet, load_pretrained
 from keras_depthseg.commands import main
 from keras_depthseg.training.config import RunConfig
 from keras_depthseg.training.recipes import RECIPES, Recipe
@@ -114,7 +115,7 @@ class GoodRunTest(CommandTestCase):
             **{"optimizer": "adamw", "learning_rate": 0.5, "weight_decay": 0.1},
             **{"learning_rate_schedule": "cosine", "divide_after_first_phase": 1.0},
             **{"width": 3, "initialisation": "independent", "clip_norm": 2.0},
-            **{"accumulate": 3, "average": 0.9},
+            **{"accumulate": 3, "average": 0.9, "network": "siamese"},
         }
         settings = {
             **{"batch_size": 5, "precision": "float32", "seed": 7, "keep": 2},
@@ -159,6 +160,26 @@ class StartFromTest(CommandTestCase):
         config, _, _ = trained(*options, "--recipe", "quick", "--learning-rate", "0.5")
         recipe = dataclasses.replace(RECIPES["quick"], width=3, learning_rate=0.5)
         self.assertEqual(config.recipe, recipe)
+
+    def test_without_a_value_it_is_small(self):
+        # A folder of that name changes nothing.
+        (self.folder / "small").mkdir()
+        with contextlib.chdir(self.folder):
+            alone, _, _ = trained("--start-from", "--data", self.records)
+            named, _, _ = trained("--data", self.records, "--start-from", "small")
+            self.assert_refused(
+                lambda: trained("--data", self.records, "--start-from", "./small"),
+                "small: received a folder without model.keras",
+            )
+        self.assertEqual(alone.start_from, "small")
+        self.assertEqual(alone, named)
+        small = load_pretrained("small")
+        recipe = dataclasses.replace(
+            RECIPES["fine_tune"], network="siamese", width=small.width
+        )
+        self.assertEqual(alone.recipe, recipe)
+        alone, _, _ = trained("--data", self.records)
+        self.assertIsNone(alone.start_from)
 
     def test_refused_before_records_are_made(self):
         write_source(self.source, 4, 4)

@@ -1,7 +1,9 @@
 """Evaluation of a data set and of pairs: every number against plain NumPy."""
 
+import contextlib
 import csv
 import dataclasses
+import hashlib
 import json
 import re
 import shutil
@@ -11,6 +13,7 @@ import numpy as np
 from absl.testing import parameterized
 from scipy import ndimage
 
+from keras_depthseg import pretrained
 from keras_depthseg.augment.capture import EFFECTS, Capture
 from keras_depthseg.augment.changes import CaptureChange
 from keras_depthseg.commands import main
@@ -358,6 +361,24 @@ class NetworkTest(TinyDataTestCase, parameterized.TestCase):
         for name, value in page.attributes:
             if name in ("src", "href") and not value.startswith("#"):
                 self.assertStartsWith(value, "data:")
+
+    def test_weights_by_name_at_their_resolution(self):
+        self.model.resolution = 32
+        self.model.save(self.folder / "small.keras")
+        digest = hashlib.sha256((self.folder / "small.keras").read_bytes()).hexdigest()
+        here = self.folder / "here"
+        # Nothing is written to a folder that is only called like the weights.
+        (here / "small").mkdir(parents=True)
+        with (
+            mock.patch.object(pretrained, "FOLDER", self.folder),
+            mock.patch.dict(pretrained.WEIGHTS, small=digest),
+            contextlib.chdir(here),
+        ):
+            evaluate("small", "--data", self.records, "--samples", 2, "--no-baselines")
+        self.assertEmpty(list((here / "small").iterdir()))
+        (out,) = here.glob("evaluation-*")
+        scores, _, _ = results(out)
+        self.assertEqual(scores["resolution"], 32)
 
     def test_captured_beside_clean(self):
         arguments = ("--capture", "exposure=40", "--split", "val", "--no-baselines")

@@ -1,16 +1,21 @@
 """A run that starts from a trained model: what it takes from it, what it refuses."""
 
 import dataclasses
+import hashlib
 import json
 import shutil
 import zipfile
+from unittest import mock
 
 import keras
 import numpy as np
 from absl.testing import parameterized
 
-from keras_depthseg import DSResNet
+from keras_depthseg import DSResNet, pretrained
+from keras_depthseg.errors import UserError
 from keras_depthseg.model_file import ModelFile
+from keras_depthseg.networks.saving import save_float16
+from keras_depthseg.networks.siamese import SiameseNet
 from keras_depthseg.training import run
 from keras_depthseg.training.config import RunConfig
 from keras_depthseg.training.experiment import Experiment
@@ -69,6 +74,21 @@ class StartFromTest(StartFromTestCase):
         ):
             self.assertAllEqual(ours, theirs)
 
+    def test_another_network(self):
+        keras.utils.set_random_seed(12)
+        path = self.folder / "other.keras"
+        other = SiameseNet(1, matching=True, resolution=64)
+        other.save(path)
+        with self.assertRaisesRegex(UserError, "`network`: received ds_resnet"):
+            Experiment(self.config(path))
+        recipe = dataclasses.replace(TINY, network="siamese")
+        config = dataclasses.replace(self.config(path), recipe=recipe)
+        model = Experiment(config).model()
+        self.assertTrue(model.matching)
+        self.assertIsNone(model.resolution)
+        for ours, theirs in zip(model.get_weights(), other.get_weights(), strict=True):
+            self.assertAllEqual(ours, theirs)
+
     def test_run_and_resume(self):
         run_eagerly(self)
         path = self.folder / "start.keras"
@@ -102,6 +122,50 @@ class StartFromTest(StartFromTestCase):
         self.assert_refused(
             lambda: run.train(config, folder, resume=True),
             *(path, "this model has changed since the run began"),
+        )
+
+
+class NamedTest(StartFromTestCase):
+    def setUp(self):
+        super().setUp()
+        weights = self.folder / "weights"
+        weights.mkdir()
+        self.small = weights / "small.keras"
+        save_float16(self.model, self.small)
+        self.enterContext(mock.patch.object(pretrained, "FOLDER", weights))
+        self.note()
+
+    def note(self):
+        digest = hashlib.sha256(self.small.read_bytes()).hexdigest()
+        self.enterContext(mock.patch.dict(pretrained.WEIGHTS, small=digest))
+        return digest
+
+    def test_run_keeps_the_name_and_resumes_with_the_same_weights_only(self):
+        fit = self.enterContext(mock.patch.object(run, "fit"))
+        self.enterContext(mock.patch.object(run, "_finish"))
+        config = self.config("small")
+        folder = RunFolder(self.folder / "run")
+        run.train(config, folder, verbose=0)
+        written = json.loads(folder.config.read_text())
+        self.assertEqual(written["start_from"], "small")
+        self.assertEqual(written["start_from_sha256"], self.note())
+        for ours, theirs in zip(
+            fit.call_args.args[1].get_weights(), self.model.get_weights(), strict=True
+        ):
+            self.assertAllEqual(ours, theirs.astype("float16").astype("float32"))
+        # As in another environment, where the package is elsewhere.
+        moved = self.folder / "elsewhere"
+        self.small.parent.rename(moved)
+        self.small = moved / "small.keras"
+        self.enterContext(mock.patch.object(pretrained, "FOLDER", moved))
+        run.train(RunConfig.load(folder), folder, resume=True, verbose=0)
+        self.assertEqual(fit.call_count, 2)
+        # The weights of another version.
+        save_float16(DSResNet(1), self.small)
+        self.note()
+        self.assert_refused(
+            lambda: run.train(config, folder, resume=True),
+            "small: this model has changed since the run began",
         )
 
 
