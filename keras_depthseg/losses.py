@@ -128,13 +128,18 @@ def bce_dice_per_image(y_true, y_pred, from_logits: bool = True):
         (B,), at least 0.
     """
     y_true, y_pred = same_shape(y_true, y_pred)
+    return _weighted_bce_dice(y_true, y_pred, from_logits, 1.0)
+
+
+def _weighted_bce_dice(y_true, y_pred, from_logits: bool, weights):
+    """Return `bce + 2 dice` of each image, the entropy of a pixel times its weight."""
     entropy = ops.binary_crossentropy(y_true, y_pred, from_logits=from_logits)
     probability = ops.sigmoid(y_pred) if from_logits else y_pred
     overlap, true, predicted = (
         ops.sum(x, axis=(1, 2, 3)) for x in (y_true * probability, y_true, probability)
     )
     dice_of_each = 1.0 - (2.0 * overlap + 1.0) / (true + predicted + 1.0)
-    return ops.mean(entropy, axis=(1, 2, 3)) + 2.0 * dice_of_each
+    return ops.mean(weights * entropy, axis=(1, 2, 3)) + 2.0 * dice_of_each
 
 
 def relative_depth_per_image(y_true, y_pred, from_logits: bool = True):
@@ -180,9 +185,7 @@ def outline_bce_dice_per_image(y_true, y_pred, from_logits: bool = True):
     highest = ops.max_pool(y_true, 5, strides=1, padding="same")
     lowest = -ops.max_pool(-y_true, 5, strides=1, padding="same")
     weights = 1.0 + (OUTLINE_WEIGHT - 1.0) * (highest - lowest)
-    entropy = ops.binary_crossentropy(y_true, y_pred, from_logits=from_logits)
-    extra = ops.mean((weights - 1.0) * entropy, axis=(1, 2, 3))
-    return bce_dice_per_image(y_true, y_pred, from_logits) + extra
+    return _weighted_bce_dice(y_true, y_pred, from_logits, weights)
 
 
 class _LossOfFunction(keras.losses.Loss):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -103,10 +105,7 @@ class TwoPictureNetwork(keras.Model):
             format: a format of `keras.Model.export`.
             **kwargs: further arguments of `keras.Model.export`.
         """
-        inputs = {
-            branch: keras.Input((None, None, 3), name=branch, dtype="float32")
-            for branch in INPUTS
-        }
+        inputs = picture_inputs()
         maps = {
             name: keras.layers.Activation("sigmoid", dtype="float32", name=name)(logits)
             for name, logits in self(inputs).items()
@@ -137,14 +136,7 @@ class DSResNet(TwoPictureNetwork):
     encoder blocks. Two decoders of the same form, each with its own weights, lead to the
     two outputs. The two outer blocks of each decoder see the skips of both branches.
 
-    Inputs, a dict: `bg`, `fg_bg`: (B, H, W, 3) RGB in 0..255, uint8 or float, H and W
-    multiples of 32 (any, and several in one process). Normalisation is part of the
-    model.
-
-    Outputs, a dict: `depth`, `mask`: (B, H, W, 1) float32. Calling the model gives
-    logits, which losses and metrics take; `predict`, `predict_on_batch` and exported
-    files give maps in [0, 1]: `mask` is the opacity of the foreground, `depth` is larger
-    where farther.
+    Inputs and outputs are those of `TwoPictureNetwork`.
 
     Args:
         width: channels of the first encoder block; 16 gives 10,343,490 trainable
@@ -152,8 +144,7 @@ class DSResNet(TwoPictureNetwork):
         statistics: mean and standard deviation per branch and RGB channel, in units of
             0..1: `{"bg": {"mean": (r, g, b), "std": (r, g, b)}, "fg_bg": …}`. Those of
             the original project's data set by default.
-        resolution: side in pixels of the last phase of its training, which a run sets
-            when it saves the model; `None` before. The network takes any.
+        resolution: as for `TwoPictureNetwork`.
         dtype: dtype policy of the layers; the global one by default. Normalisation and
             heads are float32 under every policy.
         name: name of the model.
@@ -179,22 +170,12 @@ class DSResNet(TwoPictureNetwork):
         name: str = "ds_resnet",
         **kwargs,
     ):
-        if kwargs:
-            # A functional keras.Model swallows unknown keywords; a typo would train.
-            raise ValueError(
-                f"DSResNet does not know these arguments. Received: {sorted(kwargs)}. "
-                "Accepted: width, statistics, resolution, dtype, name."
-            )
-        if not isinstance(width, int) or width < 1:
-            raise ValueError(f"width must be a positive integer. Received: {width!r}.")
+        check_arguments(DSResNet, width, kwargs)
         statistics = _checked_statistics(statistics)
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
 
         # === Functional model ===
-        inputs = {
-            branch: keras.Input((None, None, 3), name=branch, dtype="float32")
-            for branch in INPUTS
-        }
+        inputs = picture_inputs()
         # skips[i]: outputs of the encoders for the decoder block of level i, where sides
         # are 1 / 2**(i - 1) of the input's.
         skips = {1: [], 2: []}
@@ -243,6 +224,34 @@ class DSResNet(TwoPictureNetwork):
 
     def get_config(self):
         return {**super().get_config(), "statistics": self.statistics}
+
+
+def picture_inputs() -> dict[str, Any]:
+    """Return new inputs of a network, by name."""
+    return {
+        branch: keras.Input((None, None, 3), name=branch, dtype="float32")
+        for branch in INPUTS
+    }
+
+
+def check_arguments(
+    network: type[TwoPictureNetwork], width: int, unknown: Mapping[str, Any]
+) -> None:
+    """Refuse a width that is no positive integer, and arguments that nothing takes.
+
+    A functional `keras.Model` swallows unknown keywords; a typo would train.
+
+    Raises:
+        ValueError: naming what is accepted.
+    """
+    if unknown:
+        _, *accepted, _ = inspect.signature(network.__init__).parameters
+        raise ValueError(
+            f"{network.__name__} does not know these arguments. Received: "
+            f"{sorted(unknown)}. Accepted: {', '.join(accepted)}."
+        )
+    if not isinstance(width, int) or width < 1:
+        raise ValueError(f"width must be a positive integer. Received: {width!r}.")
 
 
 def _maps(logits: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

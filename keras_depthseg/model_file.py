@@ -54,16 +54,24 @@ class ModelFile:
         path: of the file.
         network: one of `networks.registry.NETWORKS`.
         config: the network's arguments, as Keras stored them.
-        width: channels of its first block.
-        resolution: side in pixels of the last phase of its training; `None` if it was
-            not trained, or by version 0.2 or earlier, which did not write it.
     """
 
     path: Path
     network: str
     config: dict[str, Any]
-    width: int
-    resolution: int | None
+
+    @property
+    def width(self) -> int:
+        """Channels of the network's first block."""
+        return self.config["width"]
+
+    @property
+    def resolution(self) -> int | None:
+        """Side in pixels of the last phase of its training.
+
+        `None` if it was not trained, or by version 0.2 or earlier, which wrote none.
+        """
+        return self.config.get("resolution")
 
     @classmethod
     def open(cls, path: str | os.PathLike) -> ModelFile:
@@ -91,13 +99,7 @@ class ModelFile:
                 f"{path}: received the network {name}; accepted are "
                 f"{' and '.join(NETWORKS)}. Give a model of depthseg train."
             )
-        return cls(
-            path,
-            NETWORKS[name],
-            config,
-            config["width"],
-            config.get("resolution"),
-        )
+        return cls(path, NETWORKS[name], config)
 
     def require_same(self, network: str, width: int) -> None:
         """Refuse another network, or one of another width.

@@ -8,6 +8,7 @@ import keras
 
 from keras_depthseg.backend import graph_calls
 from keras_depthseg.model import OUTPUTS
+from keras_depthseg.networks.copying import float32_copy
 
 
 class Parts(NamedTuple):
@@ -32,7 +33,8 @@ def split(model: keras.Model) -> Parts:
         model: a functional model with the inputs `bg` and `fg_bg` and the outputs `mask`
             and perhaps `depth`, logits.
     """
-    network: Any = _in_float32(model)
+    in_float32 = model.dtype_policy.compute_dtype == "float32"
+    network: Any = model if in_float32 else float32_copy(model)
     seen = {id(network.input["fg_bg"])}
     features: dict[int, Any] = {}
     for inputs, results in graph_calls(network):
@@ -56,16 +58,3 @@ def split(model: keras.Model) -> Parts:
         keras.Model(inputs, maps, name="maps"),
         keras.Model(inputs, {"mask": maps["mask"]}, name="mask"),
     )
-
-
-def _in_float32(model: keras.Model) -> keras.Model:
-    """Return a network with the same weights that computes in float32."""
-    if model.dtype_policy.compute_dtype == "float32":
-        return model
-    copy = type(model).from_config({**model.get_config(), "dtype": _float32()})
-    copy.set_weights(model.get_weights())
-    return copy
-
-
-def _float32() -> Any:
-    return keras.dtype_policies.serialize(keras.DTypePolicy("float32"))

@@ -14,6 +14,7 @@ import numpy as np
 
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import replacing
+from keras_depthseg.networks.copying import float32_copy
 
 _WEIGHTS, _METADATA = "model.weights.h5", "metadata.json"
 
@@ -35,10 +36,8 @@ def save_float16(model: keras.Model, path: str | Path) -> None:
         UserError: a weight is beyond the range of float16, or not finite.
         OSError: the file cannot be written.
     """
-    float32 = keras.dtype_policies.serialize(keras.DTypePolicy("float32"))
     # Never compiled, so that no optimizer is saved.
-    plain = type(model).from_config({**model.get_config(), "dtype": float32})
-    plain.set_weights(model.get_weights())
+    plain = float32_copy(model)
     with replacing(path) as part:
         plain.save(part)
         with zipfile.ZipFile(part) as archive:

@@ -8,11 +8,11 @@ import keras
 
 from keras_depthseg.blocks import conv, decoder_block, encoder_block, residual_double_conv
 from keras_depthseg.layers import BilinearUpsampling2x
-from keras_depthseg.model import INPUTS, TwoPictureNetwork
+from keras_depthseg.model import TwoPictureNetwork, check_arguments, picture_inputs
 from keras_depthseg.networks.matching import BlendByMask, LocalMatching
 
-# In places of the level: 2 and 8 pixels of the input.
-_REACH = {2: 1, 3: 2}
+# In places of a quarter of the sides: 8 pixels of the input.
+_REACH = 2
 
 
 @keras.saving.register_keras_serializable(package="keras_depthseg")
@@ -52,20 +52,11 @@ class SiameseNet(TwoPictureNetwork):
         name: str = "siamese_net",
         **kwargs,
     ):
-        if kwargs:
-            raise ValueError(
-                f"SiameseNet does not know these arguments. Received: {sorted(kwargs)}. "
-                "Accepted: width, matching, plate_depth, resolution, dtype, name."
-            )
-        if not isinstance(width, int) or width < 1:
-            raise ValueError(f"width must be a positive integer. Received: {width!r}.")
+        check_arguments(SiameseNet, width, kwargs)
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
 
         # === Each picture by itself ===
-        inputs = {
-            branch: keras.Input((None, None, 3), name=branch, dtype="float32")
-            for branch in INPUTS
-        }
+        inputs = picture_inputs()
         features = _features(width, policy)
         plate, *plate_skips = (
             # Keras cuts a model only where a layer has one call (`parts.split`).
@@ -85,10 +76,9 @@ class SiameseNet(TwoPictureNetwork):
 
         # === Compared ===
         if matching:
-            for level, pair in ((3, joined),):
-                pair += LocalMatching(
-                    2 * width, _REACH[level], dtype=policy, name=f"matching{level}"
-                )(pair[:2])
+            joined += LocalMatching(2 * width, _REACH, dtype=policy, name="matching3")(
+                joined
+            )
         x = keras.layers.Concatenate(dtype=policy, name="join_branches")(joined)
         x = conv(4 * width, 1, dtype=policy, name="merge")(x)
         x, down = _down(x, "", (3, 4, 5), width, policy)
