@@ -122,12 +122,12 @@ def make_augmentation(name: str, resolution: int) -> BatchChange | None:
 
     Args:
         name: `"original"` for colour changes of each image, `"shared"` for those of
-            each sample, and mirroring; `"tripod"`, `"handheld"` or `"phone"` for those
-            of `"shared"` and then the differences between two photographs of a scene,
-            see `capture.Capture`, with one pixel of the images for one "px of 224": a
-            network trained on small images must see the shifts, in pixels, that it will
-            see in large ones; or the path of a pipeline saved by `albumentations.save`,
-            see `SavedPipeline`.
+            each sample, and mirroring; `"tripod"`, `"handheld"`, `"phone"` or
+            `"aligned"` for those of `"shared"` and then the differences between two
+            photographs of a scene, see `capture.Capture`, with one pixel of the images
+            for one "px of 224": a network trained on small images must see the shifts,
+            in pixels, that it will see in large ones; or the path of a pipeline saved
+            by `albumentations.save`, see `SavedPipeline`.
         resolution: side of the images, in pixels.
 
     Raises:

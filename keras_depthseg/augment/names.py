@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from keras_depthseg.errors import UserError
 
-# Differences between two photographs of one scene, by how the camera was held.
-PRESETS = ("tripod", "handheld", "phone")
+# Differences between two photographs of one scene, by how the camera was held; `aligned`:
+# those that are left once `depthseg predict` has aligned the plate.
+PRESETS = ("tripod", "handheld", "phone", "aligned")
 AUGMENTATIONS = ("none", "original", "shared", *PRESETS)
 SUFFIXES = (".yaml", ".yml", ".json")
 

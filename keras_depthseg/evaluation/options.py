@@ -40,8 +40,8 @@ class EvaluateOptions:
             which the model was trained last, else 224. For `pairs` the longer side to
             which larger photographs are reduced, by default 352.
         capture: Score clean samples and, beside them, samples changed as between two
-            photographs: tripod, handheld or phone; or strengths, shift=2,jpeg=40. Or
-            sweep: score against strength for each effect by itself.
+            photographs: tripod, handheld, phone or aligned; or strengths,
+            shift=2,jpeg=40. Or sweep: score against strength for each effect by itself.
         predictions: Folder of masks and depth maps that any other program wrote, by
             sample or pair; scored in place of a model.
         no_baselines: Leave out the simple programs, which take most of the time.

@@ -34,8 +34,8 @@ class Recipe:
         augment: Random changes: original changes the colours of each picture by itself;
             shared those of bg and fg_bg alike, and mirrors; tripod, handheld and phone do
             so too and then let the two differ as photographs do, in place, light,
-            shadows, sharpness and noise; none; or the path of a pipeline saved by
-            albumentations, a YAML or JSON file.
+            shadows, sharpness and noise; aligned as they do once the plate is aligned;
+            none; or the path of a pipeline saved by albumentations, a YAML or JSON file.
         optimizer: Optimizer; sgd has momentum 0.9.
         learning_rate: Learning rate at the start, or the highest of a cosine; above 0.
         width: Channels of the first block; 16 is the full network.

@@ -88,7 +88,7 @@ class OriginalTest(tf.test.TestCase):
 
     def test_names(self):
         self.assertEqual(AUGMENTATIONS[:3], ("none", "original", "shared"))
-        self.assertEqual(AUGMENTATIONS[3:], ("tripod", "handheld", "phone"))
+        self.assertEqual(AUGMENTATIONS[3:], ("tripod", "handheld", "phone", "aligned"))
         self.assertIsNone(make_augmentation("none", 16))
         for refuse in (check_augmentation, lambda name: make_augmentation(name, 16)):
             with self.assertRaisesRegex(
