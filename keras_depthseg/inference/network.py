@@ -25,7 +25,7 @@ import numpy as np
 import keras_depthseg
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import default_cache_dir, sha256
-from keras_depthseg.model_file import ModelFile, model_path
+from keras_depthseg.model_file import model_path, trained_resolution
 from keras_depthseg.runtimes import OpenedModel, import_openvino, open_model
 
 if TYPE_CHECKING:
@@ -116,7 +116,8 @@ def open_network(model: str | Path | keras.Model, engine: str | None = None) -> 
         # The networks used last are kept.
         with contextlib.suppress(OSError):
             os.utime(folder)
-        return Network(str(path), "openvino", _resolution(path), **parts)
+        resolution = trained_resolution(path) or RESOLUTION
+        return Network(str(path), "openvino", resolution, **parts)
     from keras_depthseg.networks.loading import load_network
 
     return _keras_network(str(path), load_network(path))
@@ -192,11 +193,3 @@ def _keras_network(name: str, model: keras.Model) -> Network:
     }
     resolution = getattr(model, "resolution", None) or RESOLUTION
     return Network(name, "keras", resolution, **parts)
-
-
-def _resolution(path: Path) -> int:
-    try:
-        return ModelFile.open(path).resolution or RESOLUTION
-    except UserError:
-        # Another network than ours, which does not say.
-        return RESOLUTION
