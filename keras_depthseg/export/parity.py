@@ -63,7 +63,6 @@ def compare(
     """
     largest: dict[str, float] = {}
     sums: dict[str, float] = {}
-    scores: list[Maps] = []
     count = 0
     pairs = [_batch([sample]) for sample in samples]
     maps = [[program(*pair) for pair in pairs] for program in (reference, exported)]
@@ -81,8 +80,7 @@ def compare(
         )
         for name, difference in _differences(reference(*batch), exported(*batch)).items():
             largest[name] = max(largest[name], float(difference.max()))
-    del scores
-    found = {
+    scores = {
         name: (_score(metric, key, samples, maps[0]), _score(metric, key, samples, maps[1]))
         for name, metric, key in (
             ("mask_hard_iou", HardIoU, "mask"),
@@ -93,9 +91,9 @@ def compare(
     return Parity(
         largest,
         {name: total / count for name, total in sums.items()},
-        found,
+        scores,
         _milliseconds(reference, exported, pairs[0]),
-        tuple(_problems(largest, found, precision)),
+        tuple(_problems(largest, scores, precision)),
     )
 
 

@@ -3,7 +3,8 @@
 A pair of 224 px takes OpenVINO two thirds of the time that Keras on TensorFlow takes, and
 its import a tenth: the first mask is there within a second instead of seven. So a model
 file is converted once, by Keras's own export, and the converted files are kept in the
-cache folder. Where OpenVINO is not installed, Keras does.
+cache folder. Where OpenVINO is not installed, Keras does. What `depthseg export` wrote
+runs in its own runtime.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,8 @@ import keras_depthseg
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import default_cache_dir, sha256
 from keras_depthseg.model_file import ModelFile, model_path
-from keras_depthseg.runtimes import OpenedModel, import_openvino, open_model
+from keras_depthseg.pretrained import is_pretrained
+from keras_depthseg.runtimes import OpenedModel, import_openvino, model_kind, open_model
 
 if TYPE_CHECKING:
     import keras
@@ -50,8 +52,9 @@ class Network:
 
     Attributes:
         name: the file, or the name of the Keras model.
-        engine: one of `ENGINES`.
+        engine: one of `ENGINES`, or the kind of an exported file.
         resolution: side of the images that it was trained with last, in pixels.
+        size: the only height and width that it takes; `None` if it takes any.
         plate: takes `bg`, (B, H, W, 3) float32 in 0..255; gives its features.
         maps: takes `fg_bg` and those features; gives maps in [0, 1].
         mask: as `maps`, without the depth.
@@ -63,6 +66,7 @@ class Network:
     plate: OpenedModel
     maps: OpenedModel
     mask: OpenedModel
+    size: tuple[int, int] | None = None
 
     def features(self, bg: np.ndarray) -> list[np.ndarray]:
         """Return the features of plates, (B, H, W, 3) in 0..255."""
@@ -92,9 +96,9 @@ def open_network(model: str | Path | keras.Model, engine: str | None = None) -> 
 
     Args:
         model: a `.keras` file, the folder of a training run, a name of
-            `pretrained.WEIGHTS`, or a Keras model.
+            `pretrained.WEIGHTS`, a Keras model, or what `depthseg export` wrote.
         engine: one of `ENGINES`; by default the first that is installed, and `keras` for
-            a Keras model.
+            a Keras model. An exported file runs in its own runtime.
 
     Raises:
         UserError: there is no such file, it is damaged or of another kind, or the engine
@@ -106,6 +110,13 @@ def open_network(model: str | Path | keras.Model, engine: str | None = None) -> 
         )
     if not isinstance(model, (str, Path)):
         return _keras_network(model.name, model)
+    if exported := _exported_parts(model):
+        if engine is not None:
+            raise UserError(
+                f"`engine`: received {engine} for {model}, which runs in the runtime of "
+                "its format; leave `engine` out."
+            )
+        return _exported_network(str(model), exported)
     path = model_path(model)
     if _uses_openvino(engine):
         folder = _converted(path)
@@ -123,13 +134,25 @@ def open_network(model: str | Path | keras.Model, engine: str | None = None) -> 
 
 
 def needs_keras(model: str | Path, engine: str | None = None) -> bool:
-    """Return whether opening a model file imports Keras, which takes seconds.
+    """Return whether opening a model imports Keras or TensorFlow, which takes seconds.
 
     Raises:
         UserError: there is no such file.
     """
+    if exported := _exported_parts(model):
+        return "savedmodel" in map(model_kind, exported.values())
     path = model_path(model)
     return not (_uses_openvino(engine) and _converted(path).exists())
+
+
+def check_model(model: str | Path) -> None:
+    """Refuse a path that is no model, without opening it.
+
+    Raises:
+        UserError: there is no such file, or a folder without a model.
+    """
+    if not _exported_parts(model):
+        model_path(model)
 
 
 def _uses_openvino(engine: str | None) -> bool:
@@ -192,6 +215,56 @@ def _keras_network(name: str, model: keras.Model) -> Network:
     }
     resolution = getattr(model, "resolution", None) or RESOLUTION
     return Network(name, "keras", resolution, **parts)
+
+
+def _exported_parts(model: str | Path) -> dict[str, Path]:
+    """Return the files of an exported network by part, or none for other models.
+
+    They are `model`, a whole network, or `plate`, `maps` and `mask`.
+    """
+    if is_pretrained(model):
+        return {}
+    path = Path(model)
+    if model_kind(path) not in (None, "keras"):
+        return {"model": path}
+    if not path.is_dir():
+        return {}
+    found = {}
+    for part in _PARTS:
+        paths = (path / f"{part}{suffix}" for suffix in ("", ".onnx", ".tflite", ".xml"))
+        found[part] = next((p for p in paths if model_kind(p)), None)
+    return {part: p for part, p in found.items() if p} if all(found.values()) else {}
+
+
+def _exported_network(name: str, files: Mapping[str, Path]) -> Network:
+    parts = {part: open_model(path) for part, path in files.items()}
+    if "model" in parts:
+        maps = parts["model"].in_order(("fg_bg", "bg"))
+        parts = {
+            # The features of a plate are the plate.
+            "plate": OpenedModel(maps.inputs[1:], ("bg",), lambda bg: [bg]),
+            "maps": maps,
+            "mask": _mask_alone(maps),
+        }
+    else:
+        order = ("fg_bg", *parts["plate"].outputs)
+        parts |= {part: parts[part].in_order(order) for part in ("maps", "mask")}
+    maps = parts["maps"]
+    height, width = maps.inputs[0].shape[1:3]
+    size = None if height is None or width is None else (height, width)
+    try:
+        resolution = int(maps.metadata.get("resolution", RESOLUTION))
+    except ValueError:
+        resolution = RESOLUTION
+    kind = model_kind(next(iter(files.values())))
+    return Network(name, kind or "", resolution, **parts, size=size)
+
+
+def _mask_alone(maps: OpenedModel) -> OpenedModel:
+    number = maps.outputs.index("mask")
+    return dataclasses.replace(
+        maps, outputs=("mask",), run=lambda *arrays: [maps.run(*arrays)[number]]
+    )
 
 
 def _resolution(path: Path) -> int:
