@@ -8,7 +8,13 @@ from keras_depthseg.commands.options import option_table
 
 class OptionTableTest(parameterized.TestCase):
     @parameterized.parameters(
-        "train", "evaluate", "predict", "data compose", "data card", "data validate"
+        "train",
+        "evaluate",
+        "predict",
+        "export",
+        "data compose",
+        "data card",
+        "data validate",
     )
     def test_every_option_has_a_row(self, command):
         head, line, *rows = option_table(command).splitlines()
