@@ -176,12 +176,14 @@ class DSResNet(TwoPictureNetwork):
         skips = {1: [], 2: []}
         branches = []
         for branch in INPUTS:
-            # Not keras.layers.Normalization, whose constants become inputs of an ONNX
-            # file: https://github.com/onnx/tensorflow-onnx takes captured tensors so.
-            mean, std = (statistics[branch][name] for name in ("mean", "std"))
+            # Not keras.layers.Normalization: tf2onnx 1.17 makes its constants, tensors
+            # that the graph captures, inputs of the ONNX file.
+            mean, std = (np.array(statistics[branch][key]) for key in ("mean", "std"))
+            scale: Any = 1 / (255.0 * std)
+            offset: Any = -mean / std
             x = keras.layers.Rescaling(
-                scale=[1 / (255.0 * value) for value in std],
-                offset=[-m / s for m, s in zip(mean, std, strict=True)],
+                scale.tolist(),
+                offset.tolist(),
                 dtype="float32",
                 name=f"{branch}_normalization",
             )(inputs[branch])
@@ -245,9 +247,7 @@ def serving_model(
     return model
 
 
-def picture_inputs(
-    height: int | None = None, width: int | None = None
-) -> dict[str, Any]:
+def picture_inputs(height: int | None = None, width: int | None = None) -> dict[str, Any]:
     """Return new inputs of a network, by name."""
     return {
         branch: keras.Input((height, width, 3), name=branch, dtype="float32")

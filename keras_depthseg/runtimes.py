@@ -115,7 +115,9 @@ def model_kind(path: str | Path) -> str | None:
     path = Path(path)
     if path.is_dir():
         files = {_SAVED_MODEL: "savedmodel", OPENVINO_FILE: "openvino"}
-        return next((kind for file, kind in files.items() if (path / file).is_file()), None)
+        return next(
+            (kind for file, kind in files.items() if (path / file).is_file()), None
+        )
     return SUFFIXES.get(path.suffix.lower())
 
 
@@ -355,7 +357,7 @@ def _litert_metadata(content: bytes) -> dict[str, str]:
     except ImportError:
         from tensorflow.lite.python import schema_py_generated as schema
 
-    model = schema.Model.GetRootAs(content, 0)
+    model: Any = schema.Model.GetRootAs(content, 0)
     entries = [model.Metadata(i) for i in range(model.MetadataLength())]
     texts = {}
     for entry in entries:

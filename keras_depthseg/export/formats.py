@@ -165,9 +165,9 @@ def _with_metadata(content: bytes, metadata: Mapping[str, str]) -> bytes:
     import flatbuffers
     from tensorflow.lite.python import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromPackedBuf(content)
+    model: Any = schema.ModelT.InitFromPackedBuf(content)
     for name, text in metadata.items():
-        buffer = schema.BufferT()
+        buffer: Any = schema.BufferT()
         buffer.data = np.frombuffer(text.encode(), np.uint8)
         entry = schema.MetadataT()
         entry.name, entry.buffer = name, len(model.buffers)

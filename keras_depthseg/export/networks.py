@@ -1,4 +1,4 @@
-"""Plain networks to export: their inputs and outputs have names, their maps end in [0, 1]."""
+"""Plain networks to export, with named inputs and outputs, and maps in [0, 1]."""
 
 from __future__ import annotations
 

@@ -81,7 +81,10 @@ def compare(
         for name, difference in _differences(reference(*batch), exported(*batch)).items():
             largest[name] = max(largest[name], float(difference.max()))
     scores = {
-        name: (_score(metric, key, samples, maps[0]), _score(metric, key, samples, maps[1]))
+        name: (
+            _score(metric, key, samples, maps[0]),
+            _score(metric, key, samples, maps[1]),
+        )
         for name, metric, key in (
             ("mask_hard_iou", HardIoU, "mask"),
             ("depth_rmse", DepthRMSE, "depth"),

@@ -39,9 +39,12 @@ class ExportSample:
         size = width, height
         if self.mask.shape == (height, width):
             return self
-        images = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in self.images)
+        bg, fg_bg = (
+            cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in self.images
+        )
         return ExportSample(
-            *images,
+            bg,
+            fg_bg,
             cv2.resize(self.mask, size, interpolation=cv2.INTER_AREA),
             cv2.resize(self.depth, size, interpolation=cv2.INTER_NEAREST),
         )
@@ -68,9 +71,7 @@ def read_samples(
     """
     side = max(height, width)
     made = _rendered if data == _ROOMS else _stored
-    return [
-        sample.resized(height, width) for sample in made(data, split, count, side)
-    ]
+    return [sample.resized(height, width) for sample in made(data, split, count, side)]
 
 
 def _rendered(_: str, split: str, count: int, side: int) -> Iterator[ExportSample]:

@@ -127,7 +127,9 @@ def open_network(model: str | Path | keras.Model, engine: str | None = None) -> 
         # The networks used last are kept.
         with contextlib.suppress(OSError):
             os.utime(folder)
-        return Network(str(path), "openvino", _resolution(path), **parts)
+        return Network(
+            str(path), "openvino", _resolution(path), *(parts[part] for part in _PARTS)
+        )
     from keras_depthseg.networks.loading import load_network
 
     return _keras_network(str(path), load_network(path))
@@ -214,7 +216,7 @@ def _keras_network(name: str, model: keras.Model) -> Network:
         for part, network in split(model)._asdict().items()
     }
     resolution = getattr(model, "resolution", None) or RESOLUTION
-    return Network(name, "keras", resolution, **parts)
+    return Network(name, "keras", resolution, *(parts[part] for part in _PARTS))
 
 
 def _exported_parts(model: str | Path) -> dict[str, Path]:
@@ -257,7 +259,9 @@ def _exported_network(name: str, files: Mapping[str, Path]) -> Network:
     except ValueError:
         resolution = RESOLUTION
     kind = model_kind(next(iter(files.values())))
-    return Network(name, kind or "", resolution, **parts, size=size)
+    return Network(
+        name, kind or "", resolution, *(parts[part] for part in _PARTS), size=size
+    )
 
 
 def _mask_alone(maps: OpenedModel) -> OpenedModel:

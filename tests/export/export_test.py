@@ -78,7 +78,9 @@ class ExportTest(tf.test.TestCase, parameterized.TestCase):
         report = json.loads(exported.report.read_text())
         self.assertLessEqual(max(report["largest"].values()), 1e-4)
         self.assertEqual(report["bytes"], exported.size)
-        self.assertCountEqual(os.listdir(self.out), [exported.path.name, exported.report.name])
+        self.assertCountEqual(
+            os.listdir(self.out), [exported.path.name, exported.report.name]
+        )
 
     @parameterized.parameters("onnx", "litert", "openvino")
     def test_float16_has_half_the_size(self, format):
@@ -147,11 +149,13 @@ class ExportTest(tf.test.TestCase, parameterized.TestCase):
             model(inputs)
             write(model, *arguments)
 
-        with mock.patch.object(formats, "write", damaged):
-            with self.assertRaisesRegex(
+        with (
+            mock.patch.object(formats, "write", damaged),
+            self.assertRaisesRegex(
                 UserError, "network.onnx: not written, as its outputs.*differs by .* than"
-            ):
-                export(self.options())
+            ),
+        ):
+            export(self.options())
         self.assertEqual(os.listdir(self.out), [])
 
     def test_nothing_is_overwritten_unasked_or_by_something_worse(self):
@@ -160,9 +164,11 @@ class ExportTest(tf.test.TestCase, parameterized.TestCase):
         before = sorted(self.out.rglob("*"))
         with self.assertRaisesRegex(UserError, "network: this exists; give another name"):
             export(options)
-        with mock.patch.object(formats, "write", side_effect=OSError(28, "no space")):
-            with self.assertRaisesRegex(UserError, "cannot be written there .no space"):
-                export(self.options(format="saved_model", force=True))
+        with (
+            mock.patch.object(formats, "write", side_effect=OSError(28, "no space")),
+            self.assertRaisesRegex(UserError, "cannot be written there .no space"),
+        ):
+            export(self.options(format="saved_model", force=True))
         self.assertEqual(sorted(self.out.rglob("*")), before)
         exported = export(self.options(format="saved_model", force=True))
         self.assertGreater(exported.size, 1000)
@@ -208,10 +214,14 @@ class MetadataTest(tf.test.TestCase):
             path = folder / f"network_{format}{suffix}"
             formats.write(network, path, format, "float32", {"licence": "MIT ä"})
         properties = onnx.load(folder / "network_onnx.onnx").metadata_props
-        self.assertEqual([(it.key, it.value) for it in properties], [("licence", "MIT ä")])
+        self.assertEqual(
+            [(it.key, it.value) for it in properties], [("licence", "MIT ä")]
+        )
         read = openvino.Core().read_model(folder / "network_openvino" / "model.xml")
         self.assertEqual(read.get_rt_info(["keras_depthseg", "licence"]).value, "MIT ä")
-        described = folder / "network_saved_model" / "assets.extra" / "keras_depthseg.json"
+        described = (
+            folder / "network_saved_model" / "assets.extra" / "keras_depthseg.json"
+        )
         self.assertEqual(json.loads(described.read_text("utf-8")), {"licence": "MIT ä"})
         content = (folder / "network_litert.tflite").read_bytes()
         file = schema.ModelT.InitFromPackedBuf(content)
