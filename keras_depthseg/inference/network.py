@@ -128,7 +128,12 @@ def open_network(model: str | Path | keras.Model, engine: str | None = None) -> 
         with contextlib.suppress(OSError):
             os.utime(folder)
         return Network(
-            str(path), "openvino", _resolution(path), *(parts[part] for part in _PARTS)
+            str(path),
+            "openvino",
+            _resolution(path),
+            parts["plate"],
+            parts["maps"],
+            parts["mask"],
         )
     from keras_depthseg.networks.loading import load_network
 
@@ -216,7 +221,9 @@ def _keras_network(name: str, model: keras.Model) -> Network:
         for part, network in split(model)._asdict().items()
     }
     resolution = getattr(model, "resolution", None) or RESOLUTION
-    return Network(name, "keras", resolution, *(parts[part] for part in _PARTS))
+    return Network(
+        name, "keras", resolution, parts["plate"], parts["maps"], parts["mask"]
+    )
 
 
 def _exported_parts(model: str | Path) -> dict[str, Path]:
@@ -260,7 +267,13 @@ def _exported_network(name: str, files: Mapping[str, Path]) -> Network:
         resolution = RESOLUTION
     kind = model_kind(next(iter(files.values())))
     return Network(
-        name, kind or "", resolution, *(parts[part] for part in _PARTS), size=size
+        name,
+        kind or "",
+        resolution,
+        parts["plate"],
+        parts["maps"],
+        parts["mask"],
+        size=size,
     )
 
 
