@@ -17,7 +17,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +26,8 @@ import numpy as np
 import keras_depthseg
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import default_cache_dir, sha256
+from keras_depthseg.inference.exported import exported_files, open_exported
 from keras_depthseg.model_file import ModelFile, model_path
-from keras_depthseg.pretrained import is_pretrained
 from keras_depthseg.runtimes import OpenedModel, import_openvino, model_kind, open_model
 
 if TYPE_CHECKING:
@@ -110,13 +110,22 @@ def open_network(model: str | Path | keras.Model, engine: str | None = None) -> 
         )
     if not isinstance(model, (str, Path)):
         return _keras_network(model.name, model)
-    if exported := _exported_parts(model):
+    if files := exported_files(model):
         if engine is not None:
             raise UserError(
                 f"`engine`: received {engine} for {model}, which runs in the runtime of "
                 "its format; leave `engine` out."
             )
-        return _exported_network(str(model), exported)
+        exported = open_exported(files)
+        return Network(
+            str(model),
+            exported.kind,
+            exported.resolution or RESOLUTION,
+            exported.plate,
+            exported.maps,
+            exported.mask,
+            exported.size,
+        )
     path = model_path(model)
     if _uses_openvino(engine):
         folder = _converted(path)
@@ -146,8 +155,8 @@ def needs_keras(model: str | Path, engine: str | None = None) -> bool:
     Raises:
         UserError: there is no such file.
     """
-    if exported := _exported_parts(model):
-        return "savedmodel" in map(model_kind, exported.values())
+    if files := exported_files(model):
+        return "savedmodel" in map(model_kind, files.values())
     path = model_path(model)
     return not (_uses_openvino(engine) and _converted(path).exists())
 
@@ -158,7 +167,7 @@ def check_model(model: str | Path) -> None:
     Raises:
         UserError: there is no such file, or a folder without a model.
     """
-    if not _exported_parts(model):
+    if not exported_files(model):
         model_path(model)
 
 
@@ -223,64 +232,6 @@ def _keras_network(name: str, model: keras.Model) -> Network:
     resolution = getattr(model, "resolution", None) or RESOLUTION
     return Network(
         name, "keras", resolution, parts["plate"], parts["maps"], parts["mask"]
-    )
-
-
-def _exported_parts(model: str | Path) -> dict[str, Path]:
-    """Return the files of an exported network by part, or none for other models.
-
-    They are `model`, a whole network, or `plate`, `maps` and `mask`.
-    """
-    if is_pretrained(model):
-        return {}
-    path = Path(model)
-    if model_kind(path) not in (None, "keras"):
-        return {"model": path}
-    if not path.is_dir():
-        return {}
-    found = {}
-    for part in _PARTS:
-        paths = (path / f"{part}{suffix}" for suffix in ("", ".onnx", ".tflite", ".xml"))
-        found[part] = next((p for p in paths if model_kind(p)), None)
-    return {part: p for part, p in found.items() if p} if all(found.values()) else {}
-
-
-def _exported_network(name: str, files: Mapping[str, Path]) -> Network:
-    parts = {part: open_model(path) for part, path in files.items()}
-    if "model" in parts:
-        maps = parts["model"].in_order(("fg_bg", "bg"))
-        parts = {
-            # The features of a plate are the plate.
-            "plate": OpenedModel(maps.inputs[1:], ("bg",), lambda bg: [bg]),
-            "maps": maps,
-            "mask": _mask_alone(maps),
-        }
-    else:
-        order = ("fg_bg", *parts["plate"].outputs)
-        parts |= {part: parts[part].in_order(order) for part in ("maps", "mask")}
-    maps = parts["maps"]
-    height, width = maps.inputs[0].shape[1:3]
-    size = None if height is None or width is None else (height, width)
-    try:
-        resolution = int(maps.metadata.get("resolution", RESOLUTION))
-    except ValueError:
-        resolution = RESOLUTION
-    kind = model_kind(next(iter(files.values())))
-    return Network(
-        name,
-        kind or "",
-        resolution,
-        parts["plate"],
-        parts["maps"],
-        parts["mask"],
-        size=size,
-    )
-
-
-def _mask_alone(maps: OpenedModel) -> OpenedModel:
-    number = maps.outputs.index("mask")
-    return dataclasses.replace(
-        maps, outputs=("mask",), run=lambda *arrays: [maps.run(*arrays)[number]]
     )
 
 
