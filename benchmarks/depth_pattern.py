@@ -26,7 +26,6 @@ _PERIODS = (8, 16, 32)
 _GREY, _CONTRAST = 128, 60
 # Pixels from the outline, where the mask decides, to where depth is looked at.
 _MARGIN = 4
-_SAMPLES_A_ROOM = 64
 
 
 def patterns(period: int) -> tuple[np.ndarray, ...]:
@@ -54,20 +53,20 @@ def measure(model: Any, count: int, seed: int) -> tuple[np.ndarray, list[str]]:
     Returns:
         Shares, (N, periods) float64, and N names.
     """
-    from keras_depthseg.datasets.rooms.endless import EndlessRooms
+    from keras_depthseg.datasets.rooms.endless import SAMPLES_A_ROOM, EndlessRooms
 
     rooms = EndlessRooms(seed, _SIDE)
+    kinds = list(zip(*(patterns(period) for period in _PERIODS), strict=True))
     kernel = np.ones((2 * _MARGIN + 1,) * 2, np.uint8)
     shares, names = [], []
     for number in range(count):
-        sample = rooms.sample("val", number * _SAMPLES_A_ROOM)
+        sample = rooms.sample("val", number * SAMPLES_A_ROOM)
         # Beyond the border of the image the foreground goes on.
         solid = (sample.mask == 255).astype(np.uint8)
         inside = cv2.erode(solid, kernel, borderValue=1) > 0
         if sample.depth is None or not inside.any():
             continue
         true = float(sample.depth[inside].mean())
-        kinds = zip(*(patterns(period) for period in _PERIODS), strict=True)
         for kind in kinds:
             pairs = [
                 painted(sample.fg_bg, sample.mask, sign * pattern)
@@ -89,17 +88,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="How much of a pattern on the foreground is in its depth.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("model", nargs="?", default="small", help="a .keras file")
+    parser.add_argument(
+        "model", nargs="?", default="small", help="a .keras file, a run folder or a name"
+    )
     parser.add_argument("--count", type=command.positive, default=48, help="samples")
     parser.add_argument("--seed", type=int, default=4242, help="of the rooms")
     arguments = parser.parse_args(argv)
 
     from keras_depthseg.evaluation.intervals import scene_intervals
+    from keras_depthseg.model_file import model_path
     from keras_depthseg.networks.loading import load_network
-    from keras_depthseg.pretrained import is_pretrained, pretrained_path
 
-    name = arguments.model
-    model = load_network(pretrained_path(name) if is_pretrained(name) else name)
+    model = load_network(model_path(arguments.model))
     shares, rooms = measure(model, arguments.count, arguments.seed)
     limits = scene_intervals(shares, rooms)
     print("period   of the foreground's depth")

@@ -46,6 +46,18 @@ def model_path(path: str | os.PathLike) -> Path:
     return path
 
 
+def trained_resolution(path: str | os.PathLike) -> int | None:
+    """Return `ModelFile.resolution` of a file; `None`, too, if it is not of our networks.
+
+    Args:
+        path: as for `ModelFile.open`.
+    """
+    try:
+        return ModelFile.open(path).resolution
+    except UserError:
+        return None
+
+
 @dataclasses.dataclass(frozen=True)
 class ModelFile:
     """A `.keras` file of one of our networks.

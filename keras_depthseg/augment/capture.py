@@ -37,8 +37,8 @@ BEST_JPEG = 95
 # clean pairs gave 0.68: shift to 2.5 % of 96 px, rotation to 0.8 degrees, scale to 1 %,
 # gain to 22 %. `tripod` keeps the noise and the shadows, and less of the light and of the
 # movement: fractions of a pixel. `phone` is half as strong again or more. `aligned` has
-# the noise and the JPEG of `phone`, harder shadows, and rarely more movement than
-# fractions of a pixel: the plate is aligned before a prediction, and seldom in vain.
+# the noise of `phone`, stronger JPEG and shadows, and rarely more movement than fractions
+# of a pixel: the plate is aligned before a prediction, and seldom in vain.
 _SHADOWS: dict[str, tuple[float, float]] = {
     "cast_shadow": (0.4, 70),
     "contact_shadow": (0.3, 70),

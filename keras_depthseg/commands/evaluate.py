@@ -19,7 +19,7 @@ from keras_depthseg.datasets.locate import check_data, locate_records
 from keras_depthseg.errors import UserError
 from keras_depthseg.evaluation.options import PAIRS_RESOLUTION, EvaluateOptions
 from keras_depthseg.files import default_cache_dir
-from keras_depthseg.model_file import ModelFile, model_path
+from keras_depthseg.model_file import model_path, trained_resolution
 from keras_depthseg.pretrained import is_pretrained
 from keras_depthseg.training.run_files import read_config
 from keras_depthseg.training.run_folder import RunFolder
@@ -123,11 +123,7 @@ def _model(model: str) -> tuple[Path, int | None]:
     path = model_path(model)
     folder = RunFolder(path.parent)
     if not folder.config.is_file():
-        try:
-            return path, ModelFile.open(path).resolution
-        except UserError:
-            # Another network than ours, which does not say.
-            return path, None
+        return path, trained_resolution(path)
     phases = read_config(folder)["phases"]
     return path, phases[-1]["resolution"] if phases else None
 

@@ -27,7 +27,7 @@ import keras_depthseg
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import default_cache_dir, sha256
 from keras_depthseg.inference.exported import exported_files, open_exported
-from keras_depthseg.model_file import ModelFile, model_path
+from keras_depthseg.model_file import model_path, trained_resolution
 from keras_depthseg.runtimes import OpenedModel, import_openvino, model_kind, open_model
 
 if TYPE_CHECKING:
@@ -136,14 +136,8 @@ def open_network(model: str | Path | keras.Model, engine: str | None = None) -> 
         # The networks used last are kept.
         with contextlib.suppress(OSError):
             os.utime(folder)
-        return Network(
-            str(path),
-            "openvino",
-            _resolution(path),
-            parts["plate"],
-            parts["maps"],
-            parts["mask"],
-        )
+        resolution = trained_resolution(path) or RESOLUTION
+        return Network(str(path), "openvino", resolution, **parts)
     from keras_depthseg.networks.loading import load_network
 
     return _keras_network(str(path), load_network(path))
@@ -230,14 +224,4 @@ def _keras_network(name: str, model: keras.Model) -> Network:
         for part, network in split(model)._asdict().items()
     }
     resolution = getattr(model, "resolution", None) or RESOLUTION
-    return Network(
-        name, "keras", resolution, parts["plate"], parts["maps"], parts["mask"]
-    )
-
-
-def _resolution(path: Path) -> int:
-    try:
-        return ModelFile.open(path).resolution or RESOLUTION
-    except UserError:
-        # Another network than ours, which does not say.
-        return RESOLUTION
+    return Network(name, "keras", resolution, **parts)

@@ -89,10 +89,17 @@ class CaptureTest(tf.test.TestCase):
 
     def test_a_phone_differs_more_than_a_tripod(self):
         changes = []
-        for preset in PRESETS:
+        for preset in ("tripod", "handheld", "phone"):
             images, _, _ = _captured({}, capture=Capture.preset(preset), count=200)
             changes.append(np.abs(images[0] - images[1]).mean())
         self.assertAllEqual(np.argsort(changes), [0, 1, 2])
+
+    def test_an_aligned_plate_has_moved_between_a_tripod_and_a_hand(self):
+        moved = []
+        for preset in ("tripod", "aligned", "handheld"):
+            _, labels, _ = _captured({}, capture=Capture.preset(preset), count=400)
+            moved.append(np.abs(labels[0] - MASK).mean())
+        self.assertAllEqual(np.argsort(moved), [0, 1, 2])
 
     def test_images_need_not_be_square(self):
         for name, effect in EFFECTS.items():
@@ -117,7 +124,10 @@ class ParseTest(tf.test.TestCase):
 
     def test_refusals(self):
         for text, message in (
-            ("studio", "received 'studio'; accepted are tripod, .*, aligned, and"),
+            (
+                "studio",
+                "received 'studio'; accepted are tripod, handheld, phone, aligned, and",
+            ),
             ("shift", "received 'shift'; accepted are"),
             ("shift=far", "strengths such as shift=2,jpeg=40"),
             ("", "received ''"),

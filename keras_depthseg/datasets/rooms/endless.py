@@ -12,8 +12,8 @@ from keras_depthseg.datasets.rooms import cutouts, geometry, render, scene
 from keras_depthseg.datasets.sample import Sample
 from keras_depthseg.datasets.splits import SPLITS
 
-# A room takes ten times as long as a composite in it.
-_SAMPLES_A_ROOM = 64
+SAMPLES_A_ROOM = 64
+"""Samples that follow each other in one room, which takes ten times as long as one."""
 _CUTOUTS = 1024
 _STILL = 0.5
 """Share of the rooms whose plate is from the same place."""
@@ -77,7 +77,7 @@ class EndlessRooms:
         """
         stream = [self.seed, _DRAW, SPLITS.index(split)]
         seed = int(np.random.default_rng(stream).integers(2**31))
-        index = number // _SAMPLES_A_ROOM
+        index = number // SAMPLES_A_ROOM
         which = int(np.random.default_rng([seed, number]).integers(_CUTOUTS))
         room, cutout = self._room(seed, index), self._cutout(seed, which)
         composite = render.make_composite(room, cutout, seed, number)
