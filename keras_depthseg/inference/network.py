@@ -132,12 +132,12 @@ def open_network(model: str | Path | keras.Model, engine: str | None = None) -> 
         if not folder.exists():
             logger.info("%s: converting it for OpenVINO, once", model)
             _convert(path, folder)
-        parts = {part: open_model(folder / f"{part}.xml") for part in _PARTS}
+        plate, maps, mask = (open_model(folder / f"{part}.xml") for part in _PARTS)
         # The networks used last are kept.
         with contextlib.suppress(OSError):
             os.utime(folder)
         resolution = trained_resolution(path) or RESOLUTION
-        return Network(str(path), "openvino", resolution, **parts)
+        return Network(str(path), "openvino", resolution, plate, maps, mask)
     from keras_depthseg.networks.loading import load_network
 
     return _keras_network(str(path), load_network(path))
@@ -219,9 +219,13 @@ def _keras_network(name: str, model: keras.Model) -> Network:
     from keras_depthseg.networks.parts import split
     from keras_depthseg.runtimes import wrap_keras
 
-    parts = {
-        part: wrap_keras(name, network)
-        for part, network in split(model)._asdict().items()
-    }
+    parts = split(model)
     resolution = getattr(model, "resolution", None) or RESOLUTION
-    return Network(name, "keras", resolution, **parts)
+    return Network(
+        name,
+        "keras",
+        resolution,
+        plate=wrap_keras(name, parts.plate),
+        maps=wrap_keras(name, parts.maps),
+        mask=wrap_keras(name, parts.mask),
+    )
