@@ -135,7 +135,7 @@ _EXCLUSIVE: dict[str, Any] = {
     "concurrency_limit": 1,
     "api_visibility": "private",
 }
-_SILENT = {"show_progress": "hidden"}
+_SILENT: dict[str, Any] = {"show_progress": "hidden"}
 
 
 def _picture(label: str, hint: str, height: int = 320) -> gr.Image:

@@ -55,7 +55,7 @@ def serve(options: DemoOptions, *, block: bool = True) -> Any:
         Predictor(options.model),
         work,
         _samples(Path(folder.name)),
-        _about(options.model),
+        about(options.model),
     )
     token = "" if is_this_computer(options.host) else secrets.token_urlsafe(24)
     middleware = [Middleware(TokenMiddleware, token=token)] if token else []
@@ -103,6 +103,18 @@ def is_this_computer(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def about(model: str) -> str:
+    """Return Markdown about a model: its card, or links to the reports of its run."""
+    if is_pretrained(model):
+        # Its links are relative to its place in the package.
+        return re.sub(r"\[([^]]*)\]\((?!http)[^)]*\)", r"\1", pretrained_card())
+    links = [
+        f"- [{Path(report).name}](/gradio_api/file={quote(report)})"
+        for report in _reports(model)
+    ]
+    return "\n".join([f"Model: `{model}`.", "", *(links or ["It has no reports."])])
 
 
 class TokenMiddleware:
@@ -159,18 +171,6 @@ def _samples(folder: Path) -> list[list[str]]:
             cv2.imwrite(files[-1], image[..., ::-1])
         pairs.append(files)
     return pairs
-
-
-def _about(model: str) -> str:
-    """Return Markdown of the model: its card, or the reports of its run."""
-    if is_pretrained(model):
-        # Its links are relative to its place in the package.
-        return re.sub(r"\[([^]]*)\]\((?!http)[^)]*\)", r"\1", pretrained_card())
-    links = [
-        f"- [{Path(report).name}](/gradio_api/file={quote(report)})"
-        for report in _reports(model)
-    ]
-    return "\n".join([f"Model: `{model}`.", "", *(links or ["It has no reports."])])
 
 
 def _reports(model: str) -> list[str]:

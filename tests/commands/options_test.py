@@ -12,6 +12,7 @@ class OptionTableTest(parameterized.TestCase):
         "evaluate",
         "predict",
         "export",
+        "demo",
         "data compose",
         "data card",
         "data validate",
