@@ -31,10 +31,7 @@ class OptionTableTest(parameterized.TestCase):
         ("train", "| run | `--keep EPOCHS` | Keep the weights of the last epochs, this "),
         ("data compose", "| output | `--layout records,original` | records, for train"),
         ("train", "| recipe | `--start-from [MODEL]` | Start from the weights of this "),
-        (
-            "predict",
-            "| network | `--model MODEL` | Run folder, .keras file, or the name ",
-        ),
+        ("predict", "| network | `--model MODEL` | Run folder, .keras file, name of tr"),
         ("evaluate", "| programs | `[MODEL]` | Run folder, .keras file, or the name of "),
         ("data card", "| data | `--seed N` | Seed of the choice of pictures | `0` |"),
     )
