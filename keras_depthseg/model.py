@@ -105,13 +105,8 @@ class TwoPictureNetwork(keras.Model):
             format: a format of `keras.Model.export`.
             **kwargs: further arguments of `keras.Model.export`.
         """
-        inputs = picture_inputs()
-        maps = {
-            name: keras.layers.Activation("sigmoid", dtype="float32", name=name)(logits)
-            for name, logits in self(inputs).items()
-        }
-        # Of a plain keras.Model, whose export is Keras's own.
-        keras.Model(inputs, maps, name=self.name).export(filepath, format, **kwargs)
+        # A plain keras.Model, whose export is Keras's own.
+        serving_model(self).export(filepath, format, **kwargs)
 
     def get_config(self):
         return {
@@ -181,9 +176,14 @@ class DSResNet(TwoPictureNetwork):
         skips = {1: [], 2: []}
         branches = []
         for branch in INPUTS:
-            x = keras.layers.Normalization(
-                mean=[255.0 * value for value in statistics[branch]["mean"]],
-                variance=[(255.0 * value) ** 2 for value in statistics[branch]["std"]],
+            # Not keras.layers.Normalization: tf2onnx 1.17 makes its constants, tensors
+            # that the graph captures, inputs of the ONNX file.
+            mean, std = (np.array(statistics[branch][key]) for key in ("mean", "std"))
+            scale: Any = 1 / (255.0 * std)
+            offset: Any = -mean / std
+            x = keras.layers.Rescaling(
+                scale.tolist(),
+                offset.tolist(),
                 dtype="float32",
                 name=f"{branch}_normalization",
             )(inputs[branch])
@@ -226,10 +226,31 @@ class DSResNet(TwoPictureNetwork):
         return {**super().get_config(), "statistics": self.statistics}
 
 
-def picture_inputs() -> dict[str, Any]:
+def serving_model(
+    network: keras.Model, height: int | None = None, width: int | None = None
+) -> keras.Model:
+    """Return a plain model that gives maps in [0, 1], as exported files do.
+
+    Args:
+        network: a `TwoPictureNetwork`, or another with its inputs and outputs.
+        height, width: of the images it takes, in pixels; any by default.
+    """
+    inputs = picture_inputs(height, width)
+    logits: Any = network(inputs)
+    maps = {
+        name: keras.layers.Activation("sigmoid", dtype="float32", name=name)(logits[name])
+        for name in OUTPUTS
+        if name in logits
+    }
+    model = keras.Model(inputs, maps, name=network.name)
+    model(inputs)  # Keras 3.15 exports to ONNX only what was called.
+    return model
+
+
+def picture_inputs(height: int | None = None, width: int | None = None) -> dict[str, Any]:
     """Return new inputs of a network, by name."""
     return {
-        branch: keras.Input((None, None, 3), name=branch, dtype="float32")
+        branch: keras.Input((height, width, 3), name=branch, dtype="float32")
         for branch in INPUTS
     }
 

@@ -25,6 +25,11 @@ NAMES = ", ".join(WEIGHTS)
 FOLDER = Path(__file__).parent / "networks" / "weights"
 
 
+def pretrained_card() -> str:
+    """Return the model card of the trained weights, Markdown."""
+    return (FOLDER / "README.md").read_text("utf-8")
+
+
 def is_pretrained(model: Any) -> TypeGuard[str]:
     """Return whether a model is given by the name of trained weights."""
     return isinstance(model, str) and model in WEIGHTS

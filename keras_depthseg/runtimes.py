@@ -6,7 +6,7 @@
 | `savedmodel` | a folder with `saved_model.pb` | `tf.saved_model.load` |
 | `onnx` | `.onnx` | `onnxruntime` |
 | `litert` | `.tflite` | `ai_edge_litert`, else `tf.lite` |
-| `openvino` | `.xml` with its `.bin` | `openvino` |
+| `openvino` | `.xml` with its `.bin`, or a folder with `model.xml` | `openvino` |
 
     model = open_model("model.onnx")
     depth, mask = model.run(bg, fg_bg)
@@ -14,13 +14,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import importlib
+import json
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -42,6 +44,13 @@ SUFFIXES = {
     ".xml": "openvino",
 }
 FORMATS = "a .keras, .h5, .onnx, .tflite or .xml file, or a SavedModel folder"
+
+OPENVINO_FILE = "model.xml"
+"""The name of the network in the folder of an exported OpenVINO network."""
+METADATA_FILE = "assets.extra/keras_depthseg.json"
+"""Of a SavedModel: a folder that TensorFlow leaves to its users."""
+OPENVINO_METADATA = "keras_depthseg"
+"""Its heading in an OpenVINO network."""
 
 # Sizes for which an OpenVINO network stays compiled: one is 20 MB, and takes 0.3 s.
 _COMPILED = 4
@@ -73,18 +82,42 @@ class OpenedModel:
         outputs: their names, in the order in which `run` returns them.
         run: takes an array for each input, (batch, …) of the input's dtype, and returns
             an array for each output. Quantised outputs are float32.
+        metadata: texts that were stored in an exported file, by name.
     """
 
     inputs: tuple[ModelInput, ...]
     outputs: tuple[str, ...]
     run: Callable[..., list[np.ndarray]]
+    metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def in_order(self, inputs: Sequence[str]) -> OpenedModel:
+        """Return the network with `run` taking these inputs in this order.
+
+        Raises:
+            UserError: its inputs have other names.
+        """
+        names = [tensor.name for tensor in self.inputs]
+        if sorted(names) != sorted(inputs):
+            raise UserError(
+                f"received a network with the inputs {', '.join(names)}; expected "
+                f"{', '.join(inputs)}. Export it by depthseg export."
+            )
+        places = [inputs.index(name) for name in names]
+        return dataclasses.replace(
+            self,
+            inputs=tuple(self.inputs[names.index(name)] for name in inputs),
+            run=lambda *arrays: self.run(*(arrays[place] for place in places)),
+        )
 
 
 def model_kind(path: str | Path) -> str | None:
     """Return the format of a file or folder by its name, one of `KINDS`, or `None`."""
     path = Path(path)
     if path.is_dir():
-        return "savedmodel" if (path / _SAVED_MODEL).is_file() else None
+        files = {_SAVED_MODEL: "savedmodel", OPENVINO_FILE: "openvino"}
+        return next(
+            (kind for file, kind in files.items() if (path / file).is_file()), None
+        )
     return SUFFIXES.get(path.suffix.lower())
 
 
@@ -225,6 +258,8 @@ def _open_saved_model(name: str) -> OpenedModel:
         outputs = signature(**tensors)
         return [outputs[key].numpy() for key in names]
 
+    described = Path(name, METADATA_FILE)
+    metadata = json.loads(described.read_text("utf-8")) if described.is_file() else {}
     return OpenedModel(
         tuple(
             ModelInput(key, tuple(spec.shape), np.dtype(spec.dtype.as_numpy_dtype))
@@ -232,6 +267,7 @@ def _open_saved_model(name: str) -> OpenedModel:
         ),
         tuple(names),
         run,
+        metadata,
     )
 
 
@@ -258,6 +294,7 @@ def _open_onnx(name: str) -> OpenedModel:
         tuple(map(described, inputs)),
         tuple(tensor.name for tensor in session.get_outputs()),
         run,
+        session.get_modelmeta().custom_metadata_map,
     )
 
 
@@ -274,6 +311,17 @@ def _open_litert(name: str) -> OpenedModel:
         interpreter = Interpreter(model_path=name, num_threads=os.cpu_count())
     interpreter.allocate_tensors()
     inputs = interpreter.get_input_details()
+    outputs = interpreter.get_output_details()
+    signature = next(iter(interpreter.get_signature_list()), None)
+    names: dict[int, str] = {}
+    if signature is not None:
+        # The tensors of maps are called StatefulPartitionedCall.
+        runner = interpreter.get_signature_runner(signature)
+        found = {**runner.get_input_details(), **runner.get_output_details()}
+        names = {detail["index"]: name for name, detail in found.items()}
+
+    def named(detail: dict[str, Any]) -> str:
+        return names.get(detail["index"], _litert_name(detail))
 
     def run(*arrays: np.ndarray) -> list[np.ndarray]:
         details = interpreter.get_input_details()
@@ -292,13 +340,32 @@ def _open_litert(name: str) -> OpenedModel:
     def described(detail: dict[str, Any]) -> ModelInput:
         shape = tuple(None if n < 0 else int(n) for n in detail["shape_signature"])
         dtype = np.float32 if detail["quantization"][0] else detail["dtype"]
-        return ModelInput(_litert_name(detail), shape, np.dtype(dtype))
+        return ModelInput(named(detail), shape, np.dtype(dtype))
 
     return OpenedModel(
         tuple(map(described, inputs)),
-        tuple(map(_litert_name, interpreter.get_output_details())),
+        tuple(map(named, outputs)),
         run,
+        _litert_metadata(Path(name).read_bytes()),
     )
+
+
+def _litert_metadata(content: bytes) -> dict[str, str]:
+    """Return the named texts in a LiteRT file."""
+    try:
+        from ai_edge_litert import schema_py_generated as schema
+    except ImportError:
+        from tensorflow.lite.python import schema_py_generated as schema
+
+    model: Any = schema.Model.GetRootAs(content, 0)
+    entries = [model.Metadata(i) for i in range(model.MetadataLength())]
+    texts = {}
+    for entry in entries:
+        data = model.Buffers(entry.Buffer()).DataAsNumpy()
+        # The converter's own entries are bytes of any kind.
+        with contextlib.suppress(UnicodeDecodeError, AttributeError):
+            texts[entry.Name().decode()] = data.tobytes().decode()
+    return texts
 
 
 def _litert_name(detail: dict[str, Any]) -> str:
@@ -331,7 +398,8 @@ def _openvino_core(openvino: Any) -> Any:
 
 def _open_openvino(name: str) -> OpenedModel:
     core = _openvino_core(import_openvino(name))
-    network = core.read_model(name)
+    folder = Path(name)
+    network = core.read_model(folder / OPENVINO_FILE if folder.is_dir() else folder)
     # On processors with bfloat16, OpenVINO computes in it unless told not to.
     options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     compiled: dict[tuple[tuple[int, ...], ...], Any] = {}
@@ -360,7 +428,15 @@ def _open_openvino(name: str) -> OpenedModel:
         tuple(map(described, network.inputs)),
         tuple(tensor.any_name for tensor in network.outputs),
         run,
+        _openvino_metadata(network),
     )
+
+
+def _openvino_metadata(network: Any) -> dict[str, str]:
+    if not network.has_rt_info([OPENVINO_METADATA]):
+        return {}
+    values = network.get_rt_info([OPENVINO_METADATA]).astype(dict)
+    return {key: str(value.value) for key, value in values.items()}
 
 
 _OPENERS: dict[str, Callable[[str], OpenedModel]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 import keras_depthseg
-from keras_depthseg.commands import data, evaluate, predict, train
+from keras_depthseg.commands import data, demo, evaluate, export, predict, train
 from keras_depthseg.commands.parsing import Parser, described
 from keras_depthseg.commands.terminal import terminal_messages
 
@@ -70,6 +70,8 @@ def make_parsers() -> dict[str, Parser]:
         "train": train.add_train(commands),
         "evaluate": evaluate.add_evaluate(commands),
         "predict": predict.add_predict(commands),
+        "export": export.add_export(commands),
+        "demo": demo.add_demo(commands),
         "data": data_parser,
         "data compose": data.add_compose(data_commands),
         "data card": data.add_card(data_commands),

@@ -23,7 +23,6 @@ from keras_depthseg.inference.options import (
     VIDEO_RESULTS,
     PredictOptions,
 )
-from keras_depthseg.model_file import model_path
 from keras_depthseg.pretrained import is_pretrained
 
 if TYPE_CHECKING:
@@ -75,9 +74,10 @@ def add_predict(commands: Any) -> Parser:
 
 def _predict(args: argparse.Namespace) -> int:
     options = PredictOptions(**given_fields(PredictOptions, vars(args)))
+    from keras_depthseg.inference.network import check_model
     from keras_depthseg.inference.video_reading import is_video
 
-    model_path(options.model)
+    check_model(options.model)
     if options.bg is not None and is_video(options.bg):
         raise UserError(
             f"`bg`: {options.bg} is a video; a plate is one picture. Leave `bg` out to "
@@ -216,7 +216,7 @@ def _settings(options: PredictOptions, predictor: Predictor) -> dict[str, Any]:
     settings = dataclasses.asdict(options)
     for name in ("out", "write", "force"):
         del settings[name]
-    files = (model_path(options.model), options.bg, Path(options.replace_bg or ""))
+    files = (Path(predictor.network.name), options.bg, Path(options.replace_bg or ""))
     stamps = [
         (str(path.resolve()), path.stat().st_mtime_ns, path.stat().st_size)
         for path in files

@@ -3,7 +3,8 @@
 A pair of 224 px takes OpenVINO two thirds of the time that Keras on TensorFlow takes, and
 its import a tenth: the first mask is there within a second instead of seven. So a model
 file is converted once, by Keras's own export, and the converted files are kept in the
-cache folder. Where OpenVINO is not installed, Keras does.
+cache folder. Where OpenVINO is not installed, Keras does. What `depthseg export` wrote
+runs in its own runtime.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ import numpy as np
 import keras_depthseg
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import default_cache_dir, sha256
+from keras_depthseg.inference.exported import exported_files, open_exported
 from keras_depthseg.model_file import model_path, trained_resolution
-from keras_depthseg.runtimes import OpenedModel, import_openvino, open_model
+from keras_depthseg.runtimes import OpenedModel, import_openvino, model_kind, open_model
 
 if TYPE_CHECKING:
     import keras
@@ -50,8 +52,9 @@ class Network:
 
     Attributes:
         name: the file, or the name of the Keras model.
-        engine: one of `ENGINES`.
+        engine: one of `ENGINES`, or the kind of an exported file.
         resolution: side of the images that it was trained with last, in pixels.
+        size: the only height and width that it takes; `None` if it takes any.
         plate: takes `bg`, (B, H, W, 3) float32 in 0..255; gives its features.
         maps: takes `fg_bg` and those features; gives maps in [0, 1].
         mask: as `maps`, without the depth.
@@ -63,6 +66,7 @@ class Network:
     plate: OpenedModel
     maps: OpenedModel
     mask: OpenedModel
+    size: tuple[int, int] | None = None
 
     def features(self, bg: np.ndarray) -> list[np.ndarray]:
         """Return the features of plates, (B, H, W, 3) in 0..255."""
@@ -92,9 +96,9 @@ def open_network(model: str | Path | keras.Model, engine: str | None = None) -> 
 
     Args:
         model: a `.keras` file, the folder of a training run, a name of
-            `pretrained.WEIGHTS`, or a Keras model.
+            `pretrained.WEIGHTS`, a Keras model, or what `depthseg export` wrote.
         engine: one of `ENGINES`; by default the first that is installed, and `keras` for
-            a Keras model.
+            a Keras model. An exported file runs in its own runtime.
 
     Raises:
         UserError: there is no such file, it is damaged or of another kind, or the engine
@@ -106,31 +110,59 @@ def open_network(model: str | Path | keras.Model, engine: str | None = None) -> 
         )
     if not isinstance(model, (str, Path)):
         return _keras_network(model.name, model)
+    if files := exported_files(model):
+        if engine is not None:
+            raise UserError(
+                f"`engine`: received {engine} for {model}, which runs in the runtime of "
+                "its format; leave `engine` out."
+            )
+        exported = open_exported(files)
+        return Network(
+            str(model),
+            exported.kind,
+            exported.resolution or RESOLUTION,
+            exported.plate,
+            exported.maps,
+            exported.mask,
+            exported.size,
+        )
     path = model_path(model)
     if _uses_openvino(engine):
         folder = _converted(path)
         if not folder.exists():
             logger.info("%s: converting it for OpenVINO, once", model)
             _convert(path, folder)
-        parts = {part: open_model(folder / f"{part}.xml") for part in _PARTS}
+        plate, maps, mask = (open_model(folder / f"{part}.xml") for part in _PARTS)
         # The networks used last are kept.
         with contextlib.suppress(OSError):
             os.utime(folder)
         resolution = trained_resolution(path) or RESOLUTION
-        return Network(str(path), "openvino", resolution, **parts)
+        return Network(str(path), "openvino", resolution, plate, maps, mask)
     from keras_depthseg.networks.loading import load_network
 
     return _keras_network(str(path), load_network(path))
 
 
 def needs_keras(model: str | Path, engine: str | None = None) -> bool:
-    """Return whether opening a model file imports Keras, which takes seconds.
+    """Return whether opening a model imports Keras or TensorFlow, which takes seconds.
 
     Raises:
         UserError: there is no such file.
     """
+    if files := exported_files(model):
+        return "savedmodel" in map(model_kind, files.values())
     path = model_path(model)
     return not (_uses_openvino(engine) and _converted(path).exists())
+
+
+def check_model(model: str | Path) -> None:
+    """Refuse a path that is no model, without opening it.
+
+    Raises:
+        UserError: there is no such file, or a folder without a model.
+    """
+    if not exported_files(model):
+        model_path(model)
 
 
 def _uses_openvino(engine: str | None) -> bool:
@@ -187,9 +219,13 @@ def _keras_network(name: str, model: keras.Model) -> Network:
     from keras_depthseg.networks.parts import split
     from keras_depthseg.runtimes import wrap_keras
 
-    parts = {
-        part: wrap_keras(name, network)
-        for part, network in split(model)._asdict().items()
-    }
+    parts = split(model)
     resolution = getattr(model, "resolution", None) or RESOLUTION
-    return Network(name, "keras", resolution, **parts)
+    return Network(
+        name,
+        "keras",
+        resolution,
+        plate=wrap_keras(name, parts.plate),
+        maps=wrap_keras(name, parts.maps),
+        mask=wrap_keras(name, parts.mask),
+    )

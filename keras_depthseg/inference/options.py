@@ -26,7 +26,8 @@ class PredictOptions:
     Attributes:
         image: Photograph, folder of photographs, video, or the number of a webcam.
         out: Folder for the results.
-        model: Run folder, .keras file, or the name of trained weights.
+        model: Run folder, .keras file, name of trained weights, or what depthseg export
+            wrote.
         bg: Plate: the same view without the foreground. For a video it may be left out:
             the plate is made from the video.
         write: Results to write, separated by commas: mask, cutout, depth, depth_colour,

@@ -68,7 +68,9 @@ class Photograph:
 
 
 def read_photograph(
-    source: str | Path | Image.Image | np.ndarray, argument: str
+    source: str | Path | Image.Image | np.ndarray,
+    argument: str,
+    most_pixels: int = MOST_PIXELS,
 ) -> Photograph:
     """Read a photograph.
 
@@ -81,13 +83,13 @@ def read_photograph(
             `pillow_heif` is installed; an image of Pillow; or an array of uint8 or
             uint16: (H, W, 3) RGB, (H, W, 4), (H, W, 1) or (H, W).
         argument: what it was given as, for messages.
+        most_pixels: a file with more is refused before it is decoded.
 
     Returns:
         The photograph; of an array of uint8 RGB its `pixels` are that array.
 
     Raises:
-        UserError: it is not readable, not a whole picture, of another kind or larger than
-            200 million pixels.
+        UserError: it is not readable, not a whole picture, of another kind or too large.
     """
     where = f"`{argument}`"
     if isinstance(source, np.ndarray):
@@ -97,7 +99,7 @@ def read_photograph(
     if isinstance(source, str | Path):
         path = Path(source)
         where = f"{where}: {printable(str(path))}"
-        return _from_bytes(_read(path, where), where, path.stem)
+        return _from_bytes(_read(path, where), where, path.stem, most_pixels)
     raise UserError(
         f"{where}: received {type(source).__name__}; accepted are a path, an image of "
         "Pillow and a NumPy array. Convert it with `np.asarray`."
@@ -197,11 +199,11 @@ def _unreadable(where: str, error: OSError | ValueError) -> UserError:
     )
 
 
-def _from_bytes(data: bytes, where: str, name: str) -> Photograph:
+def _from_bytes(data: bytes, where: str, name: str, most_pixels: int) -> Photograph:
     if data.startswith(b"\xff\xd8\xff"):
         # OpenCV takes half of Pillow's time, for the same values: 54 instead of 128 ms
         # for 12 million pixels without reduced colours, 39 instead of 69 ms with.
-        image = open_picture(data, where, _FORMATS, MOST_PIXELS, decode=False)
+        image = open_picture(data, where, _FORMATS, most_pixels, decode=False)
         pixels = None
         if image.mode == "RGB":
             flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
@@ -215,7 +217,7 @@ def _from_bytes(data: bytes, where: str, name: str) -> Photograph:
     formats = _formats(data, where)
     # Pillow warns of tags that it skips, of TIFF in particular.
     with filtered("ignore", UserWarning):
-        image = open_picture(data, where, formats, MOST_PIXELS, first=True)
+        image = open_picture(data, where, formats, most_pixels, first=True)
         if (frames := _frames(image)) > 1:
             _LOGGER.warning("%s: the first of its %d pictures is used.", where, frames)
         return _from_image(image, where, name)

@@ -111,10 +111,10 @@ class Predictor:
     the photograph.
 
     Args:
-        model: a `.keras` file, the folder of a training run, a Keras model, or the name
-            of trained weights, by default `"small"`.
+        model: a `.keras` file, the folder of a training run, a Keras model, what
+            `depthseg export` wrote, or the name of trained weights, by default `"small"`.
         engine: `"openvino"` or `"keras"`; by default the faster one that is installed,
-            and `"keras"` for a Keras model.
+            and `"keras"` for a Keras model. For an exported file it must be left out.
 
     Raises:
         UserError: the model cannot be opened.
@@ -208,7 +208,9 @@ class Predictor:
         pixels = photograph.pixels
         height, width = pixels.shape[:2]
         alignment, bg = fit(plate.fitted((width, height)), pixels)
-        small_height, small_width = working_size(height, width, self.network.resolution)
+        small_height, small_width = self.network.size or working_size(
+            height, width, self.network.resolution
+        )
         size = small_width, small_height
         return _Pair(photograph, bg, alignment, resized(bg, size), resized(pixels, size))
 

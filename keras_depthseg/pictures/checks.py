@@ -191,8 +191,8 @@ def open_picture(
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         count, *_ = re.findall(r"\d+", str(error))
         raise UserError(
-            f"{where}: received {int(count):,} pixels, more than can be meant; at "
-            f"most {most_pixels:,} are accepted. Make it smaller."
+            f"{where}: received {int(count):,} pixels; at most {most_pixels:,} are "
+            "accepted. Make it smaller."
         ) from error
     # A damaged file makes Pillow raise OSError, SyntaxError, ValueError and others.
     except Exception as error:

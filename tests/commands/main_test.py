@@ -15,7 +15,7 @@ import keras_depthseg
 from keras_depthseg.commands import main, terminal
 
 COMMANDS = (
-    *("", "train", "evaluate", "predict"),
+    *("", "train", "evaluate", "predict", "export", "demo"),
     *("data", "data compose", "data card", "data validate"),
 )
 

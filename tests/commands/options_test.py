@@ -8,7 +8,14 @@ from keras_depthseg.commands.options import option_table
 
 class OptionTableTest(parameterized.TestCase):
     @parameterized.parameters(
-        "train", "evaluate", "predict", "data compose", "data card", "data validate"
+        "train",
+        "evaluate",
+        "predict",
+        "export",
+        "demo",
+        "data compose",
+        "data card",
+        "data validate",
     )
     def test_every_option_has_a_row(self, command):
         head, line, *rows = option_table(command).splitlines()
@@ -24,10 +31,7 @@ class OptionTableTest(parameterized.TestCase):
         ("train", "| run | `--keep EPOCHS` | Keep the weights of the last epochs, this "),
         ("data compose", "| output | `--layout records,original` | records, for train"),
         ("train", "| recipe | `--start-from [MODEL]` | Start from the weights of this "),
-        (
-            "predict",
-            "| network | `--model MODEL` | Run folder, .keras file, or the name ",
-        ),
+        ("predict", "| network | `--model MODEL` | Run folder, .keras file, name of tr"),
         ("evaluate", "| programs | `[MODEL]` | Run folder, .keras file, or the name of "),
         ("data card", "| data | `--seed N` | Seed of the choice of pictures | `0` |"),
     )

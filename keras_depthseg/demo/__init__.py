@@ -1,0 +1,1 @@
+"""A local page on which mask and depth are tried."""

@@ -1,0 +1,182 @@
+"""Serves the page on this computer, or to others with a token."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import re
+import secrets
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import cv2
+
+from keras_depthseg.datasets.rooms.endless import SAMPLES_A_ROOM, EndlessRooms
+from keras_depthseg.demo import limits
+from keras_depthseg.demo.options import DemoOptions
+from keras_depthseg.errors import UserError
+from keras_depthseg.inference.predictor import Predictor
+from keras_depthseg.pretrained import is_pretrained, pretrained_card
+from keras_depthseg.runtimes import import_optional
+
+logger = logging.getLogger(__name__)
+
+_COOKIE = "keras_depthseg_token"
+_SAMPLES, _SAMPLE_SIDE = 3, 480
+
+
+def serve(options: DemoOptions, *, block: bool = True) -> Any:
+    """Open the page, and serve it until Ctrl-C.
+
+    Args:
+        options: the model and the address.
+        block: return at once if not, with the Gradio page; its `close()` ends it.
+
+    Raises:
+        UserError: the model cannot be opened, Gradio is missing, or the address cannot be
+            listened at.
+    """
+    # Before Gradio is imported, which asks its makers for the newest version.
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    folder = tempfile.TemporaryDirectory(prefix="depthseg-demo-")
+    os.environ["GRADIO_TEMP_DIR"] = str(Path(folder.name, "uploads"))
+    import_optional("gradio", "depthseg demo", "keras_depthseg[demo]")
+    from starlette.middleware import Middleware
+
+    from keras_depthseg.demo.page import make_page
+
+    work = Path(folder.name, "results")
+    work.mkdir()
+    page = make_page(
+        Predictor(options.model),
+        work,
+        _samples(Path(folder.name)),
+        about(options.model),
+    )
+    token = "" if is_this_computer(options.host) else secrets.token_urlsafe(24)
+    middleware = [Middleware(TokenMiddleware, token=token)] if token else []
+    try:
+        _, url, _ = page.launch(
+            server_name=options.host,
+            server_port=options.port,
+            inbrowser=False,
+            share=False,
+            quiet=True,
+            show_error=True,
+            ssr_mode=False,
+            enable_monitoring=False,
+            max_file_size=limits.MOST_BYTES,
+            allowed_paths=[folder.name, *_reports(options.model)],
+            app_kwargs={"middleware": middleware},
+            footer_links=[],
+            prevent_thread_lock=True,
+        )
+    except OSError as error:
+        raise UserError(
+            f"`port`: {options.host}:{options.port or '7860-7959'} cannot be listened at "
+            f"({error}); give another `port` or `host`."
+        ) from error
+    address = f"{url}?token={token}" if token else url
+    logger.info("%s\nCtrl-C ends it.", address)
+    if not options.no_browser:
+        import webbrowser
+
+        webbrowser.open(address)
+    if block:
+        try:
+            page.block_thread()
+        finally:
+            page.close(verbose=False)
+            folder.cleanup()
+    return page
+
+
+def is_this_computer(host: str) -> bool:
+    """Return whether an address is only reached from this computer."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def about(model: str) -> str:
+    """Return Markdown about a model: its card, or links to the reports of its run."""
+    if is_pretrained(model):
+        # Its links are relative to its place in the package.
+        return re.sub(r"\[([^]]*)\]\((?!http)[^)]*\)", r"\1", pretrained_card())
+    links = [
+        f"- [{Path(report).name}](/gradio_api/file={quote(report)})"
+        for report in _reports(model)
+    ]
+    return "\n".join([f"Model: `{model}`.", "", *(links or ["It has no reports."])])
+
+
+class TokenMiddleware:
+    """Lets those in who have the token, in the address or, later, in a cookie.
+
+    An ASGI middleware.
+
+    Args:
+        app: what it protects.
+        token: the secret.
+    """
+
+    def __init__(self, app: Any, token: str):
+        self._app = app
+        self._token = token
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        from starlette.requests import HTTPConnection
+        from starlette.responses import PlainTextResponse, RedirectResponse
+
+        if scope["type"] not in ("http", "websocket"):
+            return await self._app(scope, receive, send)
+        connection = HTTPConnection(scope)
+        path = connection.url.path
+        is_own = connection.client is not None and (
+            # Gradio's own first request, which starts its queue and tells nothing.
+            path == "/gradio_api/startup-events"
+            and is_this_computer(connection.client.host)
+        )
+        if is_own or self._is_token(connection.cookies.get(_COOKIE, "")):
+            return await self._app(scope, receive, send)
+        if self._is_token(connection.query_params.get("token", "")):
+            answer: Any = RedirectResponse(path, 303)
+            answer.set_cookie(_COOKIE, self._token, httponly=True, samesite="strict")
+        else:
+            answer = PlainTextResponse(
+                "Open the address that the terminal shows: it has the token.", 403
+            )
+        await answer(scope, receive, send)
+
+    def _is_token(self, received: str) -> bool:
+        return secrets.compare_digest(received.encode(), self._token.encode())
+
+
+def _samples(folder: Path) -> list[list[str]]:
+    """Draw pairs of pictures to try, of rooms."""
+    rooms = EndlessRooms(seed=7, size=_SAMPLE_SIDE)
+    pairs = []
+    for number in range(_SAMPLES):
+        sample = rooms.sample("val", number * SAMPLES_A_ROOM)
+        files = []
+        for name, image in (("plate", sample.bg), ("photograph", sample.fg_bg)):
+            files.append(str(folder / f"{name}{number + 1}.png"))
+            cv2.imwrite(files[-1], image[..., ::-1])
+        pairs.append(files)
+    return pairs
+
+
+def _reports(model: str) -> list[str]:
+    """Return the pages in the folder of a run: of its training and evaluation."""
+    if is_pretrained(model):
+        return []
+    path = Path(model).resolve()
+    run = path if path.is_dir() else path.parent
+    return [str(page) for page in sorted(run.glob("*.html"))]

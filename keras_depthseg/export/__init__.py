@@ -1,0 +1,1 @@
+"""Trained networks as files of other formats, each checked against Keras."""

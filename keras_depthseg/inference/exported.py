@@ -1,0 +1,88 @@
+"""Opens what `depthseg export` wrote, in its own runtime."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from keras_depthseg.pretrained import is_pretrained
+from keras_depthseg.runtimes import SUFFIXES, OpenedModel, model_kind, open_model
+
+_PARTS = ("plate", "maps", "mask")
+
+
+class Exported(NamedTuple):
+    """An exported network in parts.
+
+    Attributes:
+        kind: of the file, one of `runtimes.KINDS`.
+        resolution: side of the images that it was trained with last, in pixels; `None`
+            if the file does not say.
+        size: the only height and width that it takes; `None` if it takes any.
+        plate, maps, mask: as of `network.Network`.
+    """
+
+    kind: str
+    resolution: int | None
+    size: tuple[int, int] | None
+    plate: OpenedModel
+    maps: OpenedModel
+    mask: OpenedModel
+
+
+def exported_files(model: str | Path) -> dict[str, Path]:
+    """Return the files of an exported network by part; none for another model.
+
+    They are `model`, a whole network, or `plate`, `maps` and `mask` in a folder.
+    """
+    if is_pretrained(model):
+        return {}
+    path = Path(model)
+    if model_kind(path) not in (None, "keras"):
+        return {"model": path}
+    found = {}
+    for part in _PARTS if path.is_dir() else ():
+        for suffix in ("", *SUFFIXES):
+            file = path / f"{part}{suffix}"
+            if file.exists() and model_kind(file) not in (None, "keras"):
+                found[part] = file
+    return found if len(found) == len(_PARTS) else {}
+
+
+def open_exported(files: Mapping[str, Path]) -> Exported:
+    """Open an exported network.
+
+    Args:
+        files: of `exported_files`.
+
+    Raises:
+        UserError: a file is damaged, has other inputs, or the package for its format is
+            missing.
+    """
+    parts = {part: open_model(path) for part, path in files.items()}
+    if "model" in parts:
+        maps = parts["model"].in_order(("fg_bg", "bg"))
+        # The features of a plate are the plate itself.
+        plate = OpenedModel(maps.inputs[1:], ("bg",), lambda bg: [bg])
+        mask = _mask_alone(maps)
+    else:
+        plate = parts["plate"]
+        order = ("fg_bg", *plate.outputs)
+        maps, mask = (parts[part].in_order(order) for part in ("maps", "mask"))
+    height, width = maps.inputs[0].shape[1:3]
+    resolution = maps.metadata.get("resolution", "")
+    return Exported(
+        model_kind(next(iter(files.values()))) or "",
+        int(resolution) if resolution.isdecimal() else None,
+        None if height is None or width is None else (height, width),
+        *(plate, maps, mask),
+    )
+
+
+def _mask_alone(maps: OpenedModel) -> OpenedModel:
+    number = maps.outputs.index("mask")
+    return dataclasses.replace(
+        maps, outputs=("mask",), run=lambda *arrays: [maps.run(*arrays)[number]]
+    )

@@ -1,0 +1,253 @@
+"""The page in a browser: Debian's chromium, driven by Playwright."""
+
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect, sync_playwright
+
+from keras_depthseg.datasets.rooms.endless import EndlessRooms
+from keras_depthseg.demo.limits import MOST_FRAMES, MOST_KEPT
+from tests.support.videos import write_video
+
+CHROMIUM = shutil.which("chromium")
+ROOT = Path(__file__).parent.parent.parent
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's package chromium"),
+]
+
+
+class PageTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+        sample = EndlessRooms(seed=1, size=320).sample("val", 0)
+        cls.truth = sample.mask >= 128
+        for name, image in (("plate", sample.bg), ("photograph", sample.fg_bg)):
+            Image.fromarray(image).save(cls.folder / f"{name}.png")
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        cls.address = f"http://127.0.0.1:{port}"
+        command = [sys.executable, ROOT / "depthseg.py", "demo", "--no-browser"]
+        cls.server = subprocess.Popen(
+            [*command, "--port", str(port)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        cls.addClassCleanup(cls.stop)
+        for line in cls.server.stdout:
+            if "Ctrl-C ends it" in line:
+                break
+        playwright = cls.enterClassContext(sync_playwright())
+        cls.browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"]
+        )
+        cls.addClassCleanup(cls.browser.close)
+
+    @classmethod
+    def stop(cls):
+        cls.server.send_signal(signal.SIGINT)
+        cls.server.wait(30)
+        cls.server.stdout.close()
+
+    def open_page(self, **options):
+        context = self.browser.new_context(**options)
+        self.addCleanup(context.close)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        expect.set_options(timeout=20_000)
+        page.goto(self.address)
+        expect(page.get_by_role("button", name="Find the foreground")).to_be_visible()
+        return page
+
+    def choose(self, page, plate="plate.png", photograph="photograph.png"):
+        for number, name in enumerate((plate, photograph)):
+            field = page.locator("input[type=file]").nth(number)
+            with page.expect_response(lambda answer: "/upload" in answer.url):
+                field.set_input_files(self.folder / name)
+
+    def start(self, page):
+        page.get_by_role("button", name="Find the foreground").click()
+
+    def find(self, page):
+        self.choose(page)
+        self.start(page)
+        expect(page.locator("#found")).to_contain_text("Confidence")
+
+    def error(self, page):
+        """Return the one message that the page shows."""
+        message = page.locator(".toast-body")
+        expect(message).to_have_count(1)
+        return message.inner_text()
+
+    def mask(self, page):
+        """Return the mask that is shown, (H, W) in 0..1."""
+        source = page.get_by_alt_text("The mask: white").get_attribute("src")
+        data = page.request.get(source).body()
+        path = self.folder / "shown.png"
+        path.write_bytes(data)
+        return np.asarray(Image.open(path).convert("L")) / 255
+
+    def memory(self):
+        """Return the resident memory of the server, in MB."""
+        text = Path(f"/proc/{self.server.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) / 1000
+
+    def uploads(self):
+        """Return the files of visitors that the server holds."""
+        (folder,) = Path(tempfile.gettempdir()).glob("depthseg-demo-*")
+        return [path for path in folder.glob("results/*")]
+
+    def test_a_photograph(self):
+        page = self.open_page()
+        outside = []
+        page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith((self.address, "data:", "blob:"))
+                else outside.append(request.url)
+            ),
+        )
+        self.find(page)
+        mask = self.mask(page)
+        found = mask > 0.5
+        iou = (found & self.truth).sum() / (found | self.truth).sum()
+        self.assertGreater(iou, 0.85)
+
+        # A slider.
+        page.get_by_role("button", name="Settings").click()
+        slider = page.get_by_role("slider", name="Feather")
+        before = page.get_by_alt_text("The mask: white").get_attribute("src")
+        slider.focus()
+        for _ in range(8):
+            slider.press("ArrowRight")
+        slider.dispatch_event("pointerup")
+        after = page.get_by_alt_text("The mask: white")
+        expect(after).not_to_have_attribute("src", before)
+        soft = self.mask(page)
+        share = [((part > 0.1) & (part < 0.9)).mean() for part in (mask, soft)]
+        self.assertGreater(share[1], 1.5 * share[0])
+
+        # The download.
+        button = page.get_by_role("button", name="Download all")
+        expect(button).to_be_enabled()
+        with page.expect_download() as download:
+            button.click()
+        with zipfile.ZipFile(download.value.path()) as archive:
+            names = archive.namelist()
+        self.assertEqual(len(names), 7)
+        self.assertTrue(any(name.endswith("_points.glb") for name in names), names)
+        self.assertEqual(outside, [])
+
+    def test_what_is_no_photograph(self):
+        Path(self.folder, "notes.jpg").write_text("not a picture")
+        page = self.open_page()
+        self.choose(page, photograph="notes.jpg")
+        self.start(page)
+        self.assertRegex(self.error(page), "`Photograph`: notes.jpg: .*not a picture")
+
+    def test_one_picture_alone(self):
+        page = self.open_page()
+        self.start(page)
+        self.assertIn("Choose a plate and a photograph.", self.error(page))
+
+    def test_sixty_megapixels(self):
+        Image.new("RGB", (10_000, 6_000), "grey").save(self.folder / "large.jpg")
+        before = self.memory()
+        page = self.open_page()
+        self.choose(page, photograph="large.jpg")
+        self.start(page)
+        self.assertRegex(self.error(page), "large.jpg: received 60,000,000 pixels; at")
+        self.assertLess(self.memory(), before + 50)
+
+    def test_a_video(self):
+        rooms = EndlessRooms(seed=1, size=320).sample("val", 0)
+        frames = np.stack([rooms.bg] * 4 + [rooms.fg_bg] * 4)
+        write_video(self.folder / "film.mp4", frames)
+        page = self.open_page()
+        page.get_by_role("tab", name="Video").click()
+        panel = page.get_by_role("tabpanel").filter(has_text="camera standing still")
+        fields = panel.locator("input[type=file]")
+        for number, name in enumerate(("plate.png", "film.mp4")):
+            with page.expect_response(lambda answer: "/upload" in answer.url):
+                fields.nth(number).set_input_files(self.folder / name)
+        panel.get_by_role("button", name="Find the foreground").click()
+        expect(panel).to_contain_text("8 frames")
+        expect(panel.get_by_role("button", name="Download all")).to_be_enabled()
+
+    def test_a_long_video(self):
+        frames = np.full((MOST_FRAMES + 1, 64, 64, 3), 90, np.uint8)
+        write_video(self.folder / "long.mp4", frames)
+        page = self.open_page()
+        page.get_by_role("tab", name="Video").click()
+        panel = page.get_by_role("tabpanel").filter(has_text="camera standing still")
+        with page.expect_response(lambda answer: "/upload" in answer.url):
+            panel.locator("input[type=file]").nth(1).set_input_files(
+                self.folder / "long.mp4"
+            )
+        panel.get_by_role("button", name="Find the foreground").click()
+        self.assertRegex(self.error(page), "received 301 frames; accepted: 300")
+
+    def test_ten_at_once_and_memory(self):
+        self.find(self.open_page())
+        time.sleep(3)
+        before = self.memory()
+        pages = [self.open_page() for _ in range(10)]
+        for page in pages:
+            self.choose(page)
+        for page in pages:
+            self.start(page)
+        for page in pages:
+            expect(page.locator("#found")).to_contain_text("Confidence")
+        for page in pages:
+            page.close()
+        time.sleep(5)
+        # Of a pair of 320 px little more is kept than of the first one.
+        self.assertLess(self.memory(), before + 40 * MOST_KEPT)
+
+    def test_a_reload_in_the_middle(self):
+        page = self.open_page()
+        self.choose(page)
+        self.start(page)
+        page.reload()
+        self.find(page)
+        self.assertEqual(page.locator(".toast-body").count(), 0)
+
+    def test_narrow_screens(self):
+        page = self.open_page(viewport={"width": 400, "height": 800})
+        self.find(page)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        self.assertLessEqual(width, 400)
+
+    def test_what_screen_readers_say(self):
+        page = self.open_page()
+        unnamed = page.evaluate(
+            """() => [...document.querySelectorAll("button, input, [role=slider]")]
+              .filter((it) => it.offsetParent && !it.labels?.length && !it.ariaLabel &&
+                              !it.innerText?.trim() && !it.title &&
+                              !it.getAttribute("aria-labelledby"))
+              .map((it) => it.outerHTML.slice(0, 200))"""
+        )
+        self.assertEqual(unnamed, [])
+        self.find(page)
+        for text in ("The mask: white", "Depth: bright is near", "The foreground alone"):
+            self.assertTrue(page.get_by_alt_text(text).is_visible(), text)
+
+
+if __name__ == "__main__":
+    unittest.main()
