@@ -164,7 +164,10 @@ def test_no_warning_of_whole_videos(tmp_path, caplog):
 
 def test_damage_in_the_middle(tmp_path, caplog):
     images = pictures(60)
-    path = write_video(tmp_path / "v.mp4", images, options={"g": "10", "bf": "0"})
+    # With more threads x264 writes other bytes in one run of fifty, and the noise falls
+    # on what decoders do not miss.
+    options = {"g": "10", "bf": "0", "threads": "1"}
+    path = write_video(tmp_path / "v.mp4", images, options=options)
     times, expected = decoded(path)
     data = bytearray(path.read_bytes())
     middle = len(data) // 2
