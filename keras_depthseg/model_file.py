@@ -46,6 +46,10 @@ def model_path(path: str | os.PathLike) -> Path:
     return path
 
 
+RESOLUTION = 224
+"""Side for networks that do not say at which they were trained, in pixels."""
+
+
 def trained_resolution(path: str | os.PathLike) -> int | None:
     """Return `ModelFile.resolution` of a file; `None`, too, if it is not of our networks.
 

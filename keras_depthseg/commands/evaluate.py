@@ -19,14 +19,12 @@ from keras_depthseg.datasets.locate import check_data, locate_records
 from keras_depthseg.errors import UserError
 from keras_depthseg.evaluation.options import PAIRS_RESOLUTION, EvaluateOptions
 from keras_depthseg.files import default_cache_dir
-from keras_depthseg.model_file import model_path, trained_resolution
+from keras_depthseg.model_file import RESOLUTION, model_path, trained_resolution
 from keras_depthseg.pretrained import is_pretrained
 from keras_depthseg.training.run_files import read_config
 from keras_depthseg.training.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
-
-_RESOLUTION = 224
 
 
 def add_evaluate(commands: Any) -> Parser:
@@ -93,7 +91,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     out = given.get("out") or _default_out(options)
     _check_new(out)
     _check_sources(options)
-    default = (trained_at or _RESOLUTION) if options.data else PAIRS_RESOLUTION
+    default = (trained_at or RESOLUTION) if options.data else PAIRS_RESOLUTION
     resolution = options.resolution or default
     import_tensorflow_quietly()
     from tqdm.auto import tqdm

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -170,6 +170,13 @@ def _path_of(payload: Any) -> str | None:
 _PROGRESS = gr.Progress()
 
 
+class _Kept(NamedTuple):
+    """A prediction, and the same at the size at which it is shown."""
+
+    full: Prediction
+    shown: Prediction
+
+
 class _Visits:
     """What is computed for visitors, and what is kept of it while they stay."""
 
@@ -177,7 +184,7 @@ class _Visits:
         self._predictor = predictor
         self._folder = folder
         # By visitor; the last one used is the last.
-        self._kept: collections.OrderedDict[str, Prediction] = collections.OrderedDict()
+        self._kept: collections.OrderedDict[str, _Kept] = collections.OrderedDict()
 
     def predict(
         self, bg, fg_bg, align, threshold, feather, colour, picture, request: gr.Request
@@ -187,28 +194,29 @@ class _Visits:
                 raise UserError("Choose a plate and a photograph.")
             plate, photograph = _read(bg, "Plate"), _read(fg_bg, "Photograph")
             prediction = self._predictor.predict(Plate(plate), photograph, align=align)
-        self._keep(request, prediction)
-        shown = self._show(prediction, threshold, feather, colour, picture)
+        kept = _Kept(prediction, results.reduced(prediction))
+        self._keep(request, kept)
+        shown = _show(kept, _adjustments(threshold, feather, colour, picture))
         path = self._new_folder(request) / "points.glb"
-        write_points(path, results.reduced(prediction))
+        write_points(path, kept.shown)
         return (*shown, str(path), results.words(prediction), _not_ready())
 
     def adjust(self, threshold, feather, colour, picture, request: gr.Request):
-        prediction = self._kept.get(_visitor(request))
-        if prediction is None:
+        kept = self._kept.get(_visitor(request))
+        if kept is None:
             return (*[gr.skip()] * len(results.Shown._fields), gr.skip())
-        shown = self._show(prediction, threshold, feather, colour, picture)
+        shown = _show(kept, _adjustments(threshold, feather, colour, picture))
         return (*shown, _not_ready())
 
     def pack(self, threshold, feather, colour, picture, request: gr.Request):
-        prediction = self._kept.get(_visitor(request))
-        if prediction is None:
+        kept = self._kept.get(_visitor(request))
+        if kept is None:
             return gr.skip()
-        adjustments = results.Adjustments(threshold, feather, _choice(colour, picture))
+        adjustments = _adjustments(threshold, feather, colour, picture)
         with _told():
             path = results.write_zip(
                 self._new_folder(request),
-                results.with_adjustments(prediction, adjustments),
+                results.with_adjustments(kept.full, adjustments),
                 adjustments.new_bg,
             )
         return gr.DownloadButton(value=str(path), interactive=True)
@@ -253,21 +261,11 @@ class _Visits:
         self._kept.pop(_visitor(request), None)
         shutil.rmtree(self._folder / _visitor(request), ignore_errors=True)
 
-    def _keep(self, request: gr.Request, prediction: Prediction) -> None:
-        self._kept[_visitor(request)] = prediction
+    def _keep(self, request: gr.Request, kept: _Kept) -> None:
+        self._kept[_visitor(request)] = kept
         self._kept.move_to_end(_visitor(request))
         while len(self._kept) > limits.MOST_KEPT:
             self._kept.popitem(last=False)
-
-    def _show(
-        self, prediction: Prediction, threshold, feather, colour, picture
-    ) -> results.Shown:
-        adjustments = results.Adjustments(threshold, feather, _choice(colour, picture))
-        with _told():
-            return results.show(
-                results.with_adjustments(results.reduced(prediction), adjustments),
-                adjustments.new_bg,
-            )
 
     def _new_folder(self, request: gr.Request) -> Path:
         parent = self._folder / _visitor(request)
@@ -292,8 +290,16 @@ def _read(path: str, argument: str) -> Photograph:
         raise UserError(str(error).replace(path, Path(path).name)) from error
 
 
-def _choice(colour: str, picture: str | None) -> str:
-    return picture or _BACKGROUNDS[colour]
+def _adjustments(
+    threshold: float, feather: float, colour: str, picture: str | None
+) -> results.Adjustments:
+    return results.Adjustments(threshold, feather, picture or _BACKGROUNDS[colour])
+
+
+def _show(kept: _Kept, adjustments: results.Adjustments) -> results.Shown:
+    with _told():
+        prediction = results.with_adjustments(kept.shown, adjustments)
+        return results.show(prediction, adjustments.new_bg)
 
 
 def _visitor(request: gr.Request) -> str:

@@ -88,8 +88,7 @@ def show(prediction: Prediction, new_bg: str) -> Shown:
 
 def words(prediction: Prediction) -> str:
     """Return what was found, in a sentence or two."""
-    plate = prediction.alignment
-    found = "plate as it is" if plate is None else str(plate)
+    found = prediction.fit
     text = (
         f"{found[:1].upper()}{found[1:]}. The foreground covers "
         f"{100 * prediction.mask.mean():.1f} % of the photograph. Confidence "

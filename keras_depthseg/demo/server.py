@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 import re
 import secrets
 import tempfile
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import cv2
@@ -24,16 +22,14 @@ from keras_depthseg.runtimes import import_optional
 
 logger = logging.getLogger(__name__)
 
-_COOKIE = "keras_depthseg_token"
 _SAMPLES, _SAMPLE_SIDE = 3, 480
 
 
-def serve(options: DemoOptions, *, block: bool = True) -> Any:
+def serve(options: DemoOptions) -> None:
     """Open the page, and serve it until Ctrl-C.
 
     Args:
         options: the model and the address.
-        block: return at once if not, with the Gradio page; its `close()` ends it.
 
     Raises:
         UserError: the model cannot be opened, Gradio is missing, or the address cannot be
@@ -48,6 +44,7 @@ def serve(options: DemoOptions, *, block: bool = True) -> Any:
     from starlette.middleware import Middleware
 
     from keras_depthseg.demo.page import make_page
+    from keras_depthseg.demo.token import TokenMiddleware, is_this_computer
 
     work = Path(folder.name, "results")
     work.mkdir()
@@ -86,23 +83,11 @@ def serve(options: DemoOptions, *, block: bool = True) -> Any:
         import webbrowser
 
         webbrowser.open(address)
-    if block:
-        try:
-            page.block_thread()
-        finally:
-            page.close(verbose=False)
-            folder.cleanup()
-    return page
-
-
-def is_this_computer(host: str) -> bool:
-    """Return whether an address is only reached from this computer."""
-    if host == "localhost":
-        return True
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        page.block_thread()
+    finally:
+        page.close(verbose=False)
+        folder.cleanup()
 
 
 def about(model: str) -> str:
@@ -115,48 +100,6 @@ def about(model: str) -> str:
         for report in _reports(model)
     ]
     return "\n".join([f"Model: `{model}`.", "", *(links or ["It has no reports."])])
-
-
-class TokenMiddleware:
-    """Lets those in who have the token, in the address or, later, in a cookie.
-
-    An ASGI middleware.
-
-    Args:
-        app: what it protects.
-        token: the secret.
-    """
-
-    def __init__(self, app: Any, token: str):
-        self._app = app
-        self._token = token
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        from starlette.requests import HTTPConnection
-        from starlette.responses import PlainTextResponse, RedirectResponse
-
-        if scope["type"] not in ("http", "websocket"):
-            return await self._app(scope, receive, send)
-        connection = HTTPConnection(scope)
-        path = connection.url.path
-        is_own = connection.client is not None and (
-            # Gradio's own first request, which starts its queue and tells nothing.
-            path == "/gradio_api/startup-events"
-            and is_this_computer(connection.client.host)
-        )
-        if is_own or self._is_token(connection.cookies.get(_COOKIE, "")):
-            return await self._app(scope, receive, send)
-        if self._is_token(connection.query_params.get("token", "")):
-            answer: Any = RedirectResponse(path, 303)
-            answer.set_cookie(_COOKIE, self._token, httponly=True, samesite="strict")
-        else:
-            answer = PlainTextResponse(
-                "Open the address that the terminal shows: it has the token.", 403
-            )
-        await answer(scope, receive, send)
-
-    def _is_token(self, received: str) -> bool:
-        return secrets.compare_digest(received.encode(), self._token.encode())
 
 
 def _samples(folder: Path) -> list[list[str]]:

@@ -20,13 +20,13 @@ from keras_depthseg.export import formats, networks
 from keras_depthseg.export.options import SUFFIXES, ExportOptions
 from keras_depthseg.export.parity import Maps, Parity, compare
 from keras_depthseg.export.samples import read_samples
-from keras_depthseg.model_file import model_path
+from keras_depthseg.files import put_in_place
+from keras_depthseg.inference.exported import open_exported
+from keras_depthseg.model_file import RESOLUTION, model_path
 from keras_depthseg.networks.loading import load_network
 from keras_depthseg.pretrained import is_pretrained
-from keras_depthseg.runtimes import open_model
+from keras_depthseg.runtimes import OpenedModel
 
-RESOLUTION = 224
-"""Side for networks that do not know at which they were trained, in pixels."""
 LICENCE = "Apache-2.0"
 """Of the trained weights that have a name."""
 
@@ -106,7 +106,7 @@ def export(options: ExportOptions) -> Exported:
             size = sum(f.stat().st_size for f in _files(written))
             _describe(part / report.name, options, metadata, size, parity)
             _replace(written, path)
-            os.replace(part / report.name, report)
+            put_in_place(part / report.name, report)
         finally:
             shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
@@ -153,30 +153,23 @@ def _write(
 
 def _program(files: dict[str, Path]) -> Callable[[np.ndarray, np.ndarray], Maps]:
     """Return the exported networks as one program."""
-    opened = {name: open_model(file) for name, file in files.items()}
-    if "model" in opened:
-        model = opened["model"].in_order(("bg", "fg_bg"))
+    opened = open_exported(files)
 
-        def run(bg: np.ndarray, fg_bg: np.ndarray) -> Maps:
-            maps = model.run(bg.astype(np.float32), fg_bg.astype(np.float32))
-            return _maps(dict(zip(model.outputs, maps, strict=True)))
+    def run(bg: np.ndarray, fg_bg: np.ndarray) -> Maps:
+        features = opened.plate.run(bg.astype(np.float32))
 
-        return run
-    plate = opened["plate"]
-    order = ("fg_bg", *plate.outputs)
-    parts = {name: opened[name].in_order(order) for name in ("maps", "mask")}
+        def maps_of(part: OpenedModel) -> Maps:
+            maps = part.run(fg_bg.astype(np.float32), *features)
+            return _maps(dict(zip(part.outputs, maps, strict=True)))
 
-    def run_parts(bg: np.ndarray, fg_bg: np.ndarray) -> Maps:
-        features = plate.run(bg.astype(np.float32))
-        arrays = fg_bg.astype(np.float32), *features
-        maps, mask = (
-            _maps(dict(zip(part.outputs, part.run(*arrays), strict=True)))
-            for part in parts.values()
-        )
-        # One check for both: where they differ, the worse one counts.
+        maps = maps_of(opened.maps)
+        if "model" in files:
+            return maps
+        mask = maps_of(opened.mask)
+        # One check for both: where they differ, that of the mask alone counts.
         return maps if np.array_equal(maps["mask"], mask["mask"]) else maps | mask
 
-    return run_parts
+    return run
 
 
 def _inputs(bg: np.ndarray, fg_bg: np.ndarray) -> dict[str, np.ndarray]:
@@ -239,8 +232,10 @@ def _files(path: Path) -> Iterator[Path]:
 
 def _replace(part: Path, path: Path) -> None:
     """Put a finished file or folder in its place."""
+    if part.is_file() and not path.is_dir():
+        put_in_place(part, path)
+        return
     if os.path.lexists(path):
         # A folder cannot replace another in one step.
-        old = part.with_name(f"old-{path.name}")
-        os.replace(path, old)
+        os.replace(path, part.with_name(f"old-{path.name}"))
     os.replace(part, path)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -51,35 +52,35 @@ def write(
         UserError: a package that the format needs is missing.
     """
     with _quietly():
-        _WRITERS[format](network, path, precision, metadata, calibration)
+        _WRITERS[format](_Job(network, path, precision, metadata, calibration))
 
 
-def _write_saved_model(
-    network: keras.Model,
-    path: Path,
-    precision: str,
-    metadata: Mapping[str, str],
-    calibration: Calibration,
-) -> None:
-    del precision, calibration  # float32
-    network.export(str(path), format="tf_saved_model", verbose=False)
-    _write_json(path / METADATA_FILE, metadata)
+class _Job(NamedTuple):
+    """What a file is made of, and where; see `write`."""
+
+    network: keras.Model
+    path: Path
+    precision: str
+    metadata: Mapping[str, str]
+    calibration: Calibration
 
 
-def _write_onnx(
-    network: keras.Model,
-    path: Path,
-    precision: str,
-    metadata: Mapping[str, str],
-    calibration: Calibration,
-) -> None:
+def _write_saved_model(job: _Job) -> None:
+    job.network.export(str(job.path), format="tf_saved_model", verbose=False)
+    described = job.path / METADATA_FILE
+    described.parent.mkdir(exist_ok=True)
+    described.write_text(json.dumps(dict(job.metadata), indent=2) + "\n", "utf-8")
+
+
+def _write_onnx(job: _Job) -> None:
+    path = job.path
     import_optional("tf2onnx", str(path), "tf2onnx")
     onnx: Any = import_optional("onnx", str(path), "onnx")
-    network.export(str(path), format="onnx", verbose=False)
-    if precision == "int8":
-        _quantise_onnx(path, calibration)
+    job.network.export(str(path), format="onnx", verbose=False)
+    if job.precision == "int8":
+        _quantise_onnx(path, job.calibration)
     model = onnx.load(str(path))
-    if precision == "float16":
+    if job.precision == "float16":
         _store_float16(onnx, model)
     for tensor in (*model.graph.input, *model.graph.output):
         # tf2onnx numbers open sides. Those of features are smaller than the images'.
@@ -89,7 +90,7 @@ def _write_onnx(
         for side, name in zip(tensor.type.tensor_type.shape.dim, names, strict=False):
             if not side.dim_value:
                 side.dim_param = name
-    onnx.helper.set_model_props(model, dict(metadata))
+    onnx.helper.set_model_props(model, dict(job.metadata))
     onnx.save(model, str(path))
 
 
@@ -139,25 +140,19 @@ def _quantise_onnx(path: Path, calibration: Calibration) -> None:
     )
 
 
-def _write_litert(
-    network: keras.Model,
-    path: Path,
-    precision: str,
-    metadata: Mapping[str, str],
-    calibration: Calibration,
-) -> None:
+def _write_litert(job: _Job) -> None:
     import tensorflow as tf
 
     lite: Any = tf.lite
     options: dict[str, Any] = {}
-    if precision != "float32":
+    if job.precision != "float32":
         options["optimizations"] = [lite.Optimize.DEFAULT]
-    if precision == "float16":
+    if job.precision == "float16":
         options["target_spec"] = {"supported_types": [tf.float16]}
-    if precision == "int8":
-        options["representative_dataset"] = lambda: iter(calibration)
-    network.export(str(path), format="litert", verbose=False, **options)
-    path.write_bytes(_with_metadata(path.read_bytes(), metadata))
+    if job.precision == "int8":
+        options["representative_dataset"] = lambda: iter(job.calibration)
+    job.network.export(str(job.path), format="litert", verbose=False, **options)
+    job.path.write_bytes(_with_metadata(job.path.read_bytes(), job.metadata))
 
 
 def _with_metadata(content: bytes, metadata: Mapping[str, str]) -> bytes:
@@ -178,44 +173,31 @@ def _with_metadata(content: bytes, metadata: Mapping[str, str]) -> bytes:
     return bytes(builder.Output())
 
 
-def _write_openvino(
-    network: keras.Model,
-    path: Path,
-    precision: str,
-    metadata: Mapping[str, str],
-    calibration: Calibration,
-) -> None:
-    openvino = import_openvino(str(path))
+def _write_openvino(job: _Job) -> None:
+    openvino = import_openvino(str(job.path))
     with tempfile.TemporaryDirectory() as folder:
-        if precision == "int8":
+        if job.precision == "int8":
             # OpenVINO reads the integers of an ONNX file.
             file = Path(folder, "network.onnx")
-            _write_onnx(network, file, precision, {}, calibration)
+            _write_onnx(job._replace(path=file, metadata={}))
         else:
             file = Path(folder, "network.xml")
-            network.export(str(file), format="openvino", verbose=False)
+            job.network.export(str(file), format="openvino", verbose=False)
         model = openvino.Core().read_model(file)
-        for name, text in metadata.items():
+        for name, text in job.metadata.items():
             model.set_rt_info(text, [OPENVINO_METADATA, name])
-        path.mkdir()
+        job.path.mkdir()
         openvino.save_model(
-            model, path / OPENVINO_FILE, compress_to_fp16=precision == "float16"
+            model, job.path / OPENVINO_FILE, compress_to_fp16=job.precision == "float16"
         )
 
 
-_WRITERS: dict[str, Callable[..., None]] = {
+_WRITERS: dict[str, Callable[[_Job], None]] = {
     "saved_model": _write_saved_model,
     "onnx": _write_onnx,
     "litert": _write_litert,
     "openvino": _write_openvino,
 }
-
-
-def _write_json(path: Path, metadata: Mapping[str, str]) -> None:
-    import json
-
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(dict(metadata), indent=2) + "\n", "utf-8")
 
 
 @contextlib.contextmanager

@@ -10,13 +10,13 @@ import numpy as np
 
 from keras_depthseg.datasets.locate import locate_records
 from keras_depthseg.datasets.opening import open_records
-from keras_depthseg.datasets.rooms.endless import EndlessRooms
+from keras_depthseg.datasets.rooms.endless import SAMPLES_A_ROOM, EndlessRooms
 from keras_depthseg.files import default_cache_dir
 from keras_depthseg.pipeline import make_pipeline
 
 _ROOMS = "rooms"
-# Rendered while exporting: four samples of a room, instead of all 64.
-_OF_A_ROOM, _SAMPLES_A_ROOM = 4, 64
+# Rendered while exporting: four samples of a room, instead of all.
+_OF_A_ROOM = 4
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ def _rendered(_: str, split: str, count: int, side: int) -> Iterator[ExportSampl
     rooms = EndlessRooms(seed=0, size=side)
     for number in range(count):
         room, place = divmod(number, _OF_A_ROOM)
-        sample = rooms.sample(split, room * _SAMPLES_A_ROOM + place)
+        sample = rooms.sample(split, room * SAMPLES_A_ROOM + place)
         depth = np.zeros(sample.mask.shape) if sample.depth is None else sample.depth
         yield ExportSample(
             sample.bg,

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from keras_depthseg.pretrained import is_pretrained
 from keras_depthseg.runtimes import SUFFIXES, OpenedModel, model_kind, open_model
 
-_PARTS = ("plate", "maps", "mask")
+PARTS = ("plate", "maps", "mask")
+"""The names of the parts of a network, as of `networks.parts.Parts`."""
 
 
 class Exported(NamedTuple):
@@ -43,12 +44,12 @@ def exported_files(model: str | Path) -> dict[str, Path]:
     if model_kind(path) not in (None, "keras"):
         return {"model": path}
     found = {}
-    for part in _PARTS if path.is_dir() else ():
+    for part in PARTS if path.is_dir() else ():
         for suffix in ("", *SUFFIXES):
             file = path / f"{part}{suffix}"
             if file.exists() and model_kind(file) not in (None, "keras"):
                 found[part] = file
-    return found if len(found) == len(_PARTS) else {}
+    return found if len(found) == len(PARTS) else {}
 
 
 def open_exported(files: Mapping[str, Path]) -> Exported:

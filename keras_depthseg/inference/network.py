@@ -26,8 +26,8 @@ import numpy as np
 import keras_depthseg
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import default_cache_dir, sha256
-from keras_depthseg.inference.exported import exported_files, open_exported
-from keras_depthseg.model_file import model_path, trained_resolution
+from keras_depthseg.inference.exported import PARTS, exported_files, open_exported
+from keras_depthseg.model_file import RESOLUTION, model_path, trained_resolution
 from keras_depthseg.runtimes import OpenedModel, import_openvino, model_kind, open_model
 
 if TYPE_CHECKING:
@@ -38,10 +38,6 @@ logger = logging.getLogger(__name__)
 ENGINES = ("openvino", "keras")
 """The first one that is installed is the default."""
 
-RESOLUTION = 224
-"""Side for networks that do not know at which they were trained, in pixels."""
-
-_PARTS = ("plate", "maps", "mask")
 # Converted networks that are kept, 15 MB each.
 _KEPT = 8
 
@@ -132,7 +128,7 @@ def open_network(model: str | Path | keras.Model, engine: str | None = None) -> 
         if not folder.exists():
             logger.info("%s: converting it for OpenVINO, once", model)
             _convert(path, folder)
-        plate, maps, mask = (open_model(folder / f"{part}.xml") for part in _PARTS)
+        plate, maps, mask = (open_model(folder / f"{part}.xml") for part in PARTS)
         # The networks used last are kept.
         with contextlib.suppress(OSError):
             os.utime(folder)
@@ -191,7 +187,7 @@ def _convert(path: Path, folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
         try:
-            for name in _PARTS:
+            for name in PARTS:
                 file = str(part / f"{name}.xml")
                 getattr(parts, name).export(file, format="openvino", verbose=False)
             try:

@@ -148,9 +148,7 @@ def _row(name: str, prediction: Prediction) -> Row:
             "%s: the plate does not seem to belong to this photograph (confidence %.2f)",
             *(name, confidence),
         )
-    alignment = prediction.alignment
-    plate = "plate as it is" if alignment is None else str(alignment)
-    return Row(name, float(prediction.mask.mean()), confidence, plate)
+    return Row(name, float(prediction.mask.mean()), confidence, prediction.fit)
 
 
 def _write(

@@ -57,6 +57,11 @@ class Prediction:
         """The colours of the foreground, (H, W, 3) uint8, without those of the plate."""
         return foreground_colours(self.photograph.pixels, self.mask, self.bg)
 
+    @property
+    def fit(self) -> str:
+        """How the plate was moved and exposed to fit, in words."""
+        return "plate as it is" if self.alignment is None else str(self.alignment)
+
     def cutout(self) -> np.ndarray:
         """Return the foreground, (H, W, 4) uint8 RGBA; opacity is not premultiplied."""
         alpha = np.rint(self.mask * 255).astype(np.uint8)

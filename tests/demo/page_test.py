@@ -75,10 +75,19 @@ class PageTest(unittest.TestCase):
         return page
 
     def choose(self, page, plate="plate.png", photograph="photograph.png"):
-        for number, name in enumerate((plate, photograph)):
-            field = page.locator("input[type=file]").nth(number)
-            with page.expect_response(lambda answer: "/upload" in answer.url):
-                field.set_input_files(self.folder / name)
+        self.upload(page, page, plate, photograph)
+
+    def upload(self, page, place, *names):
+        """Give files to the first fields of a place of the page; `None` leaves one."""
+        fields = place.locator("input[type=file]")
+        for number, name in enumerate(names):
+            if name is not None:
+                with page.expect_response(lambda answer: "/upload" in answer.url):
+                    fields.nth(number).set_input_files(self.folder / name)
+
+    def video_tab(self, page):
+        page.get_by_role("tab", name="Video").click()
+        return page.get_by_role("tabpanel").filter(has_text="camera standing still")
 
     def start(self, page):
         page.get_by_role("button", name="Find the foreground").click()
@@ -106,11 +115,6 @@ class PageTest(unittest.TestCase):
         """Return the resident memory of the server, in MB."""
         text = Path(f"/proc/{self.server.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) / 1000
-
-    def uploads(self):
-        """Return the files of visitors that the server holds."""
-        (folder,) = Path(tempfile.gettempdir()).glob("depthseg-demo-*")
-        return [path for path in folder.glob("results/*")]
 
     def test_a_photograph(self):
         page = self.open_page()
@@ -180,12 +184,8 @@ class PageTest(unittest.TestCase):
         frames = np.stack([rooms.bg] * 4 + [rooms.fg_bg] * 4)
         write_video(self.folder / "film.mp4", frames)
         page = self.open_page()
-        page.get_by_role("tab", name="Video").click()
-        panel = page.get_by_role("tabpanel").filter(has_text="camera standing still")
-        fields = panel.locator("input[type=file]")
-        for number, name in enumerate(("plate.png", "film.mp4")):
-            with page.expect_response(lambda answer: "/upload" in answer.url):
-                fields.nth(number).set_input_files(self.folder / name)
+        panel = self.video_tab(page)
+        self.upload(page, panel, "plate.png", "film.mp4")
         panel.get_by_role("button", name="Find the foreground").click()
         expect(panel).to_contain_text("8 frames")
         expect(panel.get_by_role("button", name="Download all")).to_be_enabled()
@@ -194,12 +194,8 @@ class PageTest(unittest.TestCase):
         frames = np.full((MOST_FRAMES + 1, 64, 64, 3), 90, np.uint8)
         write_video(self.folder / "long.mp4", frames)
         page = self.open_page()
-        page.get_by_role("tab", name="Video").click()
-        panel = page.get_by_role("tabpanel").filter(has_text="camera standing still")
-        with page.expect_response(lambda answer: "/upload" in answer.url):
-            panel.locator("input[type=file]").nth(1).set_input_files(
-                self.folder / "long.mp4"
-            )
+        panel = self.video_tab(page)
+        self.upload(page, panel, None, "long.mp4")
         panel.get_by_role("button", name="Find the foreground").click()
         self.assertRegex(self.error(page), "received 301 frames; accepted: 300")
 

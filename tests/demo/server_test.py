@@ -11,7 +11,8 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from keras_depthseg.demo.options import DemoOptions
-from keras_depthseg.demo.server import TokenMiddleware, about, is_this_computer
+from keras_depthseg.demo.server import about
+from keras_depthseg.demo.token import TokenMiddleware, is_this_computer
 from keras_depthseg.errors import UserError
 
 
