@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from keras_depthseg.export.onnx_ranks import restore_ranks
 from keras_depthseg.model import INPUTS, OUTPUTS
 from keras_depthseg.runtimes import (
     METADATA_FILE,
@@ -77,9 +78,12 @@ def _write_onnx(job: _Job) -> None:
     import_optional("tf2onnx", str(path), "tf2onnx")
     onnx: Any = import_optional("onnx", str(path), "onnx")
     job.network.export(str(path), format="onnx", verbose=False)
-    if job.precision == "int8":
-        _quantise_onnx(path, job.calibration)
     model = onnx.load(str(path))
+    restore_ranks(onnx, model)
+    if job.precision == "int8":
+        onnx.save(model, str(path))
+        _quantise_onnx(path, job.calibration)
+        model = onnx.load(str(path))
     if job.precision == "float16":
         _store_float16(onnx, model)
     for tensor in (*model.graph.input, *model.graph.output):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from keras_depthseg.errors import UserError
 from keras_depthseg.export.samples import ExportSample
 from keras_depthseg.metrics import DepthRMSE, HardIoU
 
@@ -60,6 +61,9 @@ def compare(
         samples: all of one size.
         precision: of the exported network, which decides what is accepted.
         free: whether it takes images of any size; others are tried, too.
+
+    Raises:
+        UserError: the exported network gives maps of another shape.
     """
     largest: dict[str, float] = {}
     sums: dict[str, float] = {}
@@ -124,6 +128,13 @@ def _batch(samples: Sequence[ExportSample]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _differences(ours: Maps, theirs: Maps) -> Maps:
+    for name in ours:
+        # NumPy would broadcast.
+        if theirs[name].shape != ours[name].shape:
+            raise UserError(
+                f"the exported network gives {name} in the shape {theirs[name].shape}, "
+                f"expected {ours[name].shape}; choose another `format`."
+            )
     return {name: np.abs(theirs[name] - ours[name]) for name in ours}
 
 
