@@ -12,11 +12,14 @@ OpenCV: keras, tensorflow-datasets without TensorFlow, ImageHash.
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import dataclasses
 import json
 import os
 import pathlib
+import queue
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -31,6 +34,10 @@ _STEPS = 30
 _HELD_OUT = "unseen_both"
 _PARALLAX = 5.0
 """Centimetres that the camera of a rendered room's plate has moved at most."""
+_WORKER = 2**40
+"""Numbers of samples that each process has for itself."""
+_READY = 8
+"""Batches that wait for a network while another one trains."""
 Batch = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 
 
@@ -56,11 +63,15 @@ class Stage:
 class CompositeBatches:
     """Batches of composites by their number, for `torch.utils.data.DataLoader`.
 
+    The samples that one process makes of a source follow each other: those of a rendered
+    room then share it, which takes ten times as long as a sample.
+
     Args:
         sources: composites and their weight; each sample is drawn from one of them.
         stages: in order.
         split: of the composites.
         seed: of the random changes and of the choice of sources.
+        workers: processes, of which each makes every so many-th batch.
     """
 
     def __init__(
@@ -69,6 +80,7 @@ class CompositeBatches:
         stages: Sequence[Stage],
         split: str = "train",
         seed: int = 0,
+        workers: int = 1,
     ):
         self._sources = [source for source, _ in sources]
         self._shares = np.array([weight for _, weight in sources], float)
@@ -76,6 +88,7 @@ class CompositeBatches:
         self._stages = list(stages)
         self._split = split
         self._seed = seed
+        self._workers = max(1, workers)
 
     def __len__(self) -> int:
         return sum(stage.steps for stage in self._stages)
@@ -85,19 +98,23 @@ class CompositeBatches:
         number = step
         for stage in self._stages:
             if number < stage.steps:
-                return self._batch(stage, stage.first + number * stage.batch_size, step)
+                return self._batch(stage, stage.first, number, step)
             number -= stage.steps
         raise IndexError(step)
 
-    def _batch(self, stage: Stage, first: int, step: int) -> Batch:
+    def _batch(self, stage: Stage, first: int, number: int, step: int) -> Batch:
         side, count = stage.resolution, stage.batch_size
         images = np.empty((2, count, side, side, 3), np.uint8)
         labels = np.empty((2, count, side, side, 1), np.float32)
         boxes = np.empty((count, 4), np.float32)
         rng = np.random.default_rng([self._seed, step])
         chosen = rng.choice(len(self._sources), count, p=self._shares)
+        turn, worker = divmod(number, self._workers)
+        drawn = np.ceil(count * self._shares).astype(int) * turn
+        drawn += first + worker * _WORKER
         for i, which in enumerate(chosen):
-            sample = self._at(which, side).sample(self._split, first + i)
+            sample = self._at(which, side).sample(self._split, int(drawn[which]))
+            drawn[which] += 1
             sample.write(images[:, i], labels[:, i], boxes[i])
         if stage.change is not None:
             stage.change(images, labels, boxes, seed=int(rng.integers(2**63)))
@@ -188,15 +205,7 @@ def stages_of(recipe: Any, samples: int) -> list[Stage]:
 
 
 def train(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Train a recipe on composites; return what it took, and scores of unseen ones."""
-    import keras
-
-    from keras_depthseg.augment.capture import parse_capture
-    from keras_depthseg.augment.changes import CaptureChange
-    from keras_depthseg.augment.effects import SIDE
-    from keras_depthseg.augment.names import PRESETS
-    from keras_depthseg.callbacks.weight_average import WeightAverage
-    from keras_depthseg.datasets.rooms.endless import EndlessRooms
+    """Train networks of one or more widths on the same batches; return their scores."""
     from keras_depthseg.training.compiled_model import compiled_model
 
     recipe = _recipe(arguments)
@@ -211,45 +220,127 @@ def train(arguments: argparse.Namespace) -> dict[str, Any]:
                 "--unseen-fraction 0."
             )
     if arguments.rooms:
+        from keras_depthseg.datasets.rooms.endless import EndlessRooms
+
         rooms = EndlessRooms(arguments.seed, stages[0].resolution, _PARALLAX)
         sources.append((rooms, arguments.rooms))
-    batches = CompositeBatches(sources, stages, seed=arguments.seed)
-    lines = min(arguments.epochs, len(batches))
-    steps = len(batches) // lines * lines
-    model = compiled_model(recipe, steps, arguments.policy, arguments.seed)
-    model.resolution = stages[-1].resolution
-    save = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: save_weights_alone(model, arguments.out)
-    )
-    started = time.monotonic()
-    history = model.fit(
-        loaded(batches, arguments.workers),
-        steps_per_epoch=steps // lines,
-        epochs=lines,
-        callbacks=[WeightAverage(recipe.average), save],
-        verbose=2,
-    )
-    seconds = time.monotonic() - started
-    last = stages[-1]
-    scores = {}
-    changes = {"clean": None}
-    if recipe.augment in PRESETS:
-        capture = parse_capture(recipe.augment)
-        changes[recipe.augment] = CaptureChange(capture, last.resolution / SIDE)
-    for name, change in changes.items() if unseen else ():
-        stage = dataclasses.replace(last, first=0, steps=8, batch_size=64, change=change)
-        held_out = CompositeBatches(sources, [stage], _HELD_OUT, arguments.seed)
-        results = model.evaluate(
-            loaded(held_out, arguments.workers), return_dict=True, verbose=0
+    workers = arguments.workers
+    batches = CompositeBatches(sources, stages, "train", arguments.seed, workers)
+    widths = arguments.width or [recipe.width]
+    outs = [arguments.out]
+    if len(widths) > 1:
+        outs = [arguments.out.with_stem(f"{arguments.out.stem}_{w}") for w in widths]
+    steps = len(batches)
+    lines = min(arguments.epochs, steps)
+    steps = steps // lines * lines
+    models = [
+        compiled_model(
+            dataclasses.replace(recipe, width=width),
+            steps,
+            arguments.policy,
+            arguments.seed,
         )
-        scores[name] = results
-    return {
+        for width in widths
+    ]
+    started = time.monotonic()
+    streams = shared(loaded(batches, workers), len(models))
+    with concurrent.futures.ThreadPoolExecutor(len(models)) as threads:
+        running = [
+            threads.submit(
+                _fit, model, stream, steps // lines, lines, recipe.average, out
+            )
+            for model, stream, out in zip(models, streams, outs, strict=True)
+        ]
+    found = {
         "recipe": dataclasses.asdict(recipe),
+        "widths": widths,
         "steps": steps,
-        "seconds": seconds,
-        "history": history.history,
-        _HELD_OUT: scores,
+        "seconds": time.monotonic() - started,
+        "history": [future.result() for future in running],
     }
+    if unseen:
+        found[_HELD_OUT] = [
+            _scores(model, sources, recipe, arguments) for model in models
+        ]
+    return found
+
+
+def shared(batches: Iterator[Batch], count: int) -> list[Iterator[Batch]]:
+    """Return iterators for threads of which each gets all batches.
+
+    A thread waits when another one is `_READY` batches behind.
+    """
+    waiting = [queue.Queue(_READY) for _ in range(count)]
+
+    def distribute() -> None:
+        for batch in batches:
+            for line in waiting:
+                line.put(batch)
+        for line in waiting:
+            line.put(None)
+
+    threading.Thread(target=distribute, daemon=True).start()
+    return [iter(line.get, None) for line in waiting]
+
+
+def _fit(
+    model: Any,
+    batches: Iterator[Batch],
+    steps: int,
+    lines: int,
+    average: float,
+    out: pathlib.Path,
+) -> dict[str, list[float]]:
+    """Train a network, and save it after each line of its history; return that."""
+    import keras
+
+    from keras_depthseg.callbacks.weight_average import WeightAverage
+
+    save = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: save_weights_alone(model, out)
+    )
+    try:
+        history = model.fit(
+            batches,
+            steps_per_epoch=steps,
+            epochs=lines,
+            callbacks=[WeightAverage(average), save],
+            verbose=2,
+        )
+    finally:
+        # The others go on when this one failed.
+        for _ in batches:
+            pass
+    return history.history
+
+
+def _scores(
+    model: Any,
+    sources: list[tuple[Any, float]],
+    stage: Stage,
+    augment: str,
+    arguments: argparse.Namespace,
+) -> dict[str, Any]:
+    """Return the metrics of composites of unseen pictures, clean and changed."""
+    from keras_depthseg.augment.capture import parse_capture
+    from keras_depthseg.augment.changes import CaptureChange
+    from keras_depthseg.augment.effects import SIDE
+    from keras_depthseg.augment.names import PRESETS
+
+    changes = {"clean": None}
+    if augment in PRESETS:
+        scale = stage.resolution / SIDE
+        changes[augment] = CaptureChange(parse_capture(augment), scale)
+    found = {}
+    for name, change in changes.items():
+        held_out = dataclasses.replace(
+            stage, first=0, steps=8, batch_size=64, change=change
+        )
+        batches = CompositeBatches(sources, [held_out], _HELD_OUT, arguments.seed)
+        found[name] = model.evaluate(
+            loaded(batches, arguments.workers), return_dict=True, verbose=0
+        )
+    return found
 
 
 def agreement(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -262,20 +353,27 @@ def agreement(arguments: argparse.Namespace) -> dict[str, Any]:
     batches = list(
         loaded(CompositeBatches(sources, [stage], seed=0), min(8, arguments.workers))
     )
-    losses = {}
-    for policy in _POLICIES:
-        # The learning rate of the whole training: the first steps warm up.
-        model = compiled_model(recipe, 2880, policy, arguments.seed)
-        losses[policy] = [
+
+    # The learning rate of the whole training: the first steps warm up.
+    models = [
+        compiled_model(recipe, 2880, policy, arguments.seed) for policy in _POLICIES
+    ]
+
+    def losses(model: Any) -> list[float]:
+        return [
             float(model.train_on_batch(*batch, return_dict=True)["loss"])
             for batch in batches
         ]
-    exact = np.array(losses["float32"])
+
+    # Compiling takes most of the time, and one core for each.
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        found = dict(zip(_POLICIES, threads.map(losses, models), strict=True))
+    exact = np.array(found["float32"])
     return {
         "steps": _STEPS,
-        "losses": losses,
+        "losses": found,
         "largest_relative_difference": {
-            policy: float(np.abs(np.array(losses[policy]) / exact - 1).max())
+            policy: float(np.abs(np.array(found[policy]) / exact - 1).max())
             for policy in _POLICIES[1:]
         },
     }
@@ -361,7 +459,8 @@ def speed(arguments: argparse.Namespace) -> dict[str, Any]:
     found = {}
     for side, count in _SIZES:
         for policy in arguments.policies:
-            run = makers[arguments.side](side, count, policy, arguments.width or 8)
+            width = (arguments.width or [8])[0]
+            run = makers[arguments.side](side, count, policy, width)
             started = time.monotonic()
             run()
             compiling = time.monotonic() - started
@@ -408,7 +507,7 @@ def _recipe(arguments: argparse.Namespace) -> Any:
     recipe = RECIPES[arguments.recipe]
     changes = {
         name: getattr(arguments, name)
-        for name in ("schedule", "augment", "learning_rate", "width")
+        for name in ("schedule", "augment", "learning_rate")
         if getattr(arguments, name) is not None
     }
     return dataclasses.replace(recipe, **changes)
@@ -436,7 +535,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--schedule", help="RESOLUTION:EPOCHS:BATCH,…")
     parser.add_argument("--augment")
     parser.add_argument("--learning-rate", type=float)
-    parser.add_argument("--width", type=int)
+    parser.add_argument(
+        "--width", type=int, nargs="+", help="of the networks; train takes several"
+    )
     parser.add_argument("--samples", type=int, default=1024, help="composites an epoch")
     parser.add_argument("--epochs", type=int, default=10, help="lines of the history")
     parser.add_argument("--policy", choices=_POLICIES, default="mixed_bfloat16")

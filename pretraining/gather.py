@@ -25,7 +25,7 @@ from PIL import Image
 from keras_depthseg.datasets.rooms.cutouts import make_cutout
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import replacing
-from pretraining import emoji, npm, panoramas
+from pretraining import emoji, npm, panoramas, things
 
 PICTURES = Path(__file__).with_name("pictures.tsv")
 """The files that the user has in folders: hash, licence, author and source."""
@@ -53,6 +53,9 @@ and shrunk to 224 px all of them show things from far away."""
 _EMOJI = 400
 """More would leave photographs of people too small a share of the cutouts."""
 _DRAWN = 200
+_THINGS = 300
+_PLAIN = 150
+"""Further emoji, in the colours of plain things."""
 
 
 def gather(
@@ -78,7 +81,8 @@ def gather(
     files = listed({"photographs": photographs, "offices": offices})
     hdri, drawings = PANORAMAS.fetch(registry), EMOJI.fetch(registry)
     # All of it first: what fails leaves no half of the pictures behind.
-    made = [*_copied(files), *_views(hdri), *_emoji(drawings), *_drawn()]
+    backgrounds = [*_copied(files), *_views(hdri)]
+    made = [*backgrounds, *_emoji(drawings), *_drawn(), *_things(backgrounds)]
     for name, data in made:
         path = out / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -161,27 +165,44 @@ def _views(package: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
 
 
 def _emoji(package: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
+    """Yield some emoji as they are, and further ones in the colours of plain things."""
     pictures = {
         PurePosixPath(name).stem: data
         for name, data in package.items()
         if name.startswith("assets/")
     }
-    chosen = {
-        f"fg/emoji_{name}.webp": data
-        for name, data in emoji.chosen(pictures, _SEED).items()
-    }
-    names = sorted(chosen)
-    for index in np.random.default_rng(_SEED).permutation(len(names))[:_EMOJI]:
-        yield names[index], chosen[names[index]]
+    chosen = emoji.chosen(pictures, _SEED)
+    names = np.array(sorted(chosen))
+    names = names[np.random.default_rng(_SEED).permutation(len(names))]
+    for name in names[:_EMOJI]:
+        yield f"fg/emoji_{name}.webp", chosen[name]
+    for index, name in enumerate(names[_EMOJI : _EMOJI + _PLAIN]):
+        rgba = np.asarray(Image.open(io.BytesIO(chosen[name])).convert("RGBA"))
+        yield f"fg/plain_{name}.webp", _webp(things.plain(rgba, _SEED, index))
 
 
 def _drawn() -> Iterator[tuple[str, bytes]]:
     """Yield people, animals and things that the package draws itself."""
     for number in range(_DRAWN):
-        data = io.BytesIO()
-        cutout = Image.fromarray(make_cutout(77, number, 256).rgba)
-        cutout.save(data, "WEBP", quality=90, method=6)
-        yield f"fg/drawn_{number:03}.webp", data.getvalue()
+        yield f"fg/drawn_{number:03}.webp", _webp(make_cutout(77, number, 256).rgba)
+
+
+def _things(backgrounds: Sequence[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+    """Yield plain things; some of their parts are covered with pieces of backgrounds."""
+    surfaces = [
+        np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        for name, data in backgrounds
+        if name.startswith("bg/") and not name.startswith("bg/office_")
+    ]
+    for number in range(_THINGS):
+        rgba = things.make_thing(_SEED, number, surfaces)
+        yield f"fg/thing_{number:03}.webp", _webp(rgba)
+
+
+def _webp(rgba: np.ndarray) -> bytes:
+    data = io.BytesIO()
+    Image.fromarray(rgba).save(data, "WEBP", quality=90, method=6)
+    return data.getvalue()
 
 
 def _jpeg(image: Image.Image) -> bytes:
