@@ -279,8 +279,11 @@ def shared(batches: Iterator[Batch], count: int) -> list[Iterator[Batch]]:
         for line in waiting:
             line.put(None)
 
+    def received(line: queue.Queue) -> Iterator[Batch]:
+        yield from iter(line.get, None)
+
     threading.Thread(target=distribute, daemon=True).start()
-    return [iter(line.get, None) for line in waiting]
+    return [received(line) for line in waiting]
 
 
 def _fit(
@@ -510,6 +513,8 @@ def _recipe(arguments: argparse.Namespace) -> Any:
         for name in ("schedule", "augment", "learning_rate")
         if getattr(arguments, name) is not None
     }
+    if arguments.width:
+        changes["width"] = arguments.width[0]
     return dataclasses.replace(recipe, **changes)
 
 
