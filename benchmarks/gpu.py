@@ -15,6 +15,7 @@ import argparse
 import concurrent.futures
 import dataclasses
 import json
+import math
 import os
 import pathlib
 import queue
@@ -38,6 +39,8 @@ _WORKER = 2**40
 """Numbers of samples that each process has for itself."""
 _READY = 8
 """Batches that wait for a network while another one trains."""
+_EVERY = 16
+"""Steps between two changes of the learning rate by the clock."""
 Batch = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 
 
@@ -132,38 +135,39 @@ class CompositeBatches:
 
 
 def loaded(batches: CompositeBatches, workers: int) -> Iterator[Batch]:
-    """Yield all batches in order, made by worker processes."""
+    """Return all batches in order, made by worker processes, which start at once.
+
+    Processes are forked: each would take half a minute to import everything again. So
+    call it before a GPU is used.
+    """
     import torch
 
     loader = torch.utils.data.DataLoader(
         batches,  # pyright: ignore[reportArgumentType]
         batch_size=None,
         num_workers=workers,
-        worker_init_fn=_start_worker,
-        multiprocessing_context="spawn" if workers else None,
-        prefetch_factor=4 if workers else None,
+        multiprocessing_context="fork" if workers else None,
+        prefetch_factor=3 if workers else None,
     )
-    for inputs, labels in loader:
-        yield (
-            {name: value.numpy() for name, value in inputs.items()},
-            {name: value.numpy() for name, value in labels.items()},
-        )
-
-
-def _start_worker(number: int) -> None:
-    import cv2
-
-    cv2.setNumThreads(1)  # There is a worker for each core.
+    made = iter(loader)
+    return (
+        tuple({name: value.numpy() for name, value in part.items()} for part in batch)
+        for batch in made
+    )
 
 
 def composites_of(
     sources: Sequence[Sequence[str]], seed: int, unseen_fraction: float = 0.25
 ) -> list[tuple[Any, float]]:
     """Return the composites of `--source BG FG DEPTH WEIGHT`, and their weights."""
+    import cv2
+
     from keras_depthseg.datasets.composites.configure import make_config
     from keras_depthseg.datasets.composites.endless import EndlessComposites
     from keras_depthseg.datasets.composites.options import ComposeOptions
 
+    # There is a worker for each core; and a pool of threads does not survive a fork.
+    cv2.setNumThreads(1)
     found = []
     for bg, fg, depth, weight in sources:
         options = ComposeOptions(
@@ -206,8 +210,6 @@ def stages_of(recipe: Any, samples: int) -> list[Stage]:
 
 def train(arguments: argparse.Namespace) -> dict[str, Any]:
     """Train networks of one or more widths on the same batches; return their scores."""
-    from keras_depthseg.training.compiled_model import compiled_model
-
     recipe = _recipe(arguments)
     unseen = arguments.unseen_fraction
     sources = composites_of(arguments.source, arguments.seed, unseen)
@@ -233,28 +235,21 @@ def train(arguments: argparse.Namespace) -> dict[str, Any]:
     steps = len(batches)
     lines = min(arguments.epochs, steps)
     steps = steps // lines * lines
-    models = [
-        compiled_model(
-            dataclasses.replace(recipe, width=width),
-            steps,
-            arguments.policy,
-            arguments.seed,
-        )
-        for width in widths
-    ]
     started = time.monotonic()
-    streams = shared(loaded(batches, workers), len(models))
+    streams = shared(loaded(batches, workers), len(widths))
+    models = _models(recipe, widths, steps, arguments)
+    for model in models:
+        model.resolution = stages[-1].resolution
+    end = started + 60 * arguments.minutes if arguments.minutes else None
     with concurrent.futures.ThreadPoolExecutor(len(models)) as threads:
         running = [
-            threads.submit(
-                _fit, model, stream, steps // lines, lines, recipe.average, out
-            )
+            threads.submit(_fit, model, stream, steps // lines, lines, recipe, end, out)
             for model, stream, out in zip(models, streams, outs, strict=True)
         ]
     found = {
         "recipe": dataclasses.asdict(recipe),
         "widths": widths,
-        "steps": steps,
+        "steps": [int(model.optimizer.iterations.value) for model in models],
         "seconds": time.monotonic() - started,
         "history": [future.result() for future in running],
     }
@@ -286,12 +281,36 @@ def shared(batches: Iterator[Batch], count: int) -> list[Iterator[Batch]]:
     return [received(line) for line in waiting]
 
 
+def _models(
+    recipe: Any, widths: Sequence[int], steps: int, arguments: argparse.Namespace
+) -> list[Any]:
+    """Return the compiled networks, new or of `--start-from`."""
+    from keras_depthseg.model_file import ModelFile
+    from keras_depthseg.training.compiled_model import compiled_model
+
+    start = ModelFile.open(arguments.start_from) if arguments.start_from else None
+    if arguments.minutes:
+        # Else the schedule of the rate is part of the compiled step.
+        recipe = dataclasses.replace(recipe, learning_rate_schedule="plateau")
+    return [
+        compiled_model(
+            dataclasses.replace(recipe, width=width),
+            steps,
+            arguments.policy,
+            arguments.seed,
+            start=start,
+        )
+        for width in widths
+    ]
+
+
 def _fit(
     model: Any,
     batches: Iterator[Batch],
     steps: int,
     lines: int,
-    average: float,
+    recipe: Any,
+    end: float | None,
     out: pathlib.Path,
 ) -> dict[str, list[float]]:
     """Train a network, and save it after each line of its history; return that."""
@@ -299,22 +318,66 @@ def _fit(
 
     from keras_depthseg.callbacks.weight_average import WeightAverage
 
-    save = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: save_weights_alone(model, out)
-    )
+    callbacks: list[Any] = [
+        keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: save_weights_alone(model, out)
+        )
+    ]
+    if recipe.average:
+        callbacks.insert(0, WeightAverage(recipe.average))
+    if end is not None:
+        clock = RateByClock(recipe.learning_rate, end)
+        callbacks.insert(
+            0, keras.callbacks.LambdaCallback(on_train_batch_end=clock.adjust(model))
+        )
     try:
         history = model.fit(
-            batches,
-            steps_per_epoch=steps,
-            epochs=lines,
-            callbacks=[WeightAverage(average), save],
-            verbose=2,
+            batches, steps_per_epoch=steps, epochs=lines, callbacks=callbacks, verbose=2
         )
     finally:
-        # The others go on when this one failed.
-        for _ in batches:
-            pass
+        # The others go on when this one failed; nothing waits where the time is over.
+        if end is None:
+            for _ in batches:
+                pass
     return history.history
+
+
+class RateByClock:
+    """A learning rate that falls by a cosine to 0 at a time, when training stops.
+
+    It rises over the first twentieth. For machines that are lent for a time, and whose
+    speed is not known before.
+
+    Args:
+        rate: the highest.
+        end: as `time.monotonic` tells it.
+    """
+
+    def __init__(self, rate: float, end: float):
+        self._rate = rate
+        self._end = end
+        self._first: float | None = None
+
+    def at(self, now: float) -> float:
+        """Return the rate; the first call is the beginning."""
+        if self._first is None:
+            self._first = now
+        part = min((now - self._first) / max(self._end - self._first, 1e-6), 1.0)
+        return self._rate * min(part / 0.05, (1 + math.cos(math.pi * part)) / 2)
+
+    def adjust(self, model: Any) -> Callable[..., None]:
+        """Return the function that Keras calls after each batch."""
+        from keras_depthseg.backend import synchronise
+
+        def after(batch: int, logs: Any = None) -> None:
+            now = time.monotonic()
+            if now >= self._end:
+                model.stop_training = True
+            elif batch % _EVERY == 0:
+                synchronise(model)
+                model.optimizer.learning_rate = self.at(now)
+
+        return after
 
 
 def _scores(
@@ -510,7 +573,7 @@ def _recipe(arguments: argparse.Namespace) -> Any:
     recipe = RECIPES[arguments.recipe]
     changes = {
         name: getattr(arguments, name)
-        for name in ("schedule", "augment", "learning_rate")
+        for name in ("schedule", "augment", "learning_rate", "average")
         if getattr(arguments, name) is not None
     }
     if arguments.width:
@@ -545,6 +608,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--samples", type=int, default=1024, help="composites an epoch")
     parser.add_argument("--epochs", type=int, default=10, help="lines of the history")
+    parser.add_argument("--average", type=float, help="of the weights, 0 for none")
+    parser.add_argument("--start-from", help="a model whose training goes on")
+    parser.add_argument(
+        "--minutes", type=float, help="end then; the learning rate falls by the clock"
+    )
     parser.add_argument("--policy", choices=_POLICIES, default="mixed_bfloat16")
     parser.add_argument(
         "--policies", choices=_POLICIES[:2], nargs="+", default=["mixed_bfloat16"]
