@@ -286,13 +286,16 @@ def _creature(canvas: Canvas, made_of: _Materials, rng: np.random.Generator) -> 
         start = middle + rng.uniform(-0.7, 0.7, 2) * trunk
         stop = start + rng.uniform(-0.9, 0.9, 2) * (1, 0.9) - (0, 0.3)
         thick = rng.uniform(0.03, 0.14)
-        made_of.part(canvas, limb(start, stop, (thick, thick * rng.uniform(0.3, 1.0))))
+        made_of.part(
+            canvas,
+            limb(tuple(start), tuple(stop), (thick, thick * rng.uniform(0.3, 1.0))),
+        )
     made_of.part(canvas, _blob(middle, trunk, rng), roundness=1.0)
     head = middle + (rng.choice([-1, 1]) * trunk, rng.uniform(0.1, 0.6))
     made_of.part(canvas, _blob(head, trunk * rng.uniform(0.3, 0.6), rng))
     for _ in range(int(rng.integers(0, 3))):
         place = head + rng.uniform(-0.15, 0.15, 2)
-        made_of.part(canvas, oval(place, rng.uniform(0.02, 0.08, 2)))
+        made_of.part(canvas, oval(tuple(place), tuple(rng.uniform(0.02, 0.08, 2))))
 
 
 _KINDS = (

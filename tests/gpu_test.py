@@ -1,16 +1,21 @@
 """The script for GPUs without TensorFlow: its batches, and that it needs none."""
 
+import concurrent.futures
+import dataclasses
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from benchmarks.gpu import CompositeBatches, Stage
+from benchmarks.gpu import CompositeBatches, RateByClock, Stage, loaded, shared
 from keras_depthseg.augment.changes import make_augmentation
 from keras_depthseg.datasets.composites.endless import EndlessComposites
+from keras_depthseg.training.compiled_model import compiled_model
+from keras_depthseg.training.recipes import RECIPES
 from tests.support.compositions import CompositesTestCase
 
 ROOT = Path(__file__).parent.parent
@@ -61,6 +66,27 @@ class BatchesTest(CompositesTestCase):
         self.assertAllEqual(images(1), images(1))
         self.assertNotAllEqual(images(1), images(2))
 
+    def test_each_process_has_numbers_that_follow_each_other(self):
+        stage = Stage(0, 4, 32, 2, None)
+        batches = CompositeBatches([(self.composites, 1.0)], [stage], workers=2)
+        made = [batches[step][0]["fg_bg"] for step in range(4)]
+        for step, numbers in ((0, (0, 1)), (2, (2, 3))):
+            for image, number in zip(made[step], numbers, strict=True):
+                sample = self.composites.with_size(32).sample("train", number)
+                self.assertAllEqual(image, sample.fg_bg)
+        for step in (1, 3):
+            self.assertNotAllEqual(made[step], made[step - 1])
+        self.assertNotAllEqual(made[1], made[3])
+
+    def test_processes_make_the_batches_of_one(self):
+        stage = Stage(0, 5, 32, 2, make_augmentation("handheld", 32))
+        batches = CompositeBatches([(self.composites, 1.0)], [stage], workers=2)
+        for step, (inputs, labels) in enumerate(loaded(batches, 2)):
+            expected = batches[step]
+            self.assertAllEqual(inputs["fg_bg"], expected[0]["fg_bg"])
+            self.assertAllEqual(labels["mask"], expected[1]["mask"])
+        self.assertEqual(step, 4)
+
     def test_weights(self):
         config = self.config(variety="rich", fg_height=None, count=1, depth=None)
         without = EndlessComposites.of(config)
@@ -70,6 +96,33 @@ class BatchesTest(CompositesTestCase):
         share = np.mean(labels["depth"].any(axis=(1, 2, 3)))
         # Four standard deviations.
         self.assertNear(share, 0.25, 0.09)
+
+
+class TrainingTest(CompositesTestCase):
+    def test_all_threads_get_all_batches(self):
+        streams = shared(iter(range(20)), 3)
+        with concurrent.futures.ThreadPoolExecutor() as threads:
+            received = list(threads.map(list, streams))
+        self.assertEqual(received, [list(range(20))] * 3)
+
+    def test_rate_by_clock(self):
+        clock = RateByClock(0.1, end=200.0)
+        rates = [clock.at(now) for now in (100.0, 102.5, 105.0, 150.0, 200.0, 300.0)]
+        # Highest after a twentieth of the time, half of that in the middle.
+        expected = [0, 0.05, 0.1 * (1 + np.cos(np.pi / 20)) / 2, 0.05, 0, 0]
+        self.assertAllClose(rates, expected)
+
+    def test_training_ends_by_the_clock(self):
+        recipe = dataclasses.replace(
+            RECIPES["small"], width=1, learning_rate_schedule="plateau"
+        )
+        model = compiled_model(recipe, 1, "float32", 0)
+        adjust = RateByClock(0.1, time.monotonic() + 3600).adjust(model)
+        adjust(0)
+        self.assertAllClose(model.optimizer.learning_rate, 0)
+        self.assertFalse(model.stop_training)
+        RateByClock(0.1, time.monotonic() - 1).adjust(model)(1)
+        self.assertTrue(model.stop_training)
 
 
 class ImportTest(CompositesTestCase):

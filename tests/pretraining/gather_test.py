@@ -57,6 +57,8 @@ class GatherTest(absltest.TestCase):
         pictures.write_text("\n".join(rows) + "\n")
         self.enter_context(mock.patch.object(gather, "PICTURES", pictures))
         self.enter_context(mock.patch.object(gather, "_DRAWN", 2))
+        self.enter_context(mock.patch.object(gather, "_THINGS", 3))
+        self.enter_context(mock.patch.object(gather, "_EMOJI", 2))
         script = b"export default 'data:application/exr;base64,AAAA'"
         self.publish("PANORAMAS", "@a/b", {"hdri/room.exr.js": script})
         drawings = {
@@ -122,11 +124,12 @@ class GatherTest(absltest.TestCase):
     def test_backgrounds_and_cutouts(self):
         files = self.gather()
         views = {f"bg/room/room_{number:02}.jpg" for number in range(12)}
-        emoji = {f"fg/emoji_{name}.webp" for name in ("1f44b", "1f44d", "1f436")}
+        emoji = {"fg/emoji_1f44d.webp", "fg/emoji_1f436.webp", "fg/plain_1f44b.webp"}
         hill = {"bg/hill/hill.jpg", *(f"bg/hill/hill_{i}.jpg" for i in range(9))}
         drawn = {"fg/drawn_000.webp", "fg/drawn_001.webp"}
         offices = {"bg/office_1.jpg", "fg/office_1.png"}
-        self.assertEqual(set(files), hill | offices | views | emoji | drawn)
+        things = {f"fg/thing_00{number}.webp" for number in range(3)}
+        self.assertEqual(set(files), hill | offices | views | emoji | drawn | things)
         sizes = {name: Image.open(io.BytesIO(files[name])).size for name in hill}
         self.assertEqual(sizes.pop("bg/hill/hill.jpg"), (800, 600))
         for width, height in sizes.values():
