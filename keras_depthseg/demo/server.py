@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import secrets
 import tempfile
 from pathlib import Path
-from urllib.parse import quote
 
 import cv2
 
 from keras_depthseg.datasets.rooms.endless import SAMPLES_A_ROOM, EndlessRooms
 from keras_depthseg.demo import limits
+from keras_depthseg.demo.about import about, reports
 from keras_depthseg.demo.options import DemoOptions
 from keras_depthseg.errors import UserError
 from keras_depthseg.inference.predictor import Predictor
-from keras_depthseg.pretrained import is_pretrained, pretrained_card
 from keras_depthseg.runtimes import import_optional
 
 logger = logging.getLogger(__name__)
@@ -67,7 +65,7 @@ def serve(options: DemoOptions) -> None:
             ssr_mode=False,
             enable_monitoring=False,
             max_file_size=limits.MOST_BYTES,
-            allowed_paths=[folder.name, *_reports(options.model)],
+            allowed_paths=[folder.name, *map(str, reports(options.model))],
             app_kwargs={"middleware": middleware},
             footer_links=[],
             prevent_thread_lock=True,
@@ -90,18 +88,6 @@ def serve(options: DemoOptions) -> None:
         folder.cleanup()
 
 
-def about(model: str) -> str:
-    """Return Markdown about a model: its card, or links to the reports of its run."""
-    if is_pretrained(model):
-        # Its links are relative to its place in the package.
-        return re.sub(r"\[([^]]*)\]\((?!http)[^)]*\)", r"\1", pretrained_card())
-    links = [
-        f"- [{Path(report).name}](/gradio_api/file={quote(report)})"
-        for report in _reports(model)
-    ]
-    return "\n".join([f"Model: `{model}`.", "", *(links or ["It has no reports."])])
-
-
 def _samples(folder: Path) -> list[list[str]]:
     """Draw pairs of pictures to try, of rooms."""
     rooms = EndlessRooms(seed=7, size=_SAMPLE_SIDE)
@@ -114,12 +100,3 @@ def _samples(folder: Path) -> list[list[str]]:
             cv2.imwrite(files[-1], image[..., ::-1])
         pairs.append(files)
     return pairs
-
-
-def _reports(model: str) -> list[str]:
-    """Return the pages in the folder of a run: of its training and evaluation."""
-    if is_pretrained(model):
-        return []
-    path = Path(model).resolve()
-    run = path if path.is_dir() else path.parent
-    return [str(page) for page in sorted(run.glob("*.html"))]

@@ -1,7 +1,4 @@
-"""Who is let in, and what the page tells of its model."""
-
-import tempfile
-from pathlib import Path
+"""Who is let in, and the options."""
 
 import tensorflow as tf
 from starlette.applications import Starlette
@@ -11,7 +8,6 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from keras_depthseg.demo.options import DemoOptions
-from keras_depthseg.demo.server import about
 from keras_depthseg.demo.token import TokenMiddleware, is_this_computer
 from keras_depthseg.errors import UserError
 
@@ -60,22 +56,6 @@ class AddressTest(tf.test.TestCase):
         for port in (0, 65536, -1):
             with self.assertRaisesRegex(UserError, f"`port`: received {port}; accepted"):
                 DemoOptions(port=port)
-
-
-class AboutTest(tf.test.TestCase):
-    def test_the_card_has_no_dead_links(self):
-        card = about("small")
-        self.assertIn("Limits", card)
-        self.assertNotIn("](..", card)
-        self.assertIn("](https://", card)
-
-    def test_reports_of_a_run(self):
-        run = Path(self.enter_context(tempfile.TemporaryDirectory()))
-        self.assertIn("no reports", about(str(run)))
-        (run / "report.html").touch()
-        self.assertIn(
-            f"[report.html](/gradio_api/file={run}/report.html", about(str(run))
-        )
 
 
 if __name__ == "__main__":

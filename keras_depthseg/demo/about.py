@@ -1,0 +1,50 @@
+"""What the page says about its model: its card, or links to the pages of its run."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+from keras_depthseg.pretrained import is_pretrained, pretrained_card
+
+
+def about(model: str) -> str:
+    """Return Markdown about a model: its card, or links to the pages of its run."""
+    if is_pretrained(model):
+        # Its links are relative to its place in the package.
+        return re.sub(r"\[([^]]*)\]\((?!http)[^)]*\)", r"\1", pretrained_card())
+    links = [
+        f"- [{text}](/gradio_api/file={quote(str(page))})"
+        for page, text in reports(model).items()
+    ]
+    return "\n".join([f"Model: `{model}`.", "", *(links or ["It has no reports."])])
+
+
+def reports(model: str) -> dict[Path, str]:
+    """Return the pages about a run that there are, and what each is.
+
+    They are the report of the training, those of `depthseg evaluate`, and the cards that
+    `depthseg data card` wrote of the data that it was trained on.
+    """
+    if is_pretrained(model):
+        return {}
+    path = Path(model).resolve()
+    run = path if path.is_dir() else path.parent
+    found = {page: page.name for page in sorted(run.glob("*.html"))}
+    found |= {
+        page: f"{page.parent.name}/{page.name}"
+        for page in sorted(run.glob("*/report.html"))
+    }
+    cards = [data / "card.html" for data in _data_of(run)]
+    return found | {card: f"card of {card.parent}" for card in cards if card.is_file()}
+
+
+def _data_of(run: Path) -> list[Path]:
+    """Return the folders of data in the configuration of a run, if it has one."""
+    try:
+        config = json.loads((run / "config.json").read_text("utf-8"))
+        return [Path(data.partition(",weight=")[0]).resolve() for data in config["data"]]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return []  # Of another program: the page does without.
