@@ -11,7 +11,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from benchmarks.gpu import CompositeBatches, RateByClock, Stage, loaded, shared
+from benchmarks.gpu_batches import CompositeBatches, Stage, loaded, shared
+from benchmarks.gpu_training import RateByClock
 from keras_depthseg.augment.changes import make_augmentation
 from keras_depthseg.datasets.composites.endless import EndlessComposites
 from keras_depthseg.training.compiled_model import compiled_model
@@ -21,10 +22,11 @@ from tests.support.compositions import CompositesTestCase
 ROOT = Path(__file__).parent.parent
 WITHOUT_TENSORFLOW = """
 import os, sys
+from benchmarks import gpu, gpu_batches
+assert "keras" not in sys.modules
 os.environ["KERAS_BACKEND"] = "jax"
-from benchmarks import gpu
 from keras_depthseg.training.recipes import RECIPES
-stages = gpu.stages_of(RECIPES["standard"], 64)
+stages = gpu_batches.stages_of(RECIPES["standard"], 64)
 import keras_depthseg.callbacks.weight_average
 import keras_depthseg.datasets.composites.configure
 import keras_depthseg.training.compiled_model
