@@ -31,6 +31,8 @@ _BACKGROUNDS = {"Blurred plate": "blur", "White": "white", "Black": "black",
                 "Green": "#00b140"}  # fmt: skip
 _VIDEO_RESULTS = {"overlay": "_overlay.mp4", "mask": "_mask.mp4"}
 _TAKEN = ["upload", "webcam", "clipboard"]
+# Least, in pixels.
+_RESULT_WIDTH = 240
 # Seconds after which files of a visitor who left are removed, and between looks.
 _AGE, _EVERY = 900, 60
 
@@ -83,7 +85,12 @@ def _photograph_tab(visit: _Visits, samples: list[list[str]]) -> None:
     with gr.Row():
         cutout = _result("Cutout", "The foreground alone")
         replaced = _result("New background", "The foreground before a new background")
-        points = gr.Model3D(label="Points in space", interactive=False, height=320)
+        points = gr.Model3D(
+            label="Points in space",
+            interactive=False,
+            height=320,
+            min_width=_RESULT_WIDTH,
+        )
     download = gr.DownloadButton("Download all", interactive=False)
 
     shown = [overlay, mask, depth, cutout, replaced]
@@ -159,6 +166,9 @@ def _result(label: str, alt_text: str) -> gr.Image:
         format="png",
         # Without the one that would send it to a public forum.
         buttons=["fullscreen", "download"],
+        # One beside the other on wide screens, below it on narrow ones: two would be too
+        # small to judge, and their names cut off.
+        min_width=_RESULT_WIDTH,
     )
 
 

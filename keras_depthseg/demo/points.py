@@ -45,7 +45,14 @@ def points_of(prediction: Prediction) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_points(path: Path, prediction: Prediction) -> None:
-    """Write the points as a binary glTF file, `.glb`."""
+    """Write the points as a binary glTF file, `.glb`, whose colours are linear light."""
     trimesh = import_optional("trimesh", str(path), "keras_depthseg[demo]")
     places, colours = points_of(prediction)
-    trimesh.PointCloud(places, colours).export(str(path))
+    trimesh.PointCloud(places, _linear(colours)).export(str(path))
+
+
+def _linear(colours: np.ndarray) -> np.ndarray:
+    """Return sRGB colours as linear light, both uint8 (IEC 61966-2-1)."""
+    srgb = np.arange(256) / 255
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    return np.rint(255 * linear).astype(np.uint8)[colours]

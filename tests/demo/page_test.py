@@ -1,5 +1,6 @@
 """The page in a browser: Debian's chromium, driven by Playwright."""
 
+import io
 import re
 import shutil
 import signal
@@ -229,6 +230,36 @@ class PageTest(unittest.TestCase):
         self.find(page)
         width = page.evaluate("document.documentElement.scrollWidth")
         self.assertLessEqual(width, 400)
+        # Names of pictures are not below the buttons.
+        named = page.evaluate(
+            """() => [...document.querySelectorAll("[data-testid=block-label]")]
+              .filter((it) => it.offsetParent)
+              .map((label) => {
+                const buttons = label.parentElement.querySelector(".icon-button-wrapper");
+                const right = buttons?.getBoundingClientRect().left ?? Infinity;
+                const isFree = label.getBoundingClientRect().right <= right;
+                return [label.innerText.trim(), isFree];
+              })"""
+        )
+        names = [name for name, _ in named]
+        self.assertIn("Foreground, tinted", names)
+        self.assertEqual([name for name, is_free in named if not is_free], [])
+
+    def test_points_are_drawn_without_a_touch(self):
+        page = self.open_page(viewport={"width": 400, "height": 800})
+        self.find(page)
+        view = page.locator("canvas").last
+        view.scroll_into_view_if_needed()
+
+        def colours():
+            with Image.open(io.BytesIO(view.screenshot())) as shown:
+                return len(set(shown.convert("RGB").get_flattened_data()))
+
+        # Empty, the view has two: the background's, and that of its name.
+        end = time.monotonic() + 30
+        while colours() < 200 and time.monotonic() < end:
+            page.wait_for_timeout(500)
+        self.assertGreater(colours(), 200)
 
     def test_what_screen_readers_say(self):
         page = self.open_page()

@@ -12,7 +12,7 @@ from PIL import Image
 
 from keras_depthseg.demo import results
 from keras_depthseg.demo.adjusting import adjusted
-from keras_depthseg.demo.points import MOST_POINTS, points_of
+from keras_depthseg.demo.points import MOST_POINTS, points_of, write_points
 from keras_depthseg.inference.photographs import Photograph
 from keras_depthseg.inference.predictor import Prediction
 
@@ -55,6 +55,14 @@ class PointsTest(tf.test.TestCase):
         self.assertNear(corner[0] / corner[2], np.tan(np.pi / 6), 0.01)
         self.assertGreater(corner[1], 0)
         self.assertAllEqual(colours[25 * 121 + 35], [200, 0, 0])
+
+    def test_colours_of_the_file_are_linear_light(self):
+        path = Path(self.enter_context(tempfile.TemporaryDirectory()), "points.glb")
+        write_points(path, prediction(91, 121))
+        (cloud,) = trimesh.load_scene(path).geometry.values()
+        # The red of the foreground, 200 of 255 in sRGB.
+        red = max(cloud.visual.vertex_colors[:, 0] / 255)
+        self.assertAllClose(red, 0.578, atol=1 / 255)
 
     def test_large_photographs_have_fewer(self):
         places, _ = points_of(prediction(1000, 1500))
