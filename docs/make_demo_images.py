@@ -1,7 +1,7 @@
 """Draw docs/images/demo_*.webp: python docs/make_demo_images.py.
 
-The page of `depthseg demo` with the result of its first pair to try, wide and narrow, light
-and dark, in Debian's chromium. Needs the extras `demo` and `test`.
+The page of `depthseg demo` with the result of its first pair to try, wide and narrow,
+light and dark, in Debian's chromium. Needs the extras `demo` and `test`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def picture(browser: Any, address: str, width: int, scheme: str) -> Image.Image:
     page.get_by_role("button", name="Find the foreground").click()
     expect(page.locator("#found")).to_contain_text("Confidence", timeout=60_000)
     expect(page.get_by_role("button", name="Download all")).to_be_enabled()
-    # A window as high as the page: what is outside of it, the browser does not draw in 3D.
+    # A window as high as the page: outside of it the browser draws nothing in 3D.
     view["height"] = page.evaluate("document.documentElement.scrollHeight")
     page.set_viewport_size(view)
     page.wait_for_timeout(5000)
