@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
+from gradio.route_utils import delete_files_created_by_app
 
 from keras_depthseg.demo import limits, results
 from keras_depthseg.demo.points import write_points
@@ -35,6 +36,8 @@ _TAKEN = ["upload", "webcam", "clipboard"]
 _RESULT_WIDTH = 240
 # Seconds after which files of a visitor who left are removed, and between looks.
 _AGE, _EVERY = 900, 60
+# That a page is open before the server notes it.
+_LATE = 1.0
 
 
 def make_page(
@@ -59,7 +62,13 @@ def make_page(
             _video_tab(visit)
         with gr.Tab("About the model"):
             gr.Markdown(about)
-        page.unload(visit.end)
+
+        def leave(request: gr.Request) -> None:
+            visit.end(request)
+            delete_files_created_by_app(page, visit.stay())  # pyright: ignore[reportArgumentType]
+
+        page.load(visit.begin, queue=False, api_visibility="private")
+        page.unload(leave)
     return page.queue(
         max_size=limits.MOST_WAITING, default_concurrency_limit=None, api_open=False
     )
@@ -195,6 +204,12 @@ class _Visits:
         self._folder = folder
         # By visitor; the last one used is the last.
         self._kept: collections.OrderedDict[str, _Kept] = collections.OrderedDict()
+        # When those who are here came, by visitor.
+        self._came: dict[str, float] = {}
+
+    def begin(self, request: gr.Request) -> None:
+        """Note a new visitor."""
+        self._came[_visitor(request)] = time.time()
 
     def predict(
         self, bg, fg_bg, align, threshold, feather, colour, picture, request: gr.Request
@@ -268,8 +283,21 @@ class _Visits:
 
     def end(self, request: gr.Request) -> None:
         """Forget a visitor."""
+        self._came.pop(_visitor(request), None)
         self._kept.pop(_visitor(request), None)
-        shutil.rmtree(self._folder / _visitor(request), ignore_errors=True)
+        # And those who had left before their prediction was done.
+        for folder in self._folder.iterdir():
+            if folder.name not in self._came:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def stay(self) -> float | None:
+        """Return for how many seconds at most somebody has been here; nobody: `None`.
+
+        Older files, uploads too, belong to those who left. Gradio does not tell whose
+        they are, as two visitors may have given the same picture.
+        """
+        came = min(self._came.values(), default=None)
+        return None if came is None else time.time() - came + _LATE
 
     def _keep(self, request: gr.Request, kept: _Kept) -> None:
         self._kept[_visitor(request)] = kept

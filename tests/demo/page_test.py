@@ -1,12 +1,7 @@
 """The page in a browser: Debian's chromium, driven by Playwright."""
 
 import io
-import re
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 import unittest
@@ -20,10 +15,10 @@ from playwright.sync_api import expect, sync_playwright
 
 from keras_depthseg.datasets.rooms.endless import EndlessRooms
 from keras_depthseg.demo.limits import MOST_FRAMES, MOST_KEPT
+from tests.support.demo_server import served
 from tests.support.videos import write_video
 
 CHROMIUM = shutil.which("chromium")
-ROOT = Path(__file__).parent.parent.parent
 
 pytestmark = [
     pytest.mark.long,
@@ -39,31 +34,15 @@ class PageTest(unittest.TestCase):
         cls.truth = sample.mask >= 128
         for name, image in (("plate", sample.bg), ("photograph", sample.fg_bg)):
             Image.fromarray(image).save(cls.folder / f"{name}.png")
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        cls.address = f"http://127.0.0.1:{port}"
-        command = [sys.executable, ROOT / "depthseg.py", "demo", "--no-browser"]
-        cls.server = subprocess.Popen(
-            [*command, "--port", str(port)],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        cls.addClassCleanup(cls.stop)
-        for line in cls.server.stdout:
-            if "Ctrl-C ends it" in line:
-                break
+        temporary = cls.folder / "server"
+        temporary.mkdir()
+        cls.server = cls.enterClassContext(served(temporary))
+        cls.address = cls.server.address.rstrip("/")
         playwright = cls.enterClassContext(sync_playwright())
         cls.browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox"]
         )
         cls.addClassCleanup(cls.browser.close)
-
-    @classmethod
-    def stop(cls):
-        cls.server.send_signal(signal.SIGINT)
-        cls.server.wait(30)
-        cls.server.stdout.close()
 
     def open_page(self, **options):
         context = self.browser.new_context(**options)
@@ -112,10 +91,12 @@ class PageTest(unittest.TestCase):
         path.write_bytes(data)
         return np.asarray(Image.open(path).convert("L")) / 255
 
-    def memory(self):
-        """Return the resident memory of the server, in MB."""
-        text = Path(f"/proc/{self.server.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) / 1000
+    def wait_for(self, is_so, seconds=30):
+        """Wait until it is so; return whether it is."""
+        end = time.monotonic() + seconds
+        while not is_so() and time.monotonic() < end:
+            time.sleep(0.2)
+        return is_so()
 
     def test_a_photograph(self):
         page = self.open_page()
@@ -173,12 +154,17 @@ class PageTest(unittest.TestCase):
 
     def test_sixty_megapixels(self):
         Image.new("RGB", (10_000, 6_000), "grey").save(self.folder / "large.jpg")
-        before = self.memory()
+        before = self.server.memory()
         page = self.open_page()
         self.choose(page, photograph="large.jpg")
         self.start(page)
         self.assertRegex(self.error(page), "large.jpg: received 60,000,000 pixels; at")
-        self.assertLess(self.memory(), before + 50)
+        for _ in range(9):
+            page.locator(".toast-close").click()
+            expect(page.locator(".toast-body")).to_have_count(0)
+            self.start(page)
+            self.assertRegex(self.error(page), "large.jpg: received 60,000,000 pixels")
+        self.assertLess(self.server.memory(), before + 50)
 
     def test_a_video(self):
         rooms = EndlessRooms(seed=1, size=320).sample("val", 0)
@@ -203,7 +189,7 @@ class PageTest(unittest.TestCase):
     def test_ten_at_once_and_memory(self):
         self.find(self.open_page())
         time.sleep(3)
-        before = self.memory()
+        before = self.server.memory()
         pages = [self.open_page() for _ in range(10)]
         for page in pages:
             self.choose(page)
@@ -215,7 +201,41 @@ class PageTest(unittest.TestCase):
             page.close()
         time.sleep(5)
         # Of a pair of 320 px little more is kept than of the first one.
-        self.assertLess(self.memory(), before + 40 * MOST_KEPT)
+        self.assertLess(self.server.memory(), before + 40 * MOST_KEPT)
+
+    def test_files_go_with_the_visitor(self):
+        self.assertTrue(self.wait_for(lambda: not self.server.files()))
+        page = self.open_page()
+        self.find(page)
+        names = {path.name for path in self.server.files()}
+        self.assertLessEqual({"plate.png", "photograph.png", "points.glb"}, names)
+        page.reload()
+        self.assertTrue(self.wait_for(lambda: not self.server.files()))
+        self.find(page)
+        page.context.close()
+        self.assertTrue(self.wait_for(lambda: not self.server.files()))
+
+    def test_files_of_those_who_stay(self):
+        first, second = self.open_page(), self.open_page()
+        self.find(second)
+        first.context.close()
+        time.sleep(3)
+        shown = second.get_by_alt_text("The mask: white").get_attribute("src")
+        self.assertTrue(second.request.get(shown).ok)
+        self.start(second)
+        second.wait_for_timeout(1000)
+        expect(second.locator("#found")).to_contain_text("Confidence")
+        self.assertEqual(second.locator(".toast-body").count(), 0)
+
+    def test_examples_stay(self):
+        for _ in range(2):
+            page = self.open_page()
+            page.locator("table tr", has=page.locator("img")).first.click()
+            expect(page.get_by_role("button", name="Remove")).to_have_count(2)
+            self.start(page)
+            expect(page.locator("#found")).to_contain_text("Confidence")
+            page.context.close()
+            time.sleep(3)
 
     def test_a_reload_in_the_middle(self):
         page = self.open_page()

@@ -38,11 +38,19 @@ class TokenTest(tf.test.TestCase):
         self.assertIn("HttpOnly", answer.headers["set-cookie"])
         self.assertEqual(client.get("/gradio_api/file").text, "the page")
 
-    def test_the_first_request_of_the_server_itself(self):
-        for host, status in (("127.0.0.1", 200), ("192.168.1.2", 403)):
+    def test_the_first_requests_of_the_server_itself(self):
+        # "testserver" is the address at which the request arrives.
+        for host, own, other in (
+            ("127.0.0.1", 200, 403),
+            ("testserver", 200, 403),
+            ("192.168.1.2", 403, 403),
+        ):
             client = TestClient(self.app, client=(host, 5000))
             answer = client.get("/gradio_api/startup-events")
-            self.assertEqual(answer.status_code, status)
+            self.assertEqual(answer.status_code, own)
+            self.assertEqual(client.head("/").status_code, own)
+            for path in ("/", "/gradio_api/info"):
+                self.assertEqual(client.get(path).status_code, other)
 
 
 class AddressTest(tf.test.TestCase):
