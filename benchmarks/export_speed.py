@@ -17,8 +17,6 @@ import pathlib
 import tempfile
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from benchmarks import command, inference_speed, pairs
 
 # The original's at the width at which it is as fast as `small`.
@@ -35,7 +33,7 @@ def keras_side(model: str, resolution: int, repeats: int) -> Callable[[], int]:
     from keras_depthseg.networks.loading import load_network
 
     network = load_network(model_path(model))
-    inputs = dict(zip(("bg", "fg_bg"), _images(resolution), strict=True))
+    inputs = dict(zip(("bg", "fg_bg"), inference_speed.images(resolution), strict=True))
 
     def run() -> int:
         for _ in range(repeats):
@@ -50,7 +48,7 @@ def exported_side(path: str, resolution: int, repeats: int) -> Callable[[], int]
     from keras_depthseg.runtimes import open_model
 
     network = open_model(path).in_order(("bg", "fg_bg"))
-    images = _images(resolution)
+    images = inference_speed.images(resolution)
 
     def run() -> int:
         for _ in range(repeats):
@@ -85,13 +83,7 @@ def write_files(
         DSResNet(width=_WIDTH).save(path)
     plain = whole(load_network(path), None)["model"]
     samples = read_samples("rooms", "train", _CALIBRATION, resolution, resolution)
-    calibration = [
-        {
-            name: image[None].astype(np.float32)
-            for name, image in zip(("bg", "fg_bg"), sample.images, strict=True)
-        }
-        for sample in samples
-    ]
+    calibration = [sample.inputs for sample in samples]
     paths = {f"keras, {_megabytes(path):.1f} MB": str(path)}
     for format in formats:
         for precision in PRECISIONS[format]:
@@ -105,12 +97,6 @@ def write_files(
 def _megabytes(path: pathlib.Path) -> float:
     files = [path] if path.is_file() else [f for f in path.rglob("*") if f.is_file()]
     return sum(file.stat().st_size for file in files) / 1e6
-
-
-def _images(resolution: int) -> list[np.ndarray]:
-    rng = np.random.default_rng(0)
-    shape = (1, resolution, resolution, 3)
-    return [rng.uniform(0, 255, shape).astype(np.float32) for _ in range(2)]
 
 
 def cases(

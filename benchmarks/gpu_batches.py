@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-WORKER = 2**40
+_WORKER = 2**40
 """Numbers of samples that each process has for itself."""
-READY = 8
+_READY = 8
 """Batches that wait for a network while another one trains."""
 
 Batch = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
@@ -77,11 +77,11 @@ class CompositeBatches:
         number = step
         for stage in self._stages:
             if number < stage.steps:
-                return self._batch(stage, stage.first, number, step)
+                return self._batch(stage, number, step)
             number -= stage.steps
         raise IndexError(step)
 
-    def _batch(self, stage: Stage, first: int, number: int, step: int) -> Batch:
+    def _batch(self, stage: Stage, number: int, step: int) -> Batch:
         side, count = stage.resolution, stage.batch_size
         images = np.empty((2, count, side, side, 3), np.uint8)
         labels = np.empty((2, count, side, side, 1), np.float32)
@@ -90,7 +90,7 @@ class CompositeBatches:
         chosen = rng.choice(len(self._sources), count, p=self._shares)
         turn, worker = divmod(number, self._workers)
         drawn = np.ceil(count * self._shares).astype(int) * turn
-        drawn += first + worker * WORKER
+        drawn += stage.first + worker * _WORKER
         for i, which in enumerate(chosen):
             sample = self._at(which, side).sample(self._split, int(drawn[which]))
             drawn[which] += 1
@@ -135,9 +135,9 @@ def loaded(batches: CompositeBatches, workers: int) -> Iterator[Batch]:
 def shared(batches: Iterator[Batch], count: int) -> list[Iterator[Batch]]:
     """Return iterators for threads of which each gets all batches.
 
-    A thread waits when another one is `READY` batches behind.
+    A thread waits when another one is `_READY` batches behind.
     """
-    waiting = [queue.Queue(READY) for _ in range(count)]
+    waiting = [queue.Queue(_READY) for _ in range(count)]
 
     def distribute() -> None:
         for batch in batches:

@@ -37,7 +37,7 @@ def our_side(
     path = pathlib.Path(folder, f"{resolution}-{engine}-{depth}.keras")
     DSResNet(width=width).save(path)
     network = open_network(path, engine)
-    bg, fg_bg = _images(resolution)
+    bg, fg_bg = images(resolution)
     features = network.features(bg)
 
     def run() -> int:
@@ -58,7 +58,7 @@ def torch_side(resolution: int, width: int, repeats: int) -> Callable[[], int]:
         torch.from_numpy(image.transpose(0, 3, 1, 2)).contiguous(
             memory_format=torch.channels_last
         )
-        for image in _images(resolution)
+        for image in images(resolution)
     ]
 
     def run() -> int:
@@ -77,21 +77,21 @@ def onnx_side(
     """onnxruntime or OpenVINO, both pictures."""
     path = str(pathlib.Path(folder, f"{runtime}-{resolution}.onnx"))
     _export(_peer(width), resolution, path)
-    images = [image.transpose(0, 3, 1, 2).copy() for image in _images(resolution)]
+    pictures = [image.transpose(0, 3, 1, 2).copy() for image in images(resolution)]
     compute: Callable[[], Any]
     if runtime == "onnxruntime":
         import onnxruntime
 
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         names = [tensor.name for tensor in session.get_inputs()]
-        feed = dict(zip(names, images, strict=True))
+        feed = dict(zip(names, pictures, strict=True))
         compute = lambda: session.run(None, feed)  # noqa: E731
     else:
         import openvino
 
         options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
         compiled = openvino.Core().compile_model(path, "CPU", options)
-        compute = lambda: compiled(images)  # noqa: E731
+        compute = lambda: compiled(pictures)  # noqa: E731
 
     def run() -> int:
         for _ in range(repeats):
@@ -102,7 +102,8 @@ def onnx_side(
     return run
 
 
-def _images(resolution: int) -> list[np.ndarray]:
+def images(resolution: int) -> list[np.ndarray]:
+    """Return two random pictures, (1, H, W, 3) float32 in 0..255."""
     rng = np.random.default_rng(0)
     shape = (1, resolution, resolution, 3)
     return [rng.uniform(0, 255, shape).astype(np.float32) for _ in range(2)]

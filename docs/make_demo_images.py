@@ -1,4 +1,4 @@
-"""Draw docs/images/demo_*.webp: python docs/make_demo_images.py.
+"""Draw docs/images/demo_*.webp: python -m docs.make_demo_images.
 
 The page of `depthseg demo` with the result of its first pair to try, wide and narrow,
 light and dark, in Debian's chromium. Needs the extras `demo` and `test`.
@@ -8,43 +8,21 @@ from __future__ import annotations
 
 import argparse
 import io
-import re
 import shutil
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
+from tests.support.demo_server import served
+
 ROOT = Path(__file__).parent.parent
 WIDTHS = {"wide": 1200, "narrow": 400}
 SCHEMES = ("light", "dark")
 HEIGHT = 800  # Of the window at first; the picture is of the whole page.
 QUALITY = 70  # Of WebP: text stays sharp, and a picture below 100 kB.
-
-
-@contextmanager
-def served() -> Iterator[str]:
-    """Serve the page; yield its address."""
-    command = [sys.executable, str(ROOT / "depthseg.py"), "demo", "--no-browser"]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    try:
-        address = None
-        for line in server.stdout or ():
-            address = address or re.search(r"http://\S+", line)
-            if "Ctrl-C ends it" in line:
-                break
-        if address is None:
-            raise SystemExit("the page did not start: try depthseg demo")
-        yield address[0]
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(30)
 
 
 def picture(browser: Any, address: str, width: int, scheme: str) -> Image.Image:
@@ -75,14 +53,20 @@ def main() -> None:
     chromium = shutil.which("chromium")
     if chromium is None:
         parser.error("needs Debian's package chromium: apt install chromium.")
-    with served() as address, sync_playwright() as playwright:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served(folder) as server,
+        sync_playwright() as playwright,
+    ):
         browser = playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox"]
         )
         for name, width in WIDTHS.items():
             for scheme in SCHEMES:
                 path = args.out / f"demo_{name}_{scheme}.webp"
-                picture(browser, address, width, scheme).save(path, quality=QUALITY)
+                picture(browser, server.address, width, scheme).save(
+                    path, quality=QUALITY
+                )
         browser.close()
 
 

@@ -40,7 +40,8 @@ def make_thing(seed: int, index: int, surfaces: list[np.ndarray]) -> np.ndarray:
     if rng.random() < _GLASS:
         rgba[..., 3] = _see_through(rgba[..., 3], rng)
     if rng.random() < 0.5:
-        rgba[..., 3] = _softened(rgba[..., 3], rng.uniform(0.4, _SOFTEST))
+        sigma = rng.uniform(0.4, _SOFTEST)
+        rgba[..., 3] = cv2.GaussianBlur(rgba[..., 3], (0, 0), sigma)
     return rgba
 
 
@@ -87,7 +88,7 @@ def _tiled(picture: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 class _Materials:
-    """The two or three materials of one thing."""
+    """The one to three materials of a thing."""
 
     def __init__(self, rng: np.random.Generator, surfaces: list[np.ndarray]):
         self._rng = rng
@@ -348,7 +349,3 @@ def _see_through(alpha: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     rim = np.exp(-inside / rng.uniform(2, 12))
     clear = rng.uniform(0.5, 0.9)
     return (alpha * (clear + (1 - clear) * rim)).astype(np.uint8)
-
-
-def _softened(alpha: np.ndarray, sigma: float) -> np.ndarray:
-    return cv2.GaussianBlur(alpha, (0, 0), sigma)

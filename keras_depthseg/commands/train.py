@@ -11,13 +11,13 @@ from typing import Any
 from keras_depthseg.commands.parsing import Parser, described, field_options, given_fields
 from keras_depthseg.commands.terminal import import_tensorflow_quietly
 from keras_depthseg.datasets.composites.options import ComposeOptions
-from keras_depthseg.datasets.locate import check_data, locate_records
+from keras_depthseg.datasets.locate import check_data, locate_records, split_weight
 from keras_depthseg.datasets.splits import SPLITTINGS
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import default_cache_dir
 from keras_depthseg.model_file import ModelFile
 from keras_depthseg.pretrained import DEFAULT
-from keras_depthseg.training.config import RunConfig, split_weight
+from keras_depthseg.training.config import RunConfig
 from keras_depthseg.training.recipes import RECIPES, Recipe
 from keras_depthseg.training.run_folder import RunFolder
 

@@ -23,6 +23,27 @@ _NAMED = re.compile(
 )
 
 
+def split_weight(data: str) -> tuple[str, float]:
+    """Split `DATA[,weight=W]` into data and weight, which is 1 by default.
+
+    Raises:
+        UserError: if the weight is no number above 0.
+    """
+    name, comma, weight = data.rpartition(",weight=")
+    if not comma:
+        return data, 1.0
+    try:
+        value = float(weight)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise UserError(
+            f"`data`: received the weight {weight!r} in {data}; accepted is a number "
+            f"above 0, for instance {name},weight=2."
+        )
+    return name, value
+
+
 def check_data(data: str) -> None:
     """Refuse a value of `data` that names no data set; nothing is built or opened.
 

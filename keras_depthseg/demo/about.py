@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from urllib.parse import quote
 
+from keras_depthseg.datasets.locate import split_weight
+from keras_depthseg.errors import UserError
 from keras_depthseg.pretrained import is_pretrained, pretrained_card
 
 
@@ -45,6 +47,6 @@ def _data_of(run: Path) -> list[Path]:
     """Return the folders of data in the configuration of a run, if it has one."""
     try:
         config = json.loads((run / "config.json").read_text("utf-8"))
-        return [Path(data.partition(",weight=")[0]).resolve() for data in config["data"]]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return [Path(split_weight(data)[0]).resolve() for data in config["data"]]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, UserError):
         return []  # Of another program: the page does without.

@@ -75,10 +75,7 @@ def export(options: ExportOptions) -> Exported:
     calibration = []
     if options.precision == "int8":
         calibration = [
-            {
-                name: image[None].astype(np.float32)
-                for name, image in zip(("bg", "fg_bg"), sample.images, strict=True)
-            }
+            sample.inputs
             for sample in read_samples(options.data, "train", _CALIBRATION, *sides)
         ]
     make = networks.in_parts if options.parts else networks.whole

@@ -54,6 +54,14 @@ class ExportSample:
         """`bg` and `fg_bg`."""
         return self.bg, self.fg_bg
 
+    @property
+    def inputs(self) -> dict[str, np.ndarray]:
+        """The images by name as a network takes them: (1, H, W, 3) float32 in 0..255."""
+        return {
+            name: image[None].astype(np.float32)
+            for name, image in zip(("bg", "fg_bg"), self.images, strict=True)
+        }
+
 
 def read_samples(
     data: str, split: str, count: int, height: int, width: int

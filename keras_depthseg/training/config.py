@@ -10,6 +10,7 @@ from typing import Any
 
 from keras_depthseg.choices import check_choices
 from keras_depthseg.datasets.composites.options import ComposeOptions
+from keras_depthseg.datasets.locate import split_weight
 from keras_depthseg.errors import UserError
 from keras_depthseg.precision import Precision
 from keras_depthseg.schedule import DEFAULT_BATCH_SIZE, Phase, parse_schedule
@@ -191,27 +192,6 @@ class RunConfig:
                     f"{value}, it has {theirs[name]}; leave the option out to resume, or "
                     "choose another `run_dir`."
                 )
-
-
-def split_weight(data: str) -> tuple[str, float]:
-    """Split `DATA[,weight=W]` into data and weight, which is 1 by default.
-
-    Raises:
-        UserError: if the weight is no number above 0.
-    """
-    name, comma, weight = data.rpartition(",weight=")
-    if not comma:
-        return data, 1.0
-    try:
-        value = float(weight)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise UserError(
-            f"`data`: received the weight {weight!r} in {data}; accepted is a number "
-            f"above 0, for instance {name},weight=2."
-        )
-    return name, value
 
 
 def _as_json(config: RunConfig) -> dict[str, Any]:

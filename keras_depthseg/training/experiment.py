@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_depthseg.augment.changes import make_augmentation
 from keras_depthseg.augment.names import AUGMENTATIONS
 from keras_depthseg.datasets.composites.options import ROOMS, ComposeOptions
+from keras_depthseg.datasets.locate import split_weight
 from keras_depthseg.model import TwoPictureNetwork
 from keras_depthseg.model_file import ModelFile
 from keras_depthseg.precision import check_xla, resolve_precision
@@ -20,7 +21,7 @@ from keras_depthseg.schedule import Phase
 from keras_depthseg.shapes import ceil_div
 from keras_depthseg.text import split_option
 from keras_depthseg.training.compiled_model import compiled_model
-from keras_depthseg.training.config import RunConfig, split_weight
+from keras_depthseg.training.config import RunConfig
 from keras_depthseg.training.data import TrainingData
 
 PICTURED_SAMPLES = 6

@@ -1,7 +1,6 @@
 """The page in a browser: Debian's chromium, driven by Playwright."""
 
 import io
-import shutil
 import tempfile
 import time
 import unittest
@@ -11,19 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from keras_depthseg.datasets.rooms.endless import EndlessRooms
 from keras_depthseg.demo.limits import MOST_FRAMES, MOST_KEPT
+from tests.support import chromium
 from tests.support.demo_server import served
 from tests.support.videos import write_video
 
-CHROMIUM = shutil.which("chromium")
-
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's package chromium"),
-]
+pytestmark = [pytest.mark.long, chromium.NEEDED]
 
 
 class PageTest(unittest.TestCase):
@@ -38,19 +33,10 @@ class PageTest(unittest.TestCase):
         temporary.mkdir()
         cls.server = cls.enterClassContext(served(temporary))
         cls.address = cls.server.address.rstrip("/")
-        playwright = cls.enterClassContext(sync_playwright())
-        cls.browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox"]
-        )
-        cls.addClassCleanup(cls.browser.close)
+        cls.browser = chromium.launched(cls)
 
     def open_page(self, **options):
-        context = self.browser.new_context(**options)
-        self.addCleanup(context.close)
-        page = context.new_page()
-        page.set_default_timeout(20_000)
-        expect.set_options(timeout=20_000)
-        page.goto(self.address)
+        page = chromium.new_page(self, self.address, 20_000, **options)
         expect(page.get_by_role("button", name="Find the foreground")).to_be_visible()
         return page
 

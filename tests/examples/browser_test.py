@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from keras_depthseg.datasets.rooms.endless import EndlessRooms
 from keras_depthseg.export.export import export
 from keras_depthseg.export.options import ExportOptions
 from keras_depthseg.networks.loading import load_pretrained
+from tests.support import chromium
 
-CHROMIUM = shutil.which("chromium")
 NPM = shutil.which("npm")
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "browser"
 # As in the docstring of make_page.py.
@@ -27,7 +27,7 @@ HEIGHT, WIDTH = 160, 320
 
 pytestmark = [
     pytest.mark.long,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's package chromium"),
+    chromium.NEEDED,
     pytest.mark.skipif(NPM is None, reason="needs npm, for onnxruntime-web"),
 ]
 
@@ -58,19 +58,10 @@ class PageTest(unittest.TestCase):
         cls.truth = sample.mask[rows] >= 128
         for name, image in cls.images.items():
             Image.fromarray(image).save(cls.folder / f"{name}.png")
-        playwright = cls.enterClassContext(sync_playwright())
-        cls.browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox"]
-        )
-        cls.addClassCleanup(cls.browser.close)
+        cls.browser = chromium.launched(cls)
 
     def open_page(self, **options):
-        context = self.browser.new_context(**options)
-        self.addCleanup(context.close)
-        page = context.new_page()
-        page.set_default_timeout(60_000)
-        expect.set_options(timeout=60_000)
-        page.goto(self.page.as_uri())
+        page = chromium.new_page(self, self.page.as_uri(), 60_000, **options)
         self.expect_status(page, "Choose both pictures.")
         return page
 
