@@ -80,7 +80,8 @@ def train(arguments: argparse.Namespace) -> dict[str, Any]:
     }
     if unseen:
         found[_HELD_OUT] = [
-            _scores(model, sources, recipe, arguments) for model in models
+            _scores(model, sources, stages[-1], recipe.augment, arguments.seed)
+            for model in models
         ]
     return found
 
@@ -189,7 +190,7 @@ def _scores(
     sources: list[tuple[Any, float]],
     stage: Stage,
     augment: str,
-    arguments: argparse.Namespace,
+    seed: int,
 ) -> dict[str, Any]:
     """Return the metrics of composites of unseen pictures, clean and changed."""
     from keras_depthseg.augment.capture import parse_capture
@@ -206,10 +207,9 @@ def _scores(
         held_out = dataclasses.replace(
             stage, first=0, steps=8, batch_size=64, change=change
         )
-        batches = CompositeBatches(sources, [held_out], _HELD_OUT, arguments.seed)
-        found[name] = model.evaluate(
-            loaded(batches, arguments.workers), return_dict=True, verbose=0
-        )
+        batches = CompositeBatches(sources, [held_out], _HELD_OUT, seed)
+        # In this process: now that the GPU is in use, a forked one may hang.
+        found[name] = model.evaluate(loaded(batches, 0), return_dict=True, verbose=0)
     return found
 
 
