@@ -3,6 +3,7 @@
     python -m benchmarks.gpu agreement --source BG FG - 1
     python -m benchmarks.gpu speed
     python -m benchmarks.gpu train --source BG FG - 1 --out model.keras
+    python -m benchmarks.gpu ablation --source BG FG - 1 --seeds 0 1 2 --out networks
 
 Composites are made by worker processes while the GPU trains, by the code of `depthseg
 train --bg --fg`; Keras trains on JAX. What it needs beside JAX, PyTorch, NumPy, SciPy and
@@ -19,10 +20,17 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks.gpu_ablation import ablation
 from benchmarks.gpu_speed import compose, speed
 from benchmarks.gpu_training import POLICIES, agreement, train
 
-_TASKS = {"agreement": agreement, "speed": speed, "compose": compose, "train": train}
+_TASKS = {
+    "ablation": ablation,
+    "agreement": agreement,
+    "compose": compose,
+    "speed": speed,
+    "train": train,
+}
 
 
 def _recipe(arguments: argparse.Namespace) -> Any:
@@ -83,12 +91,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=64, help="of compose")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=pathlib.Path, help="the trained model")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of ablation")
+    parser.add_argument(
+        "--out", type=pathlib.Path, help="the trained model; of ablation a folder"
+    )
     parser.add_argument("--json", type=pathlib.Path, help="write what was found there")
     arguments = parser.parse_args(argv)
     os.environ.setdefault("KERAS_BACKEND", "jax")  # before Keras is imported
-    if arguments.task == "train" and arguments.out is None:
-        parser.error("train needs --out, the file of the trained model")
+    if arguments.task in ("train", "ablation") and arguments.out is None:
+        parser.error(f"{arguments.task} needs --out, where what is trained is written")
     if arguments.task != "speed" and not arguments.source:
         parser.error(f"{arguments.task} needs --source, pictures to compose")
     arguments.recipe = _recipe(arguments)

@@ -26,7 +26,7 @@ from benchmarks.gpu_batches import (
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 
 _HELD_OUT = "unseen_both"
-_PARALLAX = 5.0
+PARALLAX = 5.0
 """Centimetres that the camera of a rendered room's plate has moved at most."""
 _EVERY = 16
 """Steps between two changes of the learning rate by the clock."""
@@ -49,7 +49,7 @@ def train(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.rooms:
         from keras_depthseg.datasets.rooms.endless import EndlessRooms
 
-        rooms = EndlessRooms(arguments.seed, stages[0].resolution, _PARALLAX)
+        rooms = EndlessRooms(arguments.seed, stages[0].resolution, PARALLAX)
         sources.append((rooms, arguments.rooms))
     workers = arguments.workers
     batches = CompositeBatches(sources, stages, "train", arguments.seed, workers)

@@ -7,10 +7,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import keras
 import numpy as np
+import pytest
 
+from benchmarks import gpu, gpu_ablation
 from benchmarks.gpu_batches import CompositeBatches, Stage, loaded, shared
 from benchmarks.gpu_training import RateByClock
 from keras_depthseg.augment.changes import make_augmentation
@@ -125,6 +128,41 @@ class TrainingTest(CompositesTestCase):
         self.assertFalse(model.stop_training)
         RateByClock(0.1, time.monotonic() - 1).adjust(model)(1)
         self.assertTrue(model.stop_training)
+
+
+class AblationTest(CompositesTestCase):
+    def ablation(self, **designs):
+        out = self.folder / "networks"
+        pictures = self.pictures
+        with mock.patch.dict(gpu_ablation.DESIGNS, designs, clear=True):
+            status = gpu.main(
+                ["ablation", "--recipe", "small", "--schedule", "32:1:2", "--width", "1"]
+                + ["--samples", "8", "--policy", "float32", "--workers", "0"]
+                + ["--source", f"{pictures}/bg", f"{pictures}/fg", "-", "1"]
+                + ["--seeds", "0", "1", "--out", str(out)]
+            )
+        self.assertEqual(status, 0)
+        return {path.stem: list(np.load(path).values()) for path in sorted(out.iterdir())}
+
+    @pytest.mark.long
+    def test_designs_and_seeds(self):
+        siamese = gpu_ablation.Design("siamese")
+        original = gpu_ablation.Design("ds_resnet", "per_image")
+        found = self.ablation(again=siamese, original=original, siamese=siamese)
+        names = [
+            f"{name}_{seed}"
+            for name in ("again", "original", "siamese")
+            for seed in (0, 1)
+        ]
+        self.assertEqual(list(found), names)
+        # Of the training before nothing is left, in weights or optimizer.
+        for seed in (0, 1):
+            pair = zip(found[f"siamese_{seed}"], found[f"again_{seed}"], strict=True)
+            for array, again in pair:
+                self.assertAllClose(array, again, rtol=1e-2, atol=1e-3)
+        self.assertNotAllClose(found["siamese_0"][0], found["siamese_1"][0], atol=1e-2)
+        new = gpu_ablation.make_design("ds_resnet", RECIPES["small"])
+        self.assertLen(found["original_0"], len(new.get_weights()))
 
 
 class ImportTest(CompositesTestCase):
