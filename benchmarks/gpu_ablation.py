@@ -120,7 +120,9 @@ def _compiled(name: str, recipe: Any, policy: str, example: Batch) -> Any:
     loss: dict[str, Any] = combination(DESIGNS[name].loss)
     model.compile(make_optimizer(plain, 1), **loss)
     started = time.monotonic()
-    model.train_on_batch(*example)
+    # Another function than that of `train_on_batch`, for which JAX compiles again.
+    once = (batch for batch in [example])
+    model.fit(once, steps_per_epoch=1, shuffle=False, verbose=0)
     print(f"{name}: compiled in {time.monotonic() - started:.0f} s", flush=True)
     return model
 
