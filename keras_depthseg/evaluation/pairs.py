@@ -13,12 +13,15 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from keras_depthseg.errors import UserError
 from keras_depthseg.evaluation.options import PAIRS_RESOLUTION
-from keras_depthseg.evaluation.single_channel import FORMATS, read_true_mask
-from keras_depthseg.pictures.checks import open_picture, refused, upright
+from keras_depthseg.evaluation.single_channel import CROP, read_true_mask
+from keras_depthseg.pictures.checks import opaque_colour, open_picture
 from keras_depthseg.pictures.folders import PictureFile, list_pictures
+from keras_depthseg.pictures.formats import formats_of
+from keras_depthseg.pictures.orientation import Oriented, upright, upright_with
 from keras_depthseg.text import printable
 
 _LOGGER = logging.getLogger(__name__)
@@ -68,9 +71,10 @@ class Pair(NamedTuple):
 def list_pairs(root: Path) -> list[PairFiles]:
     """Return the pairs of a folder or a zip, ordered by name.
 
-    A pair is a folder with `bg`, `fg_bg` and `mask`, JPEG, PNG or WebP; other files are
-    left alone. Its scene is in the columns `name` and `scene` of `index.csv`, if there is
-    one; else the folder above it; else each pair is a scene of its own.
+    A pair is a folder with `bg`, `fg_bg` and `mask`, pictures of any accepted format;
+    other files are left alone. Its scene is in the columns `name` and `scene` of
+    `index.csv`, if there is one; else the folder above it; else each pair is a scene of
+    its own.
 
     Raises:
         UserError: no folder, no pair, a file missing or there twice, or a damaged
@@ -96,7 +100,7 @@ def list_pairs(root: Path) -> list[PairFiles]:
                 names = " and ".join(PurePosixPath(f.name).name for f in files)
                 raise UserError(
                     f"{where}: received {printable(names) or f'no {role}'}; expected one "
-                    f"{role}.png, .jpg or .webp, beside the others of the three. "
+                    f"{role}.png, .jpg or the like, beside the others of the three. "
                     f"{'Remove one' if files else 'Add it, or remove the folder'}."
                 )
         name = folder or root.resolve().stem
@@ -169,15 +173,11 @@ def read_pair(files: PairFiles, resolution: int = PAIRS_RESOLUTION) -> Pair:
     Raises:
         UserError: a file cannot be read, is of the wrong kind, or the sizes differ.
     """
-    bg, fg_bg = _read_colour(files.bg), _read_colour(files.fg_bg)
-    mask, known = read_true_mask(files.mask)
-    for file, image in ((files.fg_bg, fg_bg), (files.mask, mask)):
-        if image.shape[:2] != bg.shape[:2]:
-            raise UserError(
-                f"{file.where}: received {_size(image)} pixels, and {_size(bg)} of "
-                f"{PurePosixPath(files.bg.name).name}; expected bg, fg_bg and mask of "
-                "one size. Take them with one camera, or crop them alike."
-            )
+    image, plate = _open(files.fg_bg), _open(files.bg)
+    picture = Oriented.of(image, files.fg_bg.where)
+    fg_bg = opaque_colour(upright(image), files.fg_bg.where)
+    bg = opaque_colour(upright_with(plate, files.bg.where, picture, CROP), files.bg.where)
+    mask, known = read_true_mask(files.mask, picture)
     longest = max(bg.shape[:2])
     if longest > resolution:
         height, width = (
@@ -194,13 +194,9 @@ def read_pair(files: PairFiles, resolution: int = PAIRS_RESOLUTION) -> Pair:
     return Pair(files.name, files.scene, bg, fg_bg, mask, known)
 
 
-def _read_colour(file: PictureFile) -> np.ndarray:
-    image = open_picture(file.read(), file.where, FORMATS)
-    if image.mode not in ("RGB", "L"):
-        raise refused(
-            file.where, image, "expected 8-bit RGB or greyscale. Save it as an RGB PNG."
-        )
-    return np.asarray(upright(image).convert("RGB"))
+def _open(file: PictureFile) -> Image.Image:
+    data = file.read()
+    return open_picture(data, file.where, formats_of(data, file.where))
 
 
 def _check_plate(
@@ -216,7 +212,3 @@ def _check_plate(
             _DIFFERENT,
             100 * different.mean(),
         )
-
-
-def _size(image: np.ndarray) -> str:
-    return f"{image.shape[1]}x{image.shape[0]}"

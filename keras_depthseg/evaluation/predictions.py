@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,12 +12,16 @@ import numpy as np
 
 from keras_depthseg.errors import UserError
 from keras_depthseg.evaluation.single_channel import read_map, resize_map
-from keras_depthseg.pictures.folders import SUFFIXES, PictureFile
+from keras_depthseg.pictures.folders import PictureFile
+from keras_depthseg.pictures.formats import OTHER_PICTURES, SUFFIXES
 from keras_depthseg.text import printable
 
 _LOGGER = logging.getLogger(__name__)
 
 _SUFFIXES = (".png", ".npy", *(suffix for suffix in SUFFIXES if suffix != ".png"))
+_WRITE = (
+    "Write it as greyscale PNG of 16 bit, 65535 for 1, or as .npy of floats in [0, 1]"
+)
 _PLACES = {"mask": ("{}", "mask/{}"), "depth": ("{}_depth", "depth/{}")}
 _NAMED = 3
 """Missing maps that an error names."""
@@ -27,7 +32,7 @@ class Predictions:
 
     A mask is `NAME.png` or `mask/NAME.png`, a depth map `NAME_depth.png` or
     `depth/NAME.png`, of 8 or 16 bit, 0..1 at full scale, larger = farther; or `.npy`,
-    float in [0, 1], (H, W) or (H, W, 1). JPEG and WebP pass too.
+    float in [0, 1], (H, W) or (H, W, 1). Other formats of pictures pass too.
 
     Attributes:
         has_mask, has_depth: which of the two the folder holds, for all names.
@@ -44,6 +49,7 @@ class Predictions:
                 f"{root}: no such folder; expected one of masks NAME.png. Give its path."
             )
         self._root = root
+        self._names: dict[Path, frozenset[str]] = {}
         missing = {kind: [] for kind in _PLACES}
         total = 0
         for name in names:
@@ -61,10 +67,12 @@ class Predictions:
                 names = ", ".join(without[:_NAMED])
                 more = ", …" if len(without) > _NAMED else ""
                 flat, deep = (place.format(without[0]) for place in _PLACES[kind])
+                other = self._find(kind, without[0], OTHER_PICTURES)
+                remedy = f"{printable(other.name)} is there: {_WRITE}" if other else ""
                 raise UserError(
                     f"{root}: received no {kind} for {len(without):,} of {total:,} "
                     f"names: {printable(names)}{more}; expected {printable(flat)}.png or "
-                    f"{printable(deep)}.png. Add them."
+                    f"{printable(deep)}.png. {remedy or 'Add them'}."
                 )
 
     def mask(self, name: str, shape: tuple[int, int]) -> np.ndarray:
@@ -79,13 +87,26 @@ class Predictions:
         """Return a depth map, as `mask` does."""
         return self._read("depth", name, shape)
 
-    def _find(self, kind: str, name: str) -> PictureFile | None:
+    def _find(
+        self, kind: str, name: str, suffixes: Iterable[str] = _SUFFIXES
+    ) -> PictureFile | None:
         for place in _PLACES[kind]:
-            for suffix in _SUFFIXES:
-                file = PictureFile(place.format(name) + suffix, self._root)
-                if (self._root / file.name).is_file():
-                    return file
+            path = self._root / place.format(name)
+            for suffix in suffixes:
+                if path.name + suffix in self._inside(path.parent):
+                    return PictureFile(place.format(name) + suffix, self._root)
         return None
+
+    def _inside(self, folder: Path) -> frozenset[str]:
+        """Return the names of the files in a folder, which is read once."""
+        if folder not in self._names:
+            try:
+                with os.scandir(folder) as entries:
+                    found = frozenset(e.name for e in entries if e.is_file())
+            except (FileNotFoundError, NotADirectoryError):
+                found = frozenset()
+            self._names[folder] = found
+        return self._names[folder]
 
     def _read(self, kind: str, name: str, shape: tuple[int, int]) -> np.ndarray:
         file = self._find(kind, name)
@@ -95,8 +116,8 @@ class Predictions:
                 "there at the start; expected it until the end. Write it again."
             )
         if file.name.endswith(".npy"):
-            return resize_map(_read_array(file), shape)
-        levels = read_map(file)
+            return self._resized(file, _read_array(file), shape)
+        levels = read_map(file, remedy=_WRITE)
         if kind == "mask" and levels.max() == 1:
             _LOGGER.warning(
                 "%s: its highest level is 1, which is nearly nothing of %d. If it means "
@@ -105,7 +126,23 @@ class Predictions:
                 *2 * (np.iinfo(levels.dtype).max,),
             )
         full = np.float32(np.iinfo(levels.dtype).max)
-        return resize_map(levels.astype(np.float32) / full, shape)
+        return self._resized(file, levels.astype(np.float32) / full, shape)
+
+    def _resized(
+        self, file: PictureFile, image: np.ndarray, shape: tuple[int, int]
+    ) -> np.ndarray:
+        height, width = image.shape
+        same = abs(height * shape[1] - width * shape[0])
+        turned = abs(height * shape[0] - width * shape[1])
+        # Reduced sizes are rounded to pixels.
+        if turned <= max(image.shape) + max(shape) < same:
+            raise UserError(
+                f"{file.where}: received {width}x{height} pixels for a photograph of "
+                f"{shape[1]}x{shape[0]}, as if turned by a quarter; expected it upright. "
+                "Turn it as the orientation tag of the photograph says, or stretch it to "
+                "the photograph's size."
+            )
+        return resize_map(image, shape)
 
 
 def _read_array(file: PictureFile) -> np.ndarray:

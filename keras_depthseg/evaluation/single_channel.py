@@ -12,36 +12,51 @@ from keras_depthseg.pictures.checks import (
     bits_per_channel,
     open_picture,
     single_channel,
-    upright,
 )
 from keras_depthseg.pictures.folders import PictureFile
+from keras_depthseg.pictures.formats import formats_of
+from keras_depthseg.pictures.orientation import Oriented, upright, upright_with
 
 _LOGGER = logging.getLogger(__name__)
 
-FORMATS = ("JPEG", "PNG", "WEBP")
+CROP = "Take them with one camera, or crop them alike"
+"""What to do about a plate, a photograph and a mask of different sizes."""
 
 # The largest level that only a map of class numbers has: a mask that is nowhere near
 # opaque has no use.
 _MOST_CLASSES = 15
 
 
-def read_map(file: PictureFile) -> np.ndarray:
+def read_map(
+    file: PictureFile, picture: Oriented | None = None, remedy: str | None = None
+) -> np.ndarray:
     """Read a map of 8 or 16 bit, turned upright.
+
+    Args:
+        file: the map.
+        picture: to which it belongs, and whose size it must have, see `upright_with`.
+        remedy: what to do about a map of another kind.
 
     Returns:
         (H, W) uint8 or uint16.
 
     Raises:
-        UserError: not a whole picture of one channel.
+        UserError: not a whole picture of one channel, or of another size.
     """
     data = file.read()
-    bits = bits_per_channel(data)
-    image = upright(open_picture(data, file.where, FORMATS))
-    dtype = np.uint16 if bits == 16 else np.uint8
-    return single_channel(image, bits, file.where, dtype)
+    image = open_picture(data, file.where, formats_of(data, file.where))
+    bits = bits_per_channel(data, image)
+    if picture is None:
+        image = upright(image)
+    else:
+        image = upright_with(image, file.where, picture, CROP)
+    dtype = np.uint8 if bits == 8 else np.uint16
+    return single_channel(image, bits, file.where, dtype, remedy)
 
 
-def read_true_mask(file: PictureFile) -> tuple[np.ndarray, np.ndarray]:
+def read_true_mask(
+    file: PictureFile, picture: Oriented | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Read a mask and where it is known.
 
     | levels | meaning |
@@ -55,13 +70,16 @@ def read_true_mask(file: PictureFile) -> tuple[np.ndarray, np.ndarray]:
 
     So 128 is an opacity in a mask of many levels, and in a JPEG, where it spreads.
 
+    Args:
+        file, picture: as for `read_map`.
+
     Returns:
         (H, W) float32 in [0, 1], 0 where unknown, and (H, W) bool.
 
     Raises:
         UserError: as `read_map`, or the levels are class numbers.
     """
-    levels = read_map(file)
+    levels = read_map(file, picture)
     highest = levels.max()
     if 1 < highest <= _MOST_CLASSES:
         raise UserError(

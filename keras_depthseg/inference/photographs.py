@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import logging
 import os
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +14,18 @@ import numpy as np
 from PIL import Image
 
 from keras_depthseg.errors import UserError
-from keras_depthseg.pictures import profiles
+from keras_depthseg.pictures import formats, profiles
 from keras_depthseg.pictures.checks import (
     filtered,
+    has_several,
+    is_transparent,
     open_picture,
-    orientation,
     refused,
 )
-from keras_depthseg.pictures.folders import OTHER_PICTURES
+from keras_depthseg.pictures.orientation import orientation
 from keras_depthseg.text import printable
 
 _LOGGER = logging.getLogger(__name__)
-
-SUFFIXES = (
-    ".apng", ".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".mpo", ".png",
-    ".tif", ".tiff", ".webp",
-)  # fmt: skip
-_HEIC = (".heic", ".heif", ".hif")
-_RAW = (".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2")
-# Pillow tries them in this order, and the first two without importing anything.
-_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "AVIF")
-_ACCEPTED = "JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF"
 
 MOST_PIXELS = 200_000_000
 """Phones take photographs of 200 million pixels: 600 MB as an array."""
@@ -108,7 +97,7 @@ def read_photograph(
 
 def is_picture(path: str | Path) -> bool:
     """Return whether a suffix is that of pictures, also of kinds that are refused."""
-    return Path(path).suffix.lower() in {*SUFFIXES, *OTHER_PICTURES}
+    return Path(path).suffix.lower() in {*formats.SUFFIXES, *formats.OTHER_PICTURES}
 
 
 def list_photographs(path: str | Path, argument: str) -> list[Path]:
@@ -137,18 +126,19 @@ def list_photographs(path: str | Path, argument: str) -> list[Path]:
         files = [file for file in path.iterdir() if not file.name.startswith(".")]
     except OSError as error:
         raise _unreadable(where, error) from error
-    accepted = (*SUFFIXES, *_HEIC) if _reads_heic() else SUFFIXES
     pictures = [file for file in files if is_picture(file)]
-    found = [file for file in pictures if _suffix(file) in accepted and file.is_file()]
+    found = [
+        file for file in pictures if formats.is_accepted(_suffix(file)) and file.is_file()
+    ]
     if not found:
         raise UserError(
-            f"{where}: there is no photograph in it; accepted are {_ACCEPTED} files, not "
-            "in sub-folders. Give another folder."
+            f"{where}: there is no photograph in it; accepted are {formats.ACCEPTED} "
+            "files, not in sub-folders. Give another folder."
         )
     if others := sorted({file.name for file in pictures} - {file.name for file in found}):
         _LOGGER.warning(
             "%s: %d left out, such as %s; accepted are %s files. Convert them to JPEG.",
-            *(where, len(others), printable(others[0]), _ACCEPTED),
+            *(where, len(others), printable(others[0]), formats.ACCEPTED),
         )
     return sorted(found, key=lambda file: _natural(file.name))
 
@@ -163,16 +153,12 @@ def _suffix(path: Path) -> str:
     return path.suffix.lower()
 
 
-def _reads_heic() -> bool:
-    return importlib.util.find_spec("pillow_heif") is not None
-
-
 def _read(path: Path, where: str) -> bytes:
-    if _suffix(path) in _RAW:
+    if _suffix(path) in formats.RAW:
         # Many are TIFF, of which Pillow would read the preview.
         raise UserError(
-            f"{where}: received a raw file; accepted are {_ACCEPTED}. Develop it to JPEG "
-            "or TIFF."
+            f"{where}: received a raw file; accepted are {formats.ACCEPTED}. Develop it "
+            "to JPEG or TIFF."
         )
     try:
         # A pipe or a device has no end.
@@ -203,7 +189,7 @@ def _from_bytes(data: bytes, where: str, name: str, most_pixels: int) -> Photogr
     if data.startswith(b"\xff\xd8\xff"):
         # OpenCV takes half of Pillow's time, for the same values: 54 instead of 128 ms
         # for 12 million pixels without reduced colours, 39 instead of 69 ms with.
-        image = open_picture(data, where, _FORMATS, most_pixels, decode=False)
+        image = open_picture(data, where, formats.FORMATS, most_pixels, decode=False)
         pixels = None
         if image.mode == "RGB":
             flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
@@ -214,36 +200,13 @@ def _from_bytes(data: bytes, where: str, name: str, most_pixels: int) -> Photogr
             icc = icc if profiles.fits(icc, "RGB") else None
             turn = orientation(image)
             return Photograph(_upright(pixels, turn), name, icc, turn)
-    formats = _formats(data, where)
+    accepted = formats.formats_of(data, where)
     # Pillow warns of tags that it skips, of TIFF in particular.
     with filtered("ignore", UserWarning):
-        image = open_picture(data, where, formats, most_pixels, first=True)
-        if (frames := _frames(image)) > 1:
-            _LOGGER.warning("%s: the first of its %d pictures is used.", where, frames)
+        image = open_picture(data, where, accepted, most_pixels, first=True)
+        if has_several(image):
+            _LOGGER.warning("%s: the first of its pictures is used.", where)
         return _from_image(image, where, name)
-
-
-def _formats(data: bytes, where: str) -> Sequence[str]:
-    """Return the names of Pillow's formats, with HEIC for a HEIC."""
-    is_heic = re.match(rb"....ftyp(hei|hev|mif1|msf1)", data, re.DOTALL)
-    # The compatible brands follow: an AVIF may begin with mif1 too.
-    if not is_heic or b"avif" in data[:64]:
-        return _FORMATS
-    if not _reads_heic():
-        raise UserError(
-            f"{where}: received a HEIC picture; accepted are {_ACCEPTED}. Convert it to "
-            "JPEG, or `pip install pillow-heif`."
-        )
-    importlib.import_module("pillow_heif").register_heif_opener()
-    return ("HEIF",)
-
-
-def _frames(image: Image.Image) -> int:
-    try:
-        return getattr(image, "n_frames", 1)
-    # A damaged one follows: the first is whole.
-    except Exception:
-        return 1
 
 
 def _from_image(image: Image.Image, where: str, name: str) -> Photograph:
@@ -260,7 +223,7 @@ def _from_image(image: Image.Image, where: str, name: str) -> Photograph:
     elif image.mode not in _MODES:
         modes = f"{', '.join(_MODES)} and I;16"
         raise refused(where, image, f"accepted are the modes {modes}. Convert it.")
-    elif _is_transparent(image):
+    elif is_transparent(image):
         _warn_of_transparency(where)
     if image.mode in ("1", "LA"):
         image = image.convert("L")
@@ -269,13 +232,6 @@ def _from_image(image: Image.Image, where: str, name: str) -> Photograph:
     icc = icc if profiles.fits(icc, "RGB") else None
     pixels = np.asarray(image.convert("RGB"))
     return Photograph(_upright(pixels, turn), name, icc, turn)
-
-
-def _is_transparent(image: Image.Image) -> bool:
-    if not image.has_transparency_data:
-        return False
-    lowest, _ = image.convert("RGBA").getchannel("A").getextrema()
-    return lowest != 255
 
 
 def _from_array(pixels: np.ndarray, where: str) -> np.ndarray:

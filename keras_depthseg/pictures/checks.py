@@ -8,10 +8,10 @@ import re
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from PIL import Image
+from PIL import Image, features
 
 from keras_depthseg.errors import UserError
 
@@ -20,11 +20,13 @@ _MODES = {
     "L": "greyscale (1 channel, 8 bit)",
     "LA": "greyscale with alpha (2 channels)",
     "P": "a colour palette",
+    "PA": "a colour palette with alpha",
     "RGB": "RGB (3 channels)",
     "RGBA": "RGB with alpha (4 channels)",
     "CMYK": "CMYK (4 channels)",
-    "I": "greyscale (1 channel, 16 bit)",
+    "I": "greyscale (1 channel, 32 bit)",
     "I;16": "greyscale (1 channel, 16 bit)",
+    "I;16B": "greyscale (1 channel, 16 bit)",
     "F": "greyscale (1 channel, 32 bit, float)",
 }
 
@@ -40,17 +42,13 @@ _SIGNATURES = {
     "HEIF": rb"....ftyp(hei|hev|mif1|msf1)",
 }
 
-_ORIENTATION = 0x0112
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""The change that turns a picture upright, by the value of its Exif tag."""
+_GREY = 8
+"""Levels by which the channels of grey may differ: those of WebP and AVIF do."""
+
+COLOUR_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "YCbCr")
+"""Pillow's modes of 8 bit whose colours need no profile."""
+
+_BITS_PER_SAMPLE = 0x0102
 
 _MOST_PIXELS = 89_478_485
 
@@ -83,7 +81,8 @@ def decode_single(
 ) -> tuple[np.ndarray, bytes]:
     """Decode a picture that must have one channel.
 
-    Three equal channels, as many tools write a mask, are reduced to one.
+    Three equal channels, as many tools write a mask, are reduced to one, as is a palette
+    of greys; alpha that is opaque everywhere is left out.
 
     Args:
         data: JPEG or PNG.
@@ -92,14 +91,14 @@ def decode_single(
 
     Returns:
         (H, W) of `dtype`, and the bytes to store: `data`, or a PNG with one channel
-        where `data` has three equal ones.
+        where `data` has more.
 
     Raises:
         UserError: not a whole JPEG or PNG, not of one channel, or not of `dtype`.
     """
     image = open_picture(data, where)
     pixels = single_channel(image, bits_per_channel(data), where, dtype)
-    if image.mode == "RGB":
+    if image.mode not in ("1", "L") and not image.mode.startswith("I"):
         encoded = io.BytesIO()
         Image.fromarray(pixels).save(encoded, format="PNG")
         data = encoded.getvalue()
@@ -107,15 +106,22 @@ def decode_single(
 
 
 def single_channel(
-    image: Image.Image, bits: int, where: str, dtype: type = np.uint8
+    image: Image.Image,
+    bits: int,
+    where: str,
+    dtype: type = np.uint8,
+    remedy: str | None = None,
 ) -> np.ndarray:
     """Return the one channel of a picture, or one of three equal ones.
+
+    Alpha that is opaque everywhere, as many programs write it, is left out.
 
     Args:
         image: from `open_picture`.
         bits: its `bits_per_channel`.
         where: the file, for messages.
-        dtype: `np.uint8`, or `np.uint16` for a 16-bit PNG.
+        dtype: `np.uint8`, or `np.uint16` for a 16-bit PNG or TIFF.
+        remedy: what to do about another picture; by default to save it as greyscale.
 
     Returns:
         (H, W) of `dtype`.
@@ -124,30 +130,66 @@ def single_channel(
         UserError: not of one channel, or not of `dtype`.
     """
     expected = 8 * np.dtype(dtype).itemsize
+    kind = "JPEG or PNG" if expected == 8 else "16-bit PNG"
     accepted = (
         f"expected one channel of {expected} bit without alpha, or three equal ones. "
-        f"Save it as a greyscale {'JPEG or PNG' if expected == 8 else '16-bit PNG'}."
+        f"{remedy or f'Save it as a greyscale {kind}'}."
     )
     if bits != expected:
         raise UserError(f"{where}: received {bits} bit a channel; {accepted}")
-    if image.mode == "RGB" and bits == 8:
-        pixels = np.asarray(image)
-        single = np.ascontiguousarray(pixels[..., 0])
-        if not (pixels == single[..., None]).all():
-            raise refused(where, image, f"the channels differ; {accepted}")
-        return single
-    if image.mode == "1":
-        image = image.convert("L")
-    if image.mode != "L" and not (bits == 16 and image.mode.startswith("I")):
+    if bits == 16 and image.mode.startswith("I"):
+        return np.asarray(image).astype(dtype, copy=False)
+    if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA") or bits != 8:
         raise refused(where, image, accepted)
-    return np.asarray(image).astype(dtype, copy=False)
+    if is_transparent(image):
+        raise refused(where, image, f"it is transparent in parts; {accepted}")
+    if image.mode not in ("1", "L"):
+        image = image.convert("RGB")
+        if np.ptp(np.asarray(image), axis=2).max() > _GREY:
+            raise refused(where, image, f"the channels differ; {accepted}")
+    return np.asarray(image.convert("L"))
 
 
-def bits_per_channel(data: bytes) -> int:
-    """Return 16 for a PNG of 16 bit a channel, else 8 (also for fewer bits)."""
+def opaque_colour(image: Image.Image, where: str) -> np.ndarray:
+    """Return the colours of a picture without transparent parts, (H, W, 3) uint8 RGB.
+
+    Args:
+        image: of one of `COLOUR_MODES`.
+        where: the file, for messages.
+
+    Raises:
+        UserError: of another mode, or transparent somewhere.
+    """
+    if image.mode not in COLOUR_MODES:
+        raise refused(where, image, "expected RGB or greyscale. Save it as an RGB PNG.")
+    if is_transparent(image):
+        raise refused(where, image, "expected an opaque picture. Save it without alpha.")
+    return np.asarray(image.convert("RGB"))
+
+
+def is_transparent(image: Image.Image) -> bool:
+    """Return whether a picture has alpha that is not opaque everywhere."""
+    if not image.has_transparency_data:
+        return False
+    lowest, _ = image.convert("RGBA").getchannel("A").getextrema()
+    return lowest != 255
+
+
+def bits_per_channel(data: bytes, image: Image.Image | None = None) -> int:
+    """Return the bits of a channel of a PNG or TIFF; 8 for fewer, and for all others.
+
+    Args:
+        data: the file.
+        image: it, opened, which is needed for a TIFF.
+    """
     # PNG: 8 bytes of signature, 8 of the header chunk's head, width, height, bits.
     # Pillow hides it: it opens a 16-bit RGB PNG as 8 bit.
-    return 16 if data.startswith(b"\x89PNG") and data[24:25] == b"\x10" else 8
+    if data.startswith(b"\x89PNG"):
+        return 16 if data[24:25] == b"\x10" else 8
+    if image is not None and image.format == "TIFF":
+        bits: Any = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))
+        return max(8, *bits)
+    return 8
 
 
 def open_picture(
@@ -172,7 +214,7 @@ def open_picture(
         UserError: not a whole picture of one of the formats, more than one picture, or
             more than `most_pixels`.
     """
-    accepted = f"{', '.join(formats[:-1])} or {formats[-1]}"
+    accepted = " or ".join(filter(None, (", ".join(formats[:-1]), formats[-1])))
     if not data:
         raise UserError(
             f"{where}: received an empty file; expected a {accepted}. Write it again."
@@ -181,9 +223,8 @@ def open_picture(
         with filtered("error", Image.DecompressionBombWarning, most_pixels):
             image = Image.open(io.BytesIO(data), formats=tuple(formats))
         # A JPEG may have other views appended, of which the first is the picture.
-        one = first or image.format == "MPO"
-        frames = 1 if one else getattr(image, "n_frames", 1)
-        if frames == 1:
+        several = not (first or image.format == "MPO") and has_several(image)
+        if not several:
             # OpenCV fills what is missing with grey; Pillow raises.
             if decode:
                 image.load()
@@ -197,6 +238,12 @@ def open_picture(
     # A damaged file makes Pillow raise OSError, SyntaxError, ValueError and others.
     except Exception as error:
         if isinstance(error, Image.UnidentifiedImageError):
+            if "AVIF" in formats and _begins(data, "AVIF") and not features.check("avif"):
+                raise UserError(
+                    f"{where}: received an AVIF picture, which the installed Pillow "
+                    "cannot read; accepted are others. Convert it, or `pip install "
+                    "--upgrade pillow`."
+                ) from None
             if not any(_begins(data, name) for name in formats):
                 raise UserError(
                     f"{where}: received {_kind(data)}; expected a {accepted}. Replace "
@@ -208,42 +255,24 @@ def open_picture(
             f"{where}: received a truncated or damaged picture ({reason}); expected a "
             f"whole {accepted}. Copy or write it again."
         ) from None
-    if frames != 1:
+    if several:
         raise UserError(
-            f"{where}: received an animation of {frames} pictures; expected one picture. "
-            "Save one of them."
+            f"{where}: received several pictures in one file, as of an animation; "
+            "expected one. Save one of them."
         )
     return image
 
 
-def upright(image: Image.Image) -> Image.Image:
-    """Return the image as viewers show it, turned by its Exif or XMP tag if any."""
-    turn = orientation(image)
-    return image if turn == 1 else image.transpose(_TURNS[turn])
+def has_several(image: Image.Image) -> bool:
+    """Return whether a file holds several pictures.
 
-
-def upright_shape(data: bytes) -> tuple[int, int]:
-    """Return height and width as viewers show them; only the header is read.
-
-    Args:
-        data: a picture that `open_picture` accepts.
+    They are not counted: that takes minutes in a file of 256 MB.
     """
-    with Image.open(io.BytesIO(data)) as image:
-        width, height = image.size
-        # These are quarter turns.
-        return (width, height) if orientation(image) > 4 else (height, width)
-
-
-def orientation(image: Image.Image) -> int:
-    """Return the value of an image's Exif or XMP tag, 1 (upright) to 8."""
     try:
-        # Pillow warns of tags that it skips.
-        with filtered("ignore", UserWarning):
-            value = image.getexif().get(_ORIENTATION)
-    # With a damaged tag viewers show the picture as it is stored.
+        return getattr(image, "is_animated", False)
+    # A damaged one follows: the first is whole.
     except Exception:
-        return 1
-    return value if value in _TURNS else 1
+        return False
 
 
 @contextlib.contextmanager

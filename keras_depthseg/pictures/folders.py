@@ -14,15 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from keras_depthseg.errors import UserError
+from keras_depthseg.pictures import formats
 from keras_depthseg.text import printable
-
-SUFFIXES = (".jpeg", ".jpg", ".png", ".webp")
-OTHER_PICTURES = (
-    ".apng", ".arw", ".avif", ".bmp", ".cr2", ".cr3", ".dng", ".exr", ".gif", ".heic",
-    ".heif", ".hif", ".jfif", ".jp2", ".jxl", ".nef", ".npy", ".npz", ".orf", ".pfm",
-    ".pgm", ".ppm", ".psd", ".raf", ".rw2", ".svg", ".tga", ".tif", ".tiff",
-)  # fmt: skip
-_ACCEPTED = "JPEG, PNG and WebP"
 
 LARGEST_FILE = 2**28
 """In bytes, unpacked: a small zip may unpack to terabytes."""
@@ -115,7 +108,9 @@ def _archive(path: Path, modified: int, size: int) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
-def list_pictures(root: Path, refuse: Callable[[str], None]) -> list[PictureFile]:
+def list_pictures(
+    root: Path, refuse: Callable[[str], None], numbers: str = formats.CONVERT
+) -> list[PictureFile]:
     """Return the pictures of a folder with sub-folders, or of a zip, ordered by name.
 
     Hidden files, and files that are no pictures, are skipped silently.
@@ -123,6 +118,7 @@ def list_pictures(root: Path, refuse: Callable[[str], None]) -> list[PictureFile
     Args:
         root: the folder or the zip.
         refuse: called with a line for each file left out: its path and the reason.
+        numbers: what to do about files of numbers, such as `.npy` and `.exr`.
 
     Raises:
         UserError: there is no such folder or zip, or no picture in it.
@@ -131,21 +127,27 @@ def list_pictures(root: Path, refuse: Callable[[str], None]) -> list[PictureFile
         is_folder = stat.S_ISDIR(root.stat().st_mode)
         if not is_folder and root.suffix.lower() != ".zip":
             raise NotADirectoryError(0, "it is no folder")
-        found = _in_folder(root, refuse) if is_folder else _in_zip(root, refuse)
+        find = _in_folder if is_folder else _in_zip
+        found = find(root, refuse, numbers)
     except OSError as error:
         raise UserError(
             f"{root}: it cannot be read ({error.strerror or error}); expected a folder "
-            f"or a zip of {_ACCEPTED} pictures. Give its path."
+            f"or a zip of {formats.ACCEPTED} pictures. Give its path."
         ) from error
     if not found:
+        remedy = "Give another folder"
+        if numbers != formats.CONVERT:
+            remedy = f"{numbers}, or give another folder"
         raise UserError(
-            f"{root}: there is no usable picture in it; expected {_ACCEPTED} files. "
-            "Give another folder."
+            f"{root}: there is no usable picture in it; expected {formats.ACCEPTED} "
+            f"files. {remedy}."
         )
     return sorted(found)
 
 
-def _in_folder(root: Path, refuse: Callable[[str], None]) -> list[PictureFile]:
+def _in_folder(
+    root: Path, refuse: Callable[[str], None], numbers: str
+) -> list[PictureFile]:
     def fail(error: OSError) -> None:
         raise error
 
@@ -158,7 +160,8 @@ def _in_folder(root: Path, refuse: Callable[[str], None]) -> list[PictureFile]:
             continue
         seen.add((state.st_dev, state.st_ino))
         inside = PurePosixPath(os.path.relpath(path, root))
-        for name in _wanted((str(inside / name) for name in names), root, refuse):
+        inner = (str(inside / name) for name in names)
+        for name in _wanted(inner, root, refuse, numbers):
             if (root / name).is_file():
                 found.append(PictureFile(name, root))
             else:
@@ -174,7 +177,7 @@ def _in_folder(root: Path, refuse: Callable[[str], None]) -> list[PictureFile]:
     return found
 
 
-def _in_zip(root: Path, refuse: Callable[[str], None]) -> list[PictureFile]:
+def _in_zip(root: Path, refuse: Callable[[str], None], numbers: str) -> list[PictureFile]:
     try:
         with zipfile.ZipFile(root) as archive:
             members = {
@@ -188,7 +191,7 @@ def _in_zip(root: Path, refuse: Callable[[str], None]) -> list[PictureFile]:
             "one. Copy or download it again."
         ) from error
     found = []
-    for name in _wanted(members, root, refuse):
+    for name in _wanted(members, root, refuse, numbers):
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts:
             refuse(
@@ -202,7 +205,9 @@ def _in_zip(root: Path, refuse: Callable[[str], None]) -> list[PictureFile]:
     return found
 
 
-def _wanted(names: Iterable[str], root: Path, refuse: Callable[[str], None]) -> list[str]:
+def _wanted(
+    names: Iterable[str], root: Path, refuse: Callable[[str], None], numbers: str
+) -> list[str]:
     """Return the names of accepted pictures, in order."""
     wanted = []
     for name in sorted(names):
@@ -215,16 +220,16 @@ def _wanted(names: Iterable[str], root: Path, refuse: Callable[[str], None]) -> 
         suffix = path.suffix.lower()
         if _is_picture(name):
             wanted.append(name)
-        elif suffix in OTHER_PICTURES:
+        elif suffix in formats.OTHER_PICTURES:
             refuse(
                 f"{_where(root, name)}: received a {suffix} file; accepted are "
-                f"{_ACCEPTED}. Convert it."
+                f"{formats.ACCEPTED}. {formats.remedy(suffix, numbers)}."
             )
     return wanted
 
 
 def _is_picture(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in SUFFIXES
+    return formats.is_accepted(PurePosixPath(name).suffix.lower())
 
 
 def _refuse_other(where: str, refuse: Callable[[str], None]) -> None:
@@ -280,7 +285,7 @@ class Companions:
         name = printable(f"{PurePosixPath(file.name).parent / PurePosixPath(stem).name}")
         raise UserError(
             f"{file.where}: received nothing of its name in {self._root}; expected "
-            f"{name}{SUFFIXES[2]} or {name}{self._suffixes[0]}{SUFFIXES[2]}. Add it."
+            f"{name}.png or {name}{self._suffixes[0]}.png. Add it."
         )
 
 

@@ -1,5 +1,6 @@
 """Folders of pairs: layouts, scenes, kinds of masks, and what is refused."""
 
+import io
 import re
 import shutil
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_depthseg.errors import UserError
 from keras_depthseg.evaluation.pairs import list_pairs, read_pair, read_pairs
@@ -95,7 +97,37 @@ def test_one_pair_alone_and_other_formats(tmp_path):
     assert (pair.name, pair.scene, pair.bg.shape) == ("mine", "mine", (*SIZE, 3))
 
 
-@pytest.mark.parametrize("kind", ["0 and 1", "bool", "16 bit", "8 in 16 bit", "RGB"])
+FULL = np.full(SIZE, 255, np.uint8)
+COLOURS = {
+    "grey": ("png", saved(_colour(1)[..., 0])),
+    "grey and opaque": ("png", saved(np.dstack([_colour(1)[..., 0], FULL]))),
+    "opaque RGBA": ("png", saved(np.dstack([_colour(1), FULL]))),
+    "palette": ("png", saved(_colour(1)[..., 0], mode="P")),
+    "jfif": ("jfif", saved(_colour(1), "JPEG")),
+    "jpe": ("JPE", saved(_colour(1), "JPEG")),
+    "AVIF": ("avif", saved(_colour(1), "AVIF")),
+    "TIFF": ("tif", saved(_colour(1), "TIFF")),
+    "BMP": ("bmp", saved(_colour(1), "BMP")),
+    "GIF": ("gif", saved(_colour(1), "GIF")),
+}
+
+
+@pytest.mark.parametrize("kind", COLOURS)
+def test_kinds_of_photographs(tmp_path, kind):
+    suffix, data = COLOURS[kind]
+    _write(tmp_path, "a", fg_bg=None, bg=None)
+    for role in ("fg_bg", "bg"):
+        (tmp_path / f"a/{role}.{suffix}").write_bytes(data)
+    pair = _read(tmp_path)
+    with Image.open(io.BytesIO(data)) as image:
+        np.testing.assert_array_equal(pair.fg_bg, image.convert("RGB"))
+    np.testing.assert_array_equal(pair.bg, pair.fg_bg)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["0 and 1", "bool", "16 bit", "8 in 16 bit", "RGB", "opaque RGBA", "opaque grey"],
+)
 def test_kinds_of_masks(tmp_path, kind):
     pixels = {
         "0 and 1": _mask() // 255,
@@ -103,6 +135,8 @@ def test_kinds_of_masks(tmp_path, kind):
         "16 bit": _mask() * np.uint16(257),
         "8 in 16 bit": _mask().astype(np.uint16),
         "RGB": np.dstack([_mask()] * 3),
+        "opaque RGBA": np.dstack([*[_mask()] * 3, FULL]),
+        "opaque grey": np.dstack([_mask(), FULL]),
     }[kind]
     _write(tmp_path, "a", pixels=pixels)
     pair = _read(tmp_path)
@@ -170,6 +204,41 @@ def test_photographs_are_turned_upright(tmp_path):
         for turns in (-1, 1)
     )
     assert right < 0.75 * wrong
+
+
+def test_maps_of_the_pixels_as_they_are_stored(tmp_path):
+    turned = {
+        role: saved(_colour(i), "PNG", exif=exif(6))
+        for i, role in enumerate(("bg", "fg_bg"))
+    }
+    _write(tmp_path / "tagged", "a", **turned)
+    expected = _read(tmp_path / "tagged")
+    np.testing.assert_array_equal(expected.mask, np.rot90(_mask(), -1) / 255)
+    # The plate has lost its tag, too.
+    _write(tmp_path / "lost", "a", **{**turned, "bg": saved(_colour(0))})
+    pair = _read(tmp_path / "lost")
+    np.testing.assert_array_equal(pair.bg, expected.bg)
+    np.testing.assert_array_equal(pair.mask, expected.mask)
+    # Only the mask has one.
+    _write(tmp_path / "only", "a", mask=saved(_mask(), exif=exif(8)))
+    np.testing.assert_array_equal(_read(tmp_path / "only").mask, _mask() / 255)
+
+
+@pytest.mark.parametrize("role", ["bg", "mask"])
+@pytest.mark.parametrize("turn", [1, 2, 3])
+def test_what_lies_on_its_side_is_told(tmp_path, role, turn):
+    upright = {"bg": _colour(0), "mask": _mask()}[role]
+    on_its_side = saved(np.rot90(upright), exif=exif(turn))
+    _write(tmp_path, "a", **{role: on_its_side})
+    parts = ("24x32", "32x24", "one of them is turned by a quarter", "mogrify")
+    _assert_refused(tmp_path, f"{role}.png", *parts)
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "RGB", "P"])
+def test_a_pair_without_foreground(tmp_path, mode):
+    _write(tmp_path, "a", mask=saved(np.zeros(SIZE, np.uint8), mode=mode))
+    pair = _read(tmp_path)
+    assert not pair.mask.any() and pair.known.all()
 
 
 def test_what_is_missing_or_damaged(tmp_path):

@@ -96,6 +96,41 @@ def test_missing_ones_are_counted(tmp_path):
     assert "no such folder" in _line(Predictions, tmp_path / "gone", names)
 
 
+def test_one_that_lies_on_its_side(tmp_path):
+    _write(
+        tmp_path,
+        a_png=saved(np.uint8(LEVELS.T % 256)),
+        b_npy=np.float32(LEVELS.T / 1000),
+        c_png=saved(np.zeros((64, 64), np.uint8)),
+        d_png=saved(np.zeros((96, 48), np.uint8)),
+    )
+    found = Predictions(tmp_path, ["a", "b", "c", "d"])
+    for name, shape in (("a", SHAPE), ("b", (12, 16)), ("a", (49, 65))):
+        assert "as if turned by a quarter" in _line(found.mask, name, shape)
+    # Square ones, and those of other proportions, are stretched by many networks.
+    assert found.mask("c", SHAPE).shape == SHAPE
+    assert found.mask("d", SHAPE).shape == SHAPE
+
+
+@pytest.mark.parametrize("suffix", ["exr", "pfm", "npz", "pgm"])
+def test_files_of_numbers_get_a_remedy(tmp_path, suffix):
+    (tmp_path / f"a_depth.{suffix}").touch()
+    (tmp_path / "a.png").write_bytes(saved(np.uint8(LEVELS % 256)))
+    (tmp_path / "b.png").write_bytes(saved(np.uint8(LEVELS % 256)))
+    (tmp_path / "b_depth.png").write_bytes(saved(np.uint8(LEVELS % 256)))
+    line = _line(Predictions, tmp_path, ["a", "b"])
+    assert f"a_depth.{suffix} is there: Write it as greyscale PNG of 16 bit" in line
+
+
+def test_tiff(tmp_path):
+    levels = (LEVELS * 85).astype(np.uint16)
+    (tmp_path / "a.tif").write_bytes(saved(levels, "TIFF"))
+    found = Predictions(tmp_path, ["a"])
+    np.testing.assert_allclose(found.mask("a", SHAPE), levels / 65535, atol=1e-6)
+    (tmp_path / "a.tif").write_bytes(saved(np.float32(LEVELS), "TIFF"))
+    assert "65535 for 1, or as .npy" in _line(found.mask, "a", SHAPE)
+
+
 @pytest.mark.parametrize(
     "content",
     [

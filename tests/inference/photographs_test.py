@@ -163,9 +163,15 @@ RIGHT = {
         0,
         "transparent in parts",
     ),
-    "png_animated": ("a.apng", pages("PNG"), RGB, 0, "first of its 2"),
+    "png_animated": ("a.apng", pages("PNG"), RGB, 0, "first of its pictures"),
     "webp": ("a.webp", saved(RGB, "WEBP", lossless=True), RGB, 0, None),
-    "webp_animated": ("a.webp", pages("WEBP", lossless=True), RGB, 0, "first of its 2"),
+    "webp_animated": (
+        "a.webp",
+        pages("WEBP", lossless=True),
+        RGB,
+        0,
+        "first of its pictures",
+    ),
     "avif": ("a.avif", saved(RGB, "AVIF", quality=100), RGB, 6, None),
     # Other programs write the name of the whole family first.
     "avif_called_mif1": (
@@ -177,13 +183,13 @@ RIGHT = {
     ),
     "bmp": ("a.bmp", saved(RGB, "BMP"), RGB, 0, None),
     "gif": ("a.gif", GIF, STRIPES, 0, None),
-    "gif_animated": ("a.gif", pages("GIF"), None, 0, "first of its 2"),
+    "gif_animated": ("a.gif", pages("GIF"), None, 0, "first of its pictures"),
     "tiff": ("a.tif", saved(RGB, "TIFF"), RGB, 0, None),
     "tiff_packed": ("a.tiff", saved(RGB, "TIFF", compression="tiff_lzw"), RGB, 0, None),
     "tiff_16_bit": ("a.tif", by_opencv(".tiff", wide(RGB)), RGB, 0, None),
     "tiff_grey_16_bit": ("a.tif", saved(wide(GREY), "TIFF"), grey(GREY), 0, None),
     "tiff_cmyk": ("a.tif", saved(RGB, "TIFF", "CMYK"), of_cmyk(), 1, None),
-    "tiff_pages": ("a.tif", pages("TIFF"), RGB, 0, "first of its 2"),
+    "tiff_pages": ("a.tif", pages("TIFF"), RGB, 0, "first of its pictures"),
     "tiff_lab": ("a.tif", None, RGB, 8, None),
     "accents_and_spaces": ("Zoë 日本 é .png", saved(RGB, "PNG"), RGB, 0, None),
     "newline": ("a\nb.png", saved(RGB, "PNG"), RGB, 0, None),
@@ -583,7 +589,9 @@ def test_folders_without_photographs(tmp_path):
         list_photographs(tmp_path, "fg_bg")
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.HEIC", "a.nef", "a.b.gif"])
+@pytest.mark.parametrize(
+    "name", ["a.jpg", "a.JPEG", "a.HEIC", "a.nef", "a.b.gif", "a.jfif"]
+)
 def test_suffixes_of_pictures(name):
     assert is_picture(name) and is_picture(Path(name))
 

@@ -19,6 +19,7 @@ from keras_depthseg.datasets.composites.settings import (
     CompositeSettings,
 )
 from keras_depthseg.datasets.composites.sources import RenderedRoom
+from keras_depthseg.datasets.teacher.networks import is_network_folder
 from keras_depthseg.datasets.teacher.teacher import TeacherSettings, parse_teacher
 from keras_depthseg.errors import UserError
 from keras_depthseg.text import split_option
@@ -124,13 +125,10 @@ def _depth_source(
     if options.depth is not None:
         name, pairs = split_option(options.depth)
         folder = Path(name)
-        is_network = any(
-            os.path.exists(folder / name) for name in ("saved_model.pb", "config.json")
-        )
         # A network has no step: the text means a folder, which is missing.
         has_step = any(pair.startswith("step=") for pair in pairs)
         if (
-            (os.path.isdir(folder) and not is_network)
+            (os.path.isdir(folder) and not is_network_folder(folder))
             or folder.suffix.lower() == ".zip"
             or has_step
         ):

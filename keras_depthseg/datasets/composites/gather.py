@@ -25,6 +25,7 @@ from keras_depthseg.pictures.folders import (
     is_companion,
     list_pictures,
 )
+from keras_depthseg.pictures.formats import CONVERT
 from keras_depthseg.text import printable
 
 MASK_SUFFIXES = ("_mask", "_alpha", "_matte")
@@ -61,8 +62,7 @@ def gather_backgrounds(
         digest, beside, bits = file.digest(), None, 0
         if depth is not None and maps is not None:
             beside = maps[file]
-            shape = reading.background_shape(file)
-            levels = reading.read_depth(beside, shape, size)
+            levels = reading.read_depth(beside, file, size)
             depth.check(levels, beside.where)
             bits = levels.dtype.itemsize * 8
             digest += beside.digest()
@@ -121,14 +121,15 @@ def _with_companions(
     root: Path, beside: Path | None, suffixes: Sequence[str], refuse: Refuse
 ) -> tuple[list[PictureFile], Companions | None]:
     """Return the pictures of `root`, and their masks or depth maps in `beside`."""
-    files = list_pictures(root, refuse)
     if beside is None:
-        return files, None
+        return list_pictures(root, refuse), None
+    numbers = reading.WRITE_DEPTH if suffixes == DEPTH_SUFFIXES else CONVERT
+    files = list_pictures(root, refuse, numbers)
     if beside.resolve() == root.resolve():
         others = [file for file in files if is_companion(file, *suffixes)]
         files = [file for file in files if not is_companion(file, *suffixes)]
     else:
-        others = list_pictures(beside, refuse)
+        others = list_pictures(beside, refuse, numbers)
     return files, Companions(beside, others, *suffixes)
 
 

@@ -9,18 +9,22 @@ from PIL import Image
 from keras_depthseg.datasets.composites.layer import Layer
 from keras_depthseg.errors import UserError
 from keras_depthseg.pictures import checks
+from keras_depthseg.pictures.checks import opaque_colour
 from keras_depthseg.pictures.folders import PictureFile
+from keras_depthseg.pictures.formats import formats_of
+from keras_depthseg.pictures.orientation import Oriented, upright, upright_with
 
-FORMATS = ("JPEG", "PNG", "WEBP")
+WRITE_DEPTH = (
+    "Write its numbers as greyscale PNG of 16 bit, 0 where unknown: millimetres for "
+    "step=0.001"
+)
+"""What to do about a depth map that cannot be read."""
 
 SMALLEST_SIDE = 16
 """In pixels; a smaller picture is an icon or a mistake."""
 
 _OPAQUE = 128
 """A cutout has at least this opacity somewhere; less is a mistake or invisible."""
-
-_GREY = 8
-"""Grey levels by which the channels of a mask may differ: those of WebP do."""
 
 
 def read_background(file: PictureFile, size: int) -> np.ndarray:
@@ -37,13 +41,8 @@ def read_background(file: PictureFile, size: int) -> np.ndarray:
     Raises:
         UserError: the file cannot be used.
     """
-    image = _decoded(file)
-    pixels = np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
-    if (pixels[..., 3:] < 255).any():
-        raise checks.refused(
-            file.where, image, "expected an opaque picture. Save it without alpha."
-        )
-    return resized_square(pixels[..., :3], size)
+    image = upright(_decoded(file))
+    return resized_square(opaque_colour(image, file.where), size)
 
 
 def read_cutout(
@@ -76,7 +75,7 @@ def read_whole_cutout(file: PictureFile, mask: PictureFile | None) -> Layer:
         UserError: a file cannot be used.
     """
     image = _decoded(file)
-    rgba = np.asarray(image.convert("RGBA"))
+    rgba = np.asarray(upright(image).convert("RGBA"))
     if mask is None:
         if not image.has_transparency_data:
             raise checks.refused(
@@ -87,12 +86,11 @@ def read_whole_cutout(file: PictureFile, mask: PictureFile | None) -> Layer:
             )
         alpha = rgba[..., 3]
     else:
-        alpha = _mask(mask)
-        if alpha.shape != rgba.shape[:2]:
+        alpha = _mask(mask, Oriented.of(image, file.where))
+        if not alpha.any():
             raise UserError(
-                f"{mask.where}: received {_shown(alpha.shape)}, but {file.where} is "
-                f"{_shown(rgba.shape[:2])}; expected one size for both. "
-                "Resize one of them."
+                f"{mask.where}: received an empty mask, as of a picture without "
+                "foreground; expected something to cut out. Mark it, or remove both."
             )
     return trimmed(rgba[..., :3], alpha, (mask or file).where)
 
@@ -141,13 +139,13 @@ def fit_cutout(cutout: Layer, height: int, largest: int, where: str) -> Layer:
     return fitted
 
 
-def read_depth(file: PictureFile, shape: tuple[int, int], size: int) -> np.ndarray:
+def read_depth(file: PictureFile, background: PictureFile, size: int) -> np.ndarray:
     """Read the depth map of a background: the same middle square.
 
     Args:
         file: greyscale, 8 or 16 bit, 0 where nothing was measured. An orientation tag
-            is applied.
-        shape: height and width that it must have: its background's.
+            is applied, its own or the background's, see `upright_with`.
+        background: the picture, whose size it must have.
         size: side of the result, in pixels.
 
     Returns:
@@ -157,16 +155,12 @@ def read_depth(file: PictureFile, shape: tuple[int, int], size: int) -> np.ndarr
         UserError: it cannot be used.
     """
     data = file.read()
-    image = checks.upright(checks.open_picture(data, file.where, FORMATS))
-    bits = checks.bits_per_channel(data)
-    dtype = np.uint16 if bits == 16 else np.uint8
-    levels = checks.single_channel(image, bits, file.where, dtype)
-    if levels.shape != shape:
-        raise UserError(
-            f"{file.where}: received {_shown(levels.shape)}, but its background is "
-            f"{_shown(shape)}; expected one size for both. Warp the depth to the "
-            "picture."
-        )
+    image = checks.open_picture(data, file.where, formats_of(data, file.where))
+    bits = checks.bits_per_channel(data, image)
+    picture = Oriented.read(background.read(), background.where)
+    image = upright_with(image, file.where, picture, "Warp the depth to the picture")
+    dtype = np.uint8 if bits == 8 else np.uint16
+    levels = checks.single_channel(image, bits, file.where, dtype, WRITE_DEPTH)
     square = nearest_square(levels, size)
     if not square.any():
         raise UserError(
@@ -176,21 +170,17 @@ def read_depth(file: PictureFile, shape: tuple[int, int], size: int) -> np.ndarr
     return square
 
 
-def background_shape(file: PictureFile) -> tuple[int, int]:
-    """Return height and width of a background as a viewer shows it."""
-    return checks.upright_shape(file.read())
-
-
 def _decoded(file: PictureFile) -> Image.Image:
-    """Decode a picture of 8 bit a channel, not CMYK, and turn it upright."""
+    """Decode a picture of 8 bit a channel, not CMYK, as it is stored."""
     data = file.read()
-    image = checks.open_picture(data, file.where, FORMATS)
-    if checks.bits_per_channel(data) == 16:
+    image = checks.open_picture(data, file.where, formats_of(data, file.where))
+    bits = checks.bits_per_channel(data, image)
+    if bits > 8:
         raise UserError(
-            f"{file.where}: received 16 bit a channel; expected 8 bit. Save it as 8-bit "
-            "PNG or as JPEG."
+            f"{file.where}: received {bits} bit a channel; expected 8 bit. Save it as "
+            "8-bit PNG or as JPEG."
         )
-    if image.mode == "CMYK":
+    if image.mode not in checks.COLOUR_MODES:
         raise checks.refused(
             file.where, image, "expected RGB or greyscale. Convert it to RGB."
         )
@@ -199,20 +189,14 @@ def _decoded(file: PictureFile) -> Image.Image:
             f"{file.where}: received {_shown((image.height, image.width))}; expected at "
             f"least {SMALLEST_SIDE} pixels on each side. Give a larger picture."
         )
-    return checks.upright(image)
+    return image
 
 
-def _mask(file: PictureFile) -> np.ndarray:
-    """Read opacity as (H, W) uint8."""
-    image = _decoded(file)
-    expected = "expected a greyscale mask. Save it as greyscale, white where opaque."
-    if image.has_transparency_data:
-        raise checks.refused(file.where, image, expected)
-    if image.mode not in ("1", "L"):
-        colours = np.asarray(image.convert("RGB"))
-        if np.ptp(colours, axis=2).max() > _GREY:
-            raise checks.refused(file.where, image, f"the channels differ; {expected}")
-    return np.asarray(image.convert("L"))
+def _mask(file: PictureFile, picture: Oriented) -> np.ndarray:
+    """Read opacity as (H, W) uint8, turned as its picture."""
+    image = upright_with(_decoded(file), file.where, picture)
+    remedy = "Save it as greyscale, white where opaque"
+    return checks.single_channel(image, 8, file.where, remedy=remedy)
 
 
 def resized_square(pixels: np.ndarray, size: int) -> np.ndarray:

@@ -45,8 +45,7 @@ class FolderBackground:
         bg = reading.read_background(self.file, size)
         if self.depth is None or self.maps is None:
             return bg, None
-        shape = reading.background_shape(self.file)
-        return bg, self.maps.normalise(reading.read_depth(self.depth, shape, size))
+        return bg, self.maps.normalise(reading.read_depth(self.depth, self.file, size))
 
 
 @dataclasses.dataclass(frozen=True)

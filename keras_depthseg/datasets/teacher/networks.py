@@ -6,6 +6,7 @@ of a preset of `keras_hub`.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,10 +24,23 @@ from keras_depthseg.runtimes import (
     opened,
     wrap_keras,
 )
+from keras_depthseg.text import printable
 
 _FORMATS = (
     "a .tflite, .keras, .h5 or .onnx file, a SavedModel folder, or the name or folder of "
     "a keras-hub preset"
+)
+# Files of a keras-hub preset, besides those of the network itself.
+_PRESET_FILES = (
+    "task.json", "preprocessor.json", "image_converter.json", "tokenizer.json",
+    "audio_converter.json", "model.weights.h5", "model.weights.json",
+)  # fmt: skip
+_PRESET_CONFIG = "config.json"
+_WEIGHTS = ("model.weights.h5", "model.weights.json")
+_PRESET_OF_DEPTH = (
+    "expected the preset of a DepthEstimator, with config.json, task.json, "
+    "preprocessor.json and model.weights.h5. Write it by save_to_preset of a "
+    "DepthEstimator that has a preprocessor."
 )
 # A map may be coarser than the input and rounded to strides, but not of another shape.
 # This tells it from, say, a table of boxes.
@@ -123,7 +137,8 @@ def network_kind(name: str) -> str:
     if path.is_dir():
         if kind := model_kind(path):
             return kind
-        if (path / "config.json").is_file():
+        if is_preset(path):
+            _check_preset(path)
             return "preset"
         raise UserError(
             f"{name}: this folder has neither saved_model.pb nor config.json; expected "
@@ -137,6 +152,61 @@ def network_kind(name: str) -> str:
     if kind is None and re.fullmatch(r"\w+://.+|\w+", name):
         return "preset"
     raise UserError(f"{name}: no such file; expected {_FORMATS}.")
+
+
+def is_network_folder(path: Path) -> bool:
+    """Return whether a folder is one of a network, whole or not, and not of pictures."""
+    return model_kind(path) is not None or is_preset(path)
+
+
+def is_preset(path: Path) -> bool:
+    """Return whether a folder has files of a keras-hub preset, or of a part of one."""
+    return any((path / name).is_file() for name in (_PRESET_CONFIG, *_PRESET_FILES))
+
+
+def _check_preset(path: Path) -> None:
+    """Refuse the folder of a preset that is not of a depth network."""
+    there = [name for name in _PRESET_FILES if (path / name).is_file()]
+    if not (path / _PRESET_CONFIG).is_file():
+        raise UserError(
+            f"{path}: received a keras-hub preset without a network, only "
+            f"{', '.join(there)}; {_PRESET_OF_DEPTH}"
+        )
+    config = _read_object(path / _PRESET_CONFIG)
+    # What Hugging Face's transformers wrote, keras-hub converts.
+    if "model_type" in config:
+        return
+    if "class_name" not in config:
+        raise UserError(
+            f"{path}: received a config.json that is not of keras-hub; {_PRESET_OF_DEPTH}"
+        )
+    if not any(name in there for name in _WEIGHTS):
+        raise UserError(
+            f"{path}: received a keras-hub preset without weights; {_PRESET_OF_DEPTH}"
+        )
+    task = config
+    if "task.json" in there:
+        task = _read_object(path / "task.json")
+    received = str(task.get("class_name"))
+    if not received.endswith("DepthEstimator"):
+        raise UserError(
+            f"{path}: received a keras-hub preset of a {printable(received)[:80]}; "
+            f"{_PRESET_OF_DEPTH}"
+        )
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UserError(
+            f"{path}: it cannot be read ({error.strerror}); make it readable."
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path}: it is damaged, no JSON ({type(error).__name__}); get it again."
+        ) from error
+    return content if isinstance(content, dict) else {}
 
 
 def network_files(name: str, kind: str) -> list[tuple[str, Path]]:
@@ -203,7 +273,14 @@ def _open_preset(name: str) -> tuple[OpenedModel, bool]:
             f"{name}: no such file and no such preset; expected one of "
             f"{', '.join(known)}, or {_FORMATS}."
         )
-    task = hub.models.DepthEstimator.from_preset(name)
+    try:
+        task = hub.models.DepthEstimator.from_preset(name)
+    except ModuleNotFoundError as error:
+        # It converts weights of other libraries, with packages that it does not require.
+        raise UserError(
+            f"{name}: keras-hub needs the package {error.name} for this preset, which is "
+            f"not installed; run pip install {error.name}."
+        ) from error
     if task.preprocessor is None:
         raise UserError(
             f"{name}: this preset has no preprocessor, so the range of its input is "

@@ -51,9 +51,24 @@ def make_large(path):
 BAD = {
     "cmyk": ("a.jpg", saved(colour(1), "JPEG", "CMYK"), "received CMYK"),
     "16_bit": ("a.png", saved(np.full((*SIZE, 3), 9, np.uint16)), "received 16 bit a ch"),
-    "gif": ("a.gif", animated("GIF"), "received a .gif file"),
-    "gif_named_png": ("a.png", animated("GIF"), "format GIF; expected a JPEG, PNG"),
-    "apng": ("a.png", animated("PNG"), "received an animation of 2 pictures"),
+    "gif": ("a.gif", animated("GIF"), "received several pictures in one file"),
+    "gif_named_png": ("a.png", animated("GIF"), "as of an animation; expected one"),
+    "apng": ("a.png", animated("PNG"), "received several pictures in one file"),
+    "pages": ("a.tif", animated("TIFF"), "received several pictures in one file"),
+    "svg": ("a.svg", b"<svg/>", "received a .svg file", "Convert it to JPEG or PNG"),
+    "svg_named_png": ("a.png", b"<svg/>", "that is not a picture; expected a JPEG"),
+    "raw": ("a.nef", saved(colour(1), "TIFF"), "received a .nef file", "Develop it"),
+    "numbers": ("a.npy", b"", "received a .npy file", "Convert it to JPEG or PNG"),
+    "float": (
+        "a.tif",
+        saved(np.zeros(SIZE, np.float32), "TIFF"),
+        "received 32 bit a channel",
+    ),
+    "16_bit_tiff": (
+        "a.tif",
+        saved(np.full(SIZE, 9, np.uint16), "TIFF"),
+        "received 16 bit a channel",
+    ),
     "half_jpeg": ("a.jpg", saved(colour(1), "JPEG")[:700], "truncated or damaged"),
     "wrong_pixels": ("a.png", changed(saved(rgba(1)), 500), "truncated or damaged"),
     "empty": ("a.png", b"", "received an empty file; expected a JPEG"),
@@ -62,7 +77,7 @@ BAD = {
     "large_file": ("a.png", make_large, "file of 268,435,457 bytes; at most 268"),
     "bomb": ("a.png", png_header(60000, 60000), "3,600,000,000 pixels"),
     "tiny": ("a.png", saved(rgba(1, (15, 40))), "received 40x15 pixels"),
-    "heic_named_jpg": ("a.jpg", b"\0\0\0\x18ftypheic" + bytes(99), "such as HEIC"),
+    "heic_named_jpg": ("a.jpg", b"\0\0\0\x18ftypheic" + bytes(99), "received a HEIC"),
     "long_name": ("x" * 250 + ".png", b"", "received an empty file"),
 }
 
@@ -80,17 +95,17 @@ BAD_BACKGROUNDS = {
 
 
 class BadPictureTest(SourcesTestCase):
-    def check(self, good, find, name, content, part):
+    def check(self, good, find, name, content, *parts):
         shutil.rmtree(self.root, ignore_errors=True)
         self.lines.clear()
         self.write({"good.png": saved(good), name: content})
         self.assertEqual(find(), ["good.png"])
-        self.assert_told(name, part)
+        self.assert_told(name, *parts)
 
     @parameterized.named_parameters((kind, *case) for kind, case in BAD.items())
-    def test_any(self, name, content, part):
-        self.check(rgba(0), self.cutouts, name, content, part)
-        self.check(colour(0), self.backgrounds, name, content, part)
+    def test_any(self, name, content, *parts):
+        self.check(rgba(0), self.cutouts, name, content, *parts)
+        self.check(colour(0), self.backgrounds, name, content, *parts)
 
     @parameterized.named_parameters((kind, *case) for kind, case in BAD_CUTOUTS.items())
     def test_cutout(self, content, part):
@@ -133,22 +148,25 @@ class MaskTest(SourcesTestCase):
         self.assert_told(f"{self.root}/a.png: ", str(self.beside), *parts)
 
     @parameterized.named_parameters(
-        ("another_size", saved(mask((32, 24))), "source/a.png is 32x24 pixels"),
-        ("black", saved(0 * mask()), "transparent everywhere, with 0 of 255"),
-        ("colour", saved(colour(3)), "the channels differ; expected a greyscale mask"),
+        ("another_size", saved(mask((30, 24))), "source/a.png is 32x24 pixels"),
+        ("black", saved(0 * mask()), "received an empty mask"),
+        ("black_rgb", saved(0 * colour(1)), "received an empty mask"),
+        ("black_jpeg", saved(0 * mask(), "JPEG"), "received an empty mask"),
+        ("colour", saved(colour(3)), "the channels differ; expected one channel"),
         ("with_alpha", saved(rgba(3)), "received RGB with alpha"),
+        ("on_its_side", saved(mask((32, 24))[:, ::-1]), "turned by a quarter", "mogrify"),
     )
-    def test_bad(self, data, part):
+    def test_bad(self, data, *parts):
         self.write({"a.png": data}, self.beside)
         self.assertEqual(self.cutouts(masks=self.beside), ["good.jpg"])
-        self.assert_told(f"{self.beside}/a.png: ", part, root=self.beside)
+        self.assert_told(f"{self.beside}/a.png: ", *parts, root=self.beside)
 
     def test_in_one_folder(self):
         data = saved(np.dstack([mask()] * 3), "WEBP")
-        self.write({"A_MATTE.WEBP": data, "old.bmp": b"", "good_mask.png": saved(mask())})
+        self.write({"A_MATTE.WEBP": data, "old.psd": b"", "good_mask.png": saved(mask())})
         self.assertEqual(self.cutouts(masks=self.root), ["a.png", "good.jpg"])
         # Once, though the folder has pictures and masks.
-        self.assert_told("old.bmp: received a .bmp file")
+        self.assert_told("old.psd: received a .psd file")
 
     def test_only_masks(self):
         self.assert_refused(
@@ -163,16 +181,54 @@ class DepthTest(SourcesTestCase):
         self.write({"good_depth.png": saved(depth(1))}, self.beside)
 
     @parameterized.named_parameters(
-        ("another_size", depth(1, (32, 24)), "its background is 32x24 pixels"),
+        ("another_size", depth(1, (30, 24)), "source/a.png is 32x24 pixels", "Warp the"),
+        ("on_its_side", depth(1, (32, 24)), "turned by a quarter", "mogrify"),
         ("zero", np.where(np.arange(32) < 4, depth(1), np.uint16(0)), "only zeros"),
-        ("colour", colour(3), "received RGB (3 channels); the channels differ"),
+        ("colour", colour(3), "the channels differ", "greyscale PNG of 16 bit"),
         ("alpha", np.dstack([grey(3), mask()]), "received greyscale with alpha"),
         ("beyond_the_scale", np.full(SIZE, 20000, np.uint16), "depths of 20 m and more"),
     )
-    def test_bad(self, levels, part):
+    def test_bad(self, levels, *parts):
         self.write({"a.png": saved(levels)}, self.beside)
         self.assertEqual(self.backgrounds(maps=self.maps()), ["good.jpg"])
-        self.assert_told(f"{self.beside}/a.png: ", part, root=self.beside)
+        self.assert_told(f"{self.beside}/a.png: ", *parts, root=self.beside)
+
+    @parameterized.parameters("a.npy", "a.npz", "a.exr", "a.pfm", "a.pgm", "a_depth.NPY")
+    def test_files_of_numbers(self, name):
+        self.write({name: b"", "a_depth.png": saved(depth(1))}, self.beside)
+        self.assertEqual(self.backgrounds(maps=self.maps()), ["a.png", "good.jpg"])
+        self.assert_told(name, "PNG of 16 bit", "for step=0.001", root=self.beside)
+
+    def test_only_other_files(self):
+        shutil.rmtree(self.beside)
+        self.write({"a.dpt": b"", "good.mat": b""}, self.beside)
+        self.assert_refused(
+            lambda: self.backgrounds(maps=self.maps()),
+            *(self.beside, "no usable picture", "Write its numbers as greyscale PNG"),
+        )
+
+    @parameterized.named_parameters(
+        ("png", "a.png", depth(1), "PNG"),
+        ("tiff", "a.tif", depth(1), "TIFF"),
+        ("packed_tiff", "a_depth.tiff", depth(1), "TIFF"),
+    )
+    def test_16_bit(self, name, levels, kind):
+        options = {"compression": "tiff_deflate"} if name.endswith("tiff") else {}
+        self.write({name: saved(levels, kind, **options)}, self.beside)
+        found = gather.gather_backgrounds(self.root, self.maps(), self.lines.append)
+        self.assertEqual(self.lines, [])
+        _, read = found[0].read(24)
+        self.assertAllClose(read, levels[:, 4:28] / 10_000)
+
+    @parameterized.named_parameters(
+        ("float", saved(depth(1).astype(np.float32), "TIFF"), "received 32 bit"),
+        ("whole", saved(depth(1).astype(np.int32), "TIFF"), "received 32 bit"),
+        ("float_named_png", saved(np.float32(depth(1)), "TIFF"), "received 32 bit"),
+    )
+    def test_32_bit(self, data, *parts):
+        self.write({"a.tif": data}, self.beside)
+        self.assertEqual(self.backgrounds(maps=self.maps()), ["good.jpg"])
+        self.assert_told("a.tif", *parts, "greyscale PNG of 16 bit", root=self.beside)
 
     def test_8_and_16_bit(self):
         self.write({"a.png": saved(grey(1))}, self.beside)

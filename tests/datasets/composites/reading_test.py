@@ -2,12 +2,13 @@
 
 import io
 import warnings
+from unittest import mock
 
 import hypothesis
 import numpy as np
 from absl.testing import parameterized
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, features
 
 from keras_depthseg.datasets.composites import reading
 from keras_depthseg.errors import UserError
@@ -84,6 +85,11 @@ class ReadingTest(SourcesTestCase):
         ("rgb", saved(np.dstack([mask()] * 3))),
         ("palette", saved(mask(), mode="P")),
         ("webp", saved(np.dstack([mask()] * 3), "WEBP", lossless=True)),
+        ("opaque_rgba", saved(np.dstack([*[mask()] * 3, 0 * mask() + 255]))),
+        ("opaque_grey_alpha", saved(np.dstack([mask(), 0 * mask() + 255]))),
+        ("tiff", saved(mask(), "TIFF")),
+        ("bmp", saved(mask(), "BMP")),
+        ("gif", saved(mask(), "GIF")),
     )
     def test_masks(self, data):
         expected = self.layer(saved(rgba(1)))
@@ -109,21 +115,40 @@ class ReadingTest(SourcesTestCase):
             with_tag,
         ):
             self.assert_same(self.layer(picture, opaque), result)
+        if tag > 4:
+            # Of the pixels as they are stored; one of the two has lost its tag.
+            grey_mask = np.dstack([mask()] * 3)
+            untagged = saved(turned(grey_mask, tag))
+            self.assert_same(self.layer(with_tag[0], untagged), result)
+            picture = saved(turned(colour(1), tag))
+            as_stored = self.layer(picture, untagged)
+            self.assert_same(self.layer(picture, with_tag[1]), as_stored)
 
         file = PictureFile("b.png", self.root)
         self.write({"b.png": saved(colour(1))})
         upright = reading.read_background(file, 32)
         self.write({"b.png": stored(colour(1))})
         self.assertAllEqual(reading.read_background(file, 32), upright)
-        self.assertEqual(reading.background_shape(file), SIZE)
 
     @parameterized.parameters(np.uint8, np.uint16)
     def test_orientation_of_depth(self, dtype):
         levels = grey(1, dtype)
-        self.write({"a.png": saved(turned(levels, 6), exif=exif(6))})
-        result = reading.read_depth(PictureFile("a.png", self.root), SIZE, 24)
-        self.assertEqual(result.dtype, dtype)
-        self.assertAllEqual(result, levels[:, 4:28])
+        stored = turned(levels, 6)
+        pictures = {
+            "upright.png": saved(colour(1)),
+            "turned.png": saved(turned(colour(1), 6), exif=exif(6)),
+            "turned.tif": saved(turned(colour(1), 6), "TIFF", exif=exif(6)),
+        }
+        maps = {"a.png": saved(stored, exif=exif(6)), "b.png": saved(levels)}
+        self.write({**pictures, **maps})
+        self.write({"untagged.png": saved(stored)})
+        pairs = [(name, other) for name in maps for other in pictures]
+        for name, picture in [*pairs, ("untagged.png", "turned.png")]:
+            with self.subTest(map=name, picture=picture):
+                files = (PictureFile(file, self.root) for file in (name, picture))
+                result = reading.read_depth(*files, 24)
+                self.assertEqual(result.dtype, dtype)
+                self.assertAllEqual(result, levels[:, 4:28])
 
     @parameterized.parameters(
         b"Exif\0\0nonsense", b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12", exif(9)
@@ -146,23 +171,58 @@ class ReadingTest(SourcesTestCase):
                 "rgb.jpg": saved(colour(4), "JPEG"),
                 "rgba.png": saved(opaque),
                 "wide.webp": saved(colour(5, (16, 400)), "WEBP"),
+                "a.JFIF": saved(colour(6), "JPEG"),
+                "b.jpe": saved(colour(7), "JPEG"),
+                "c.pjpeg": saved(colour(8), "JPEG"),
+                "d.avif": saved(colour(9), "AVIF"),
+                "e.bmp": saved(colour(10), "BMP"),
+                "f.tif": saved(colour(11), "TIFF", compression="tiff_lzw"),
+                "g.gif": saved(colour(12), "GIF"),
+                "h.tiff": saved(grey(13), "TIFF"),
+                "i.avif": saved(grey(14), "AVIF"),
             }
         )
-        names = ["grey.png", "palette.png", "rgb.jpg", "rgba.png", "wide.webp"]
+        names = ["a.JFIF", "b.jpe", "c.pjpeg", "d.avif", "e.bmp", "f.tif", "g.gif"]
+        names += ["grey.png", "h.tiff", "i.avif"]
+        names += ["palette.png", "rgb.jpg", "rgba.png", "wide.webp"]
         self.assertEqual(self.backgrounds(), names)
         self.assertEqual(self.lines, [])
         result = reading.read_background(PictureFile("rgba.png", self.root), 24)
         self.assertAllEqual(result, colour(1)[:, 4:28])
 
+    @parameterized.parameters("PNG", "WEBP", "TIFF", "AVIF")
+    def test_formats_with_alpha(self, kind):
+        options = {
+            "WEBP": {"lossless": True, "exact": True},
+            "AVIF": {"quality": 100, "subsampling": "4:4:4"},
+        }.get(kind, {})
+        result = self.layer(saved(rgba(1), kind, **options))
+        self.assertEqual(result.alpha.shape, (12, 8))
+        self.assertAllGreater(result.alpha, 250)
+        difference = result.colour.astype(int) - colour(1)[4:16, 10:18]
+        self.assertLess(abs(difference).mean(), 4)
+
+    def test_avif_without_its_decoder(self):
+        data = saved(colour(1), "AVIF")
+        self.write({"a.avif": data})
+        with (
+            mock.patch.object(features, "check", lambda _: False),
+            mock.patch.object(Image, "open", side_effect=Image.UnidentifiedImageError),
+        ):
+            self.assert_refused(
+                lambda: reading.read_background(PictureFile("a.avif", self.root), 32),
+                *("a.avif: received an AVIF", "pip install --upgrade pillow"),
+            )
+
     @hypothesis.settings(max_examples=150, deadline=None, database=None)
     @hypothesis.given(
-        st.sampled_from(("PNG", "JPEG", "WEBP")),
+        st.sampled_from(("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")),
         st.booleans(),
         st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=4),
         st.none() | st.integers(0, 10**6),
     )
     def test_changed_bytes(self, kind, with_tag, changes, stop):
-        pixels = colour(1) if kind == "JPEG" else rgba(1)
+        pixels = rgba(1) if kind in ("PNG", "WEBP", "TIFF", "AVIF") else colour(1)
         data = bytearray(saved(pixels, kind, **{"exif": exif(6)} if with_tag else {}))
         for position, value in changes:
             data[position % len(data)] = value
@@ -174,7 +234,7 @@ class ReadingTest(SourcesTestCase):
             lambda: reading.read_background(file, 32),
             lambda: reading.read_cutout(file, None, 15, 32),
             lambda: reading.read_cutout(file, file, 15, 32),
-            lambda: reading.read_depth(file, SIZE, 32),
+            lambda: reading.read_depth(file, file, 32),
         ):
             try:
                 read()

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
+from keras_depthseg.datasets.teacher.networks import is_network_folder
 from keras_depthseg.datasets.teacher.teacher import parse_teacher
 from tests.support.tiny_data import colour
 from tests.support.tiny_networks import (
@@ -182,6 +183,58 @@ class PresetTest(TeacherTestCase):
         self.assert_refused(
             lambda: self.teacher(path, "larger=nearer"), path, "cannot be opened"
         )
+
+    @parameterized.parameters(
+        (["tokenizer.json"], "without a network, only tokenizer.json; expected"),
+        (
+            ["preprocessor.json", "image_converter.json"],
+            "only preprocessor.json, image_c",
+        ),
+        (["image_converter.json"], "without a network, only image_converter.json"),
+        (["task.json", "model.weights.h5"], "without a network, only task.json, model.w"),
+        (["config.json", "task.json"], "a keras-hub preset without weights"),
+        (["config.json", "model.weights.h5"], "of a DepthAnythingBackbone; expected"),
+    )
+    def test_a_part_of_a_preset(self, names, *parts):
+        path = self.folder / "preset"
+        path.mkdir()
+        for name in names:
+            if (self.presets / "relative" / name).exists():
+                shutil.copy(self.presets / "relative" / name, path)
+            else:
+                (path / name).write_text("{}")
+        self.assertTrue(is_network_folder(path))
+        self.assert_refused(
+            lambda: self.teacher(path, "larger=nearer"),
+            *(path, *parts, "of a DepthEstimator", "Write it by save_to_preset"),
+        )
+
+    @parameterized.parameters(
+        ('{"class_name": "BertBackbone"}', "a keras-hub preset of a BertBackbone"),
+        ("{}", "a config.json that is not of keras-hub"),
+        ("[]", "a config.json that is not of keras-hub"),
+        ("{", "no JSON"),
+        ("[" * 100_000, "no JSON"),
+    )
+    def test_other_configurations(self, text, part):
+        path = self.folder / "preset"
+        path.mkdir()
+        (path / "config.json").write_text(text)
+        (path / "model.weights.h5").touch()
+        self.assert_refused(lambda: self.teacher(path, "larger=nearer"), path, part)
+
+    def test_what_keras_hub_would_convert(self):
+        path = self.folder / "preset"
+        path.mkdir()
+        (path / "config.json").write_text('{"model_type": "depth_anything"}')
+        missing = ModuleNotFoundError("No module named 'some'", name="some")
+        with mock.patch(
+            "keras_hub.models.DepthEstimator.from_preset", side_effect=missing
+        ):
+            self.assert_refused(
+                lambda: self.teacher(path, "larger=nearer"),
+                *(path, "needs the package some", "pip install some"),
+            )
 
     def test_unknown_name(self):
         self.assert_refused(
