@@ -32,6 +32,12 @@ def printable(text: str) -> str:
     )
 
 
+def listed(names: Sequence[str], most: int = 20) -> str:
+    """Return names on one line, as `a, b and 3 more`; characters as by `printable`."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return printable(", ".join(names[:most])) + more
+
+
 def split_option(text: str) -> tuple[str, list[str]]:
     """The name in `NAME,KEY=VALUE,…`, in which there may be commas, and what follows."""
     parts = text.split(",")

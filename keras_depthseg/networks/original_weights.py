@@ -18,6 +18,7 @@ import numpy as np
 
 from keras_depthseg.errors import UserError
 from keras_depthseg.model import DSResNet
+from keras_depthseg.text import listed
 
 # Prefix of our layers' names: prefix of the original's parameters.
 _STAGES = {
@@ -136,8 +137,7 @@ def _original_shape(variable: keras.Variable) -> tuple[int, ...]:
 def _listed(problem: str, names: Sequence[str], shown: int = 3) -> str:
     if not names:
         return ""
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return f"{len(names)} {problem} ({', '.join(names[:shown])}{more})"
+    return f"{len(names)} {problem} ({listed(names, shown)})"
 
 
 def _read_checkpoint(path: Path) -> dict[str, np.ndarray]:

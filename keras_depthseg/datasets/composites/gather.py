@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import dataclasses
+import logging
 import os
 import posixpath
 from collections.abc import Callable, Sequence
@@ -26,13 +27,16 @@ from keras_depthseg.pictures.folders import (
     list_pictures,
 )
 from keras_depthseg.pictures.formats import CONVERT
-from keras_depthseg.text import printable
+from keras_depthseg.pictures.inversion import seems_inverted
+from keras_depthseg.text import listed, printable
 
 MASK_SUFFIXES = ("_mask", "_alpha", "_matte")
 DEPTH_SUFFIXES = ("_depth", "_depth_map")
 
 # Pictures are hashed at this size; the hash itself takes 64 pixels.
 _HASHED_SIZE = 128
+
+logger = logging.getLogger(__name__)
 
 Refuse = Callable[[str], None]
 _Source = TypeVar("_Source", FolderBackground, FolderCutout)
@@ -94,7 +98,8 @@ def gather_cutouts(
         root: pictures with an alpha channel, or any pictures if there are masks.
         masks: a folder or zip of masks, of the same names or with `_mask` appended; may
             be `root` itself.
-        refuse: called with a line for each picture left out: its file and the reason.
+        refuse: called with a line for each picture left out: its file and the reason. Of
+            those that seem inverted a warning is logged.
         height, largest: at which they will be used, see `reading.read_cutout`.
 
     Raises:
@@ -102,7 +107,7 @@ def gather_cutouts(
     """
     files, beside = _with_companions(root, masks, MASK_SUFFIXES, refuse)
 
-    def check(file: PictureFile) -> tuple[FolderCutout, np.ndarray]:
+    def check(file: PictureFile) -> tuple[FolderCutout, np.ndarray, str | None]:
         mask = beside[file] if beside is not None else None
         whole = reading.read_whole_cutout(file, mask)
         reading.fit_cutout(whole, height, largest, (mask or file).where)
@@ -112,9 +117,18 @@ def gather_cutouts(
         picture = cv2.add(layer.colour, cv2.merge([grey] * 3))
         digest = file.digest() + (mask.digest() if mask else "")
         found = FolderCutout(file.name, digest, file.folder, file, mask)
-        return found, near_duplicates.picture_hash(picture)
+        inverted = (mask or file).name if seems_inverted(whole.alpha) else None
+        return found, near_duplicates.picture_hash(picture), inverted
 
-    return _grouped(_checked(files, check, refuse, root))
+    usable = _checked(files, check, refuse, root)
+    if inverted := [name for *_, name in usable if name is not None]:
+        logger.warning(
+            "%s: received %d of %d that are opaque around something transparent: %s; "
+            "expected white, or alpha 255, where the object is. Invert them, unless they "
+            "are frames.",
+            *(masks or root, len(inverted), len(usable), listed(inverted)),
+        )
+    return _grouped([result[:2] for result in usable])
 
 
 def _with_companions(

@@ -26,6 +26,9 @@ SMALLEST_SIDE = 16
 _OPAQUE = 128
 """A cutout has at least this opacity somewhere; less is a mistake or invisible."""
 
+_NOISE = 12
+"""Levels of 255 by which JPEG may change a white mask."""
+
 
 def read_background(file: PictureFile, size: int) -> np.ndarray:
     """Read the middle square of a background.
@@ -112,7 +115,7 @@ def trimmed(rgb: np.ndarray, alpha: np.ndarray, where: str) -> Layer:
             f"{alpha.max()} of 255 at most; expected 255 where it is opaque. Replace the "
             "file."
         )
-    if alpha.min() == 255:
+    if alpha.min() >= 255 - _NOISE:
         raise UserError(
             f"{where}: received a cutout that is opaque everywhere; expected 0 around "
             "it. Cut it out, or give masks by `fg_mask`."

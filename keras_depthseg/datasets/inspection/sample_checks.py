@@ -5,24 +5,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 
-import cv2
 import numpy as np
 
+from keras_depthseg.datasets.inspection.mask_fit import misfit
 from keras_depthseg.datasets.inspection.stored_records import Sample
 from keras_depthseg.datasets.records import IMAGE_FIELDS
 from keras_depthseg.datasets.statistics import ImageStatistics
 from keras_depthseg.errors import UserError
 from keras_depthseg.pictures import checks
+from keras_depthseg.pictures.inversion import OPAQUE, seems_inverted
 from keras_depthseg.pictures.near_duplicates import picture_hash
-
-OPAQUE = 127
-"""Mask values above it are foreground; JPEG leaves noise below."""
-
-# A picture whose background is not its `bg`, or whose mask is inverted, differs from
-# `bg` outside the mask about as much as inside. Shadows of 1,200 rooms: outside 11.6
-# grey levels at most, and a quarter of the difference inside.
-_OUTSIDE = 12.0
-_OUTSIDE_TO_INSIDE = 0.75
 
 _EMPTY = "mask is empty, and box is not 0, 0, 0, 0 as of a pair without foreground"
 
@@ -38,6 +30,7 @@ class Checked:
         errors, warnings: one line each.
         statistics: of `bg` and `fg_bg`; empty if either cannot be used.
         bg_digest: of the encoded background.
+        inverted: whether the mask seems to be that of an inverted cutout.
         bg_hash, fg_hash: `picture_hash` of the background and of the cutout, where
             asked for and possible.
     """
@@ -46,6 +39,7 @@ class Checked:
     warnings: list[str] = dataclasses.field(default_factory=list)
     statistics: dict[str, ImageStatistics] = dataclasses.field(default_factory=dict)
     bg_digest: bytes = b""
+    inverted: bool = False
     bg_hash: np.ndarray | None = None
     fg_hash: np.ndarray | None = None
 
@@ -110,14 +104,19 @@ def check_sample(
         checked.errors.append(f"{where}: its pictures differ in size: {shown}")
         return checked
     mask = pictures.get("mask")
-    checked.errors += [f"{where}: {line}" for line in _box_errors(sample, mask)]
+    box_errors = _box_errors(sample, mask)
+    checked.errors += [f"{where}: {line}" for line in box_errors]
+    if mask is not None:
+        checked.inverted = seems_inverted(_opaque(mask, mask))
     if "depth" in pictures and not pictures["depth"].any():
         checked.errors.append(f"{where}: depth is 0 everywhere")
     if {"bg", "fg_bg"} <= pictures.keys():
         for field in ("bg", "fg_bg"):
             checked.statistics[field] = ImageStatistics.of(pictures[field])
-        if mask is not None and (line := _other_background(**_three(pictures))):
-            checked.warnings.append(f"{where}: {line}")
+        # A mask that is not in its box is wrong already.
+        if mask is not None and not box_errors:
+            line = misfit(pictures["bg"], pictures["fg_bg"], mask)
+            checked.warnings += [f"{where}: {line}"] if line else []
     if hash_bg and "bg" in pictures:
         checked.bg_hash = picture_hash(pictures["bg"])
     if hash_fg and mask is not None and "fg_bg" in pictures:
@@ -137,17 +136,14 @@ def cutout(fg_bg: np.ndarray, mask: np.ndarray) -> np.ndarray:
     Returns:
         (h, w, 3) uint8; (0, 0, 3) if nothing is opaque.
     """
-    box = _extent(mask > OPAQUE)
-    if box is None:
-        return np.zeros((0, 0, 3), np.uint8)
-    top, left, bottom, right = box
-    crop = slice(top, bottom), slice(left, right)
-    opaque = mask[crop][..., None] > OPAQUE
-    return np.where(opaque, fg_bg[crop], np.uint8(128))
+    opaque = _opaque(mask, mask)[..., None] > OPAQUE
+    return np.where(opaque, _opaque(fg_bg, mask), np.uint8(128))
 
 
-def _three(pictures: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {field: pictures[field] for field in ("bg", "fg_bg", "mask")}
+def _opaque(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Crop a picture to the opaque pixels of its mask; to nothing if there are none."""
+    top, left, bottom, right = _extent(mask > OPAQUE) or (0, 0, 0, 0)
+    return picture[top:bottom, left:right]
 
 
 def _box_errors(sample: Sample, mask: np.ndarray | None) -> list[str]:
@@ -186,18 +182,3 @@ def _extent(opaque: np.ndarray) -> tuple[int, int, int, int] | None:
     if not len(rows):
         return None
     return rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
-
-
-def _other_background(bg: np.ndarray, fg_bg: np.ndarray, mask: np.ndarray) -> str | None:
-    difference = cv2.absdiff(bg, fg_bg)
-    # cv2.mean takes the pixels where its mask is not 0.
-    outside, inside = (
-        np.mean(cv2.mean(difference, where.astype(np.uint8))[:3])
-        for where in (mask == 0, mask > OPAQUE)
-    )
-    if outside <= max(_OUTSIDE, _OUTSIDE_TO_INSIDE * inside):
-        return None
-    return (
-        f"fg_bg differs from bg by {outside:.0f} grey levels outside the mask and by "
-        f"{inside:.0f} inside; is bg another picture, or the mask inverted?"
-    )

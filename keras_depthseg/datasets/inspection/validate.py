@@ -22,9 +22,17 @@ from keras_depthseg.datasets.opening import (
     open_records,
 )
 from keras_depthseg.datasets.statistics import ImageStatistics
+from keras_depthseg.text import listed
 
 # Two decoders of JPEG differ by less.
 _STATISTICS_TOLERANCE = 1e-3
+
+# A cutout seems inverted if that share of its samples does: this many of them, or of all
+# cutouts that share. Of 5,100 good samples 7 do, with holes in them or in a group; of
+# inverted cutouts all, and 28 % where they are turned and in groups.
+_INVERTED = 0.2
+_INVERTED_SAMPLES = 3
+_INVERTED_OF_ALL = 0.05
 
 
 @dataclasses.dataclass
@@ -77,8 +85,9 @@ def validate(
     an unseen split that is in `train` or `val`, under its own id or, nearly the same
     picture, under another one.
 
-    Warnings: `fg_bg` differs from `bg` outside the mask; a field is missing, so that
-    some checks are left out.
+    Warnings: `fg_bg` differs from `bg` elsewhere than in the mask, as where the mask is
+    inverted or belongs to another sample; cutouts seem inverted; a field is missing, so
+    that some checks are left out.
 
     Args:
         data_dir: a folder of records.
@@ -100,6 +109,7 @@ class _Validation:
         self.backgrounds = Identities("background")
         self.cutouts = Identities("cutout")
         self.statistics = collections.defaultdict(ImageStatistics)
+        self.inverted: dict[str, list[bool]] = collections.defaultdict(list)
         self.trained_on = 0
         self.places: dict[str, str] = {}
 
@@ -111,6 +121,7 @@ class _Validation:
         ):
             self._add(split, sample, where, checked)
             self.progress(min(done, total), total)
+        self._warn_of_inverted()
         self._compare_statistics()
         self._check_leaks()
         return self.report
@@ -202,6 +213,7 @@ class _Validation:
         first = self.places.setdefault(sample.sample_id, where)
         if first is not where:
             self.report.errors.append(f"{where}: its sample_id is also that of {first}")
+        self.inverted[sample.fg_id or sample.sample_id].append(checked.inverted)
         self.backgrounds.add(sample.bg_id, split, checked.bg_hash, checked.bg_digest)
         if sample.fg_id is not None:
             self.cutouts.add(sample.fg_id, split, checked.fg_hash)
@@ -209,6 +221,32 @@ class _Validation:
             self.trained_on += bool(checked.statistics)
             for field, statistics in checked.statistics.items():
                 self.statistics[field] += statistics
+
+    def _warn_of_inverted(self) -> None:
+        """Name cutouts of which it is the surroundings that were pasted."""
+        counts = {name: sum(found) for name, found in self.inverted.items()}
+        many = sum(counts.values()) >= _INVERTED_OF_ALL * self.report.samples
+        names = sorted(
+            name
+            for name, count in counts.items()
+            if count >= max(1, _INVERTED * len(self.inverted[name]))
+            and (many or count >= _INVERTED_SAMPLES)
+        )
+        if names:
+            shown = listed([self._source(name) for name in names])
+            self.report.warnings.append(
+                f"{len(names)} of {len(counts)} cutouts ({shown}): opaque around "
+                "something transparent; expected opacity where the object is. If their "
+                "masks or alpha channels are inverted, invert them and build the data "
+                "set again."
+            )
+
+    def _source(self, name: str) -> str:
+        """Return the id of a cutout with its file, where the metadata has it."""
+        sources = self.data_set.metadata.get("sources")
+        source = sources.get(name) if isinstance(sources, dict) else None
+        file = source.get("file") if isinstance(source, dict) else None
+        return f"{name}: {file}" if file else name
 
     def _compare_statistics(self) -> None:
         """Compare only if all of train was read; missing samples are reported already."""

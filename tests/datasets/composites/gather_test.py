@@ -11,6 +11,7 @@ from PIL import Image
 from keras_depthseg.datasets.composites import gather
 from keras_depthseg.datasets.composites.depth_folder import DepthFolder
 from keras_depthseg.pictures import folders
+from keras_depthseg.text import printable
 from tests.support.picture_files import (
     SIZE,
     SourcesTestCase,
@@ -85,6 +86,7 @@ BAD_CUTOUTS = {
     "no_alpha": (saved(colour(1)), "received RGB (3 channels); expected an alpha"),
     "transparent": (saved(np.dstack([colour(1), 0 * mask()])), "transparent everywhere"),
     "opaque": (saved(np.dstack([colour(1), 0 * mask() + 255])), "opaque everywhere"),
+    "nearly_opaque": (saved(np.dstack([colour(1), 250 + mask() % 5])), "opaque everyw"),
     "thin": (saved(thin()), "a cutout of 400x400 pixels, too thin to be seen at 15x15"),
 }
 
@@ -130,6 +132,85 @@ class BadPictureTest(SourcesTestCase):
         self.write({"a.png": saved(colour(0)), "b.png": b""})
         self.assert_refused(self.cutouts, self.root, "none of its 2 pictures can be used")
         self.assertLen(self.lines, 2)
+
+
+def disc(radius, middle=(60, 60), size=(120, 120)):
+    """Opacity of a disc with an edge as of JPEG."""
+    y, x = np.mgrid[: size[0], : size[1]]
+    distance = np.hypot(y - middle[0], x - middle[1])
+    return np.clip(127 + 60 * (radius - distance), 0, 255).astype(np.uint8)
+
+
+class InvertedTest(SourcesTestCase):
+    def setUp(self):
+        super().setUp()
+        self.plate = colour(1, (120, 120))
+
+    def check(self, alpha, kind):
+        """Writes it as a mask or an alpha channel beside a good one; returns what is
+        logged."""
+        good = np.pad(mask(), 8)
+        masks = None
+        if kind == "RGBA":
+            self.write({"a.png": saved(np.dstack([self.plate, alpha]))})
+            self.write({"b.png": saved(np.dstack([colour(2, good.shape), good]))})
+        else:
+            masks = self.beside
+            self.write(
+                {"a.png": saved(self.plate), "b.png": saved(colour(2, good.shape))}
+            )
+            name = "a_mask.png" if kind == "PNG" else "a_mask.jpg"
+            files = {name: saved(alpha, kind), "b_mask.png": saved(good)}
+            self.write(files, self.beside)
+        with self.assertLogs("keras_depthseg") as logs:
+            gather.logger.warning("end")
+            self.assertEqual(self.cutouts(masks=masks), ["a.png", "b.png"])
+        return [record.getMessage() for record in logs.records[1:]], masks or self.root
+
+    @parameterized.product(
+        alpha=(
+            255 - disc(30),
+            # A person whose feet are not in the picture, and one in a corner.
+            255 - disc(50, middle=(110, 60)),
+            255 - disc(50, middle=(110, 110)),
+            # Black and white, by another tool.
+            np.uint8(255) * (disc(30) < 128),
+        ),
+        kind=("RGBA", "PNG", "JPEG"),
+    )
+    def test_told(self, alpha, kind):
+        (line,), root = self.check(alpha, kind)
+        self.assertEqual(line, printable(line))
+        name = {"RGBA": "a.png", "PNG": "a_mask.png", "JPEG": "a_mask.jpg"}[kind]
+        self.assertStartsWith(line, f"{root}: received 1 of 2 that are opaque around")
+        self.assertIn(f"transparent: {name}; expected white, or alpha 255, where", line)
+        self.assertEqual(self.lines, [])
+
+    @parameterized.product(
+        alpha=(
+            disc(30),
+            # As large as the picture: it touches every side.
+            disc(60),
+            # A box without any margin, and with a soft one.
+            np.pad(np.full((118, 118), 255, np.uint8), 1, constant_values=90),
+            # A ring.
+            disc(58) - disc(40),
+            disc(70, middle=(120, 60)),
+        ),
+        kind=("RGBA", "PNG", "JPEG"),
+    )
+    def test_good(self, alpha, kind):
+        self.assertEqual(self.check(alpha, kind)[0], [])
+
+    def test_many(self):
+        for number in range(30):
+            self.write(
+                {f"{number:02}.png": saved(np.dstack([self.plate, 255 - disc(9)]))}
+            )
+        with self.assertLogs("keras_depthseg") as logs:
+            self.cutouts()
+        self.assertIn("received 30 of 30", logs.output[0])
+        self.assertIn("18.png, 19.png and 10 more;", logs.output[0])
 
 
 class MaskTest(SourcesTestCase):

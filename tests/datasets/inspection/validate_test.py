@@ -13,7 +13,16 @@ from keras_depthseg.datasets import rooms
 from keras_depthseg.datasets.inspection.stored_records import read_shard
 from keras_depthseg.datasets.inspection.validate import validate
 from keras_depthseg.datasets.opening import open_records
-from tests.support.tiny_data import SIDE, TinyDataTestCase, colour, encoded, grey, mask
+from tests.support.compositions import build, compose_config, write_pictures
+from tests.support.tiny_data import (
+    SIDE,
+    RefusalTestCase,
+    TinyDataTestCase,
+    colour,
+    encoded,
+    grey,
+    mask,
+)
 
 
 def rewrite(path, change):
@@ -155,7 +164,9 @@ class SampleTest(ValidationTestCase):
 
     def test_pair_without_foreground(self):
         zeros = encoded(np.zeros((SIDE, SIDE), np.uint8), "png")
-        name = self._edit(mask=zeros, box=[0.0, 0.0, 0.0, 0.0])
+        name = self._edit(
+            mask=zeros, box=[0.0, 0.0, 0.0, 0.0], fg_bg=lambda record: record["bg"]
+        )
         self._assert_found()
         self._edit(mask=zeros, box=[0.0, 0.0, 0.5, 0.5])
         self._assert_found((name, "mask is empty"))
@@ -168,6 +179,30 @@ class SampleTest(ValidationTestCase):
             box=[0.0, 0.0, 1.0, 1.0],
         )
         self._assert_found((name, "outside the mask", "by 1 inside"), kind="warnings")
+
+    @parameterized.named_parameters(
+        (
+            "of_another",
+            {"mask": lambda old: np.roll(old, 24, axis=1)},
+            "inside the mask",
+        ),
+        ("mirrored", {"mask": lambda old: old[:, ::-1]}, "of what differs is outside"),
+        ("turned", {"mask": np.rot90}, "of what differs is outside; does the mask"),
+        ("empty", {"mask": lambda old: 0 * old}, "nothing is opaque in the mask"),
+        ("nothing_differs", {"fg_bg": None}, "is fg_bg the background, or does the mask"),
+    )
+    def test_mask_that_does_not_fit(self, changes, part):
+        """The box is that of the mask, as in a data set built of such pictures."""
+
+        def changing(field, change):
+            if change is None:
+                return lambda record: record["bg"]
+            return lambda record: changed(record[field], "png", change)
+
+        box = [0.0] * 4 if part.startswith("nothing is") else [0.0, 0.0, 1.0, 1.0]
+        fields = {field: changing(field, change) for field, change in changes.items()}
+        name = self._edit(box=box, **fields)
+        self._assert_found((name, part), kind="warnings")
 
     def test_sample_id_twice(self):
         others = self._shards("val")[0]
@@ -261,6 +296,35 @@ class DataSetTest(ValidationTestCase):
         report = validate(rooms.build(self.folder, num_samples=60, size=32))
         self.assertEqual((report.errors, report.warnings), ([], []))
         self.assertEqual(report.samples, 60)
+
+
+class CompositesTest(RefusalTestCase):
+    """Composites, whose masks always fit: what was pasted may be the wrong part."""
+
+    def _report(self, size=64, **options):
+        pictures = write_pictures(self.folder / "pictures", size=size, height=24)
+        if options.pop("inverted", False):
+            for path in sorted((pictures / "fg").iterdir())[:2]:
+                rgba = np.array(Image.open(path))
+                rgba[..., 3] = 255 - rgba[..., 3]
+                Image.fromarray(rgba).save(path)
+        options = {"size": size, "fg_height": 24, "lossless": False, **options}
+        config = compose_config(pictures, **options)
+        return validate(build(config, self.folder / "data"))
+
+    @parameterized.parameters("plain", "rich")
+    def test_good(self, variety):
+        options = {"fg_height": None, "count": 60} if variety == "rich" else {}
+        report = self._report(variety=variety, shadow=0.8, **options)
+        self.assertEqual((report.errors, report.warnings), ([], []))
+
+    def test_inverted_cutouts(self):
+        report = self._report(inverted=True)
+        (line,) = report.warnings
+        self.assertStartsWith(
+            line, "2 of 6 cutouts (fg001: 00.png, fg002: 01.png): opaque"
+        )
+        self.assertEqual(report.errors, [])
 
 
 class LeakTest(ValidationTestCase):
