@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import concurrent.futures
 import dataclasses
 import logging
@@ -17,6 +16,7 @@ import numpy as np
 
 from keras_depthseg.datasets.composites import reading
 from keras_depthseg.datasets.composites.depth_folder import DepthFolder
+from keras_depthseg.datasets.composites.depth_levels import DepthLevels, check_levels
 from keras_depthseg.datasets.composites.sources import FolderBackground, FolderCutout
 from keras_depthseg.errors import UserError
 from keras_depthseg.pictures import near_duplicates
@@ -56,32 +56,28 @@ def gather_backgrounds(
         size: at which the maps will be used, in pixels.
 
     Raises:
-        UserError: there is none, or metric maps are of 8 and of 16 bit.
+        UserError: there is none, or the maps do not fit `depth`, see `check_levels`.
     """
     maps_root = depth and depth.path
     files, maps = _with_companions(root, maps_root, DEPTH_SUFFIXES, refuse)
 
-    def check(file: PictureFile) -> tuple[FolderBackground, np.ndarray, int]:
+    def check(
+        file: PictureFile,
+    ) -> tuple[FolderBackground, np.ndarray, DepthLevels | None]:
         picture = reading.read_background(file, _HASHED_SIZE)
-        digest, beside, bits = file.digest(), None, 0
+        digest, beside, counts = file.digest(), None, None
         if depth is not None and maps is not None:
             beside = maps[file]
             levels = reading.read_depth(beside, file, size)
             depth.check(levels, beside.where)
-            bits = levels.dtype.itemsize * 8
+            counts = DepthLevels.of(levels, depth, beside.name)
             digest += beside.digest()
         found = FolderBackground(file.name, digest, file.folder, file, beside, depth)
-        return found, near_duplicates.picture_hash(picture), bits
+        return found, near_duplicates.picture_hash(picture), counts
 
     usable = _checked(files, check, refuse, root)
-    bits = collections.Counter(result[2] for result in usable)
-    # In relative maps full scale is 1 for any number of bits.
-    if len(bits) > 1 and depth is not None and depth.step is not None:
-        raise UserError(
-            f"{depth.path}: received depth maps of 8 bit ({bits[8]}) and of 16 bit "
-            f"({bits[16]}); expected one kind, as one step cannot hold for both. Convert "
-            "some."
-        )
+    if depth is not None:
+        check_levels(depth, [counts for *_, counts in usable if counts is not None])
     return _grouped([result[:2] for result in usable])
 
 

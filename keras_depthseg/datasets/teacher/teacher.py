@@ -9,6 +9,7 @@ output: labels of two pictures then have no common scale.
 
 from __future__ import annotations
 
+import logging
 import threading
 
 import cv2
@@ -23,6 +24,16 @@ from keras_depthseg.datasets.teacher.settings import (
 from keras_depthseg.errors import UserError
 
 __all__ = ["Teacher", "TeacherSettings", "load_teacher", "parse_teacher"]
+
+# Of the depths of a batch at an end of the range, or so near to it that metres must be
+# meant otherwise: with a share a warning, and with all an error if there are so many
+# pictures that it cannot be the sky.
+_NEAR = 0.03
+_AT_ENDS = 0.75
+_ALL_AT_ENDS = 0.99
+_PICTURES = 8
+
+logger = logging.getLogger(__name__)
 
 # A relative range below this is rounding, not depth.
 _FLAT = 1e-6
@@ -47,6 +58,7 @@ class Teacher:
         self.depth = settings.metadata
         self._network = network
         self._lock = threading.Lock()
+        self._warned = False
 
     def label(self, images: np.ndarray) -> np.ndarray:
         """Return the depth of a batch of pictures, at the pictures' size.
@@ -62,7 +74,8 @@ class Teacher:
 
         Raises:
             ValueError: `images` has another shape or type.
-            UserError: the network gives values that are not finite.
+            UserError: the network gives values that are not finite, or none in the range
+                of the settings for several pictures.
         """
         if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
             raise ValueError(
@@ -70,6 +83,7 @@ class Teacher:
                 f"Received: shape={images.shape}, dtype={images.dtype}"
             )
         labels = np.empty(images.shape[:3], np.float32)
+        outputs = []
         for position, image in enumerate(images):
             picture = self._prepare(image)
             with self._lock:
@@ -82,9 +96,11 @@ class Teacher:
                     f"depths that are not finite for picture {position} of a batch; "
                     "expected numbers. Check input or use another network."
                 )
+            outputs.append(inner)
             depth = self._normalize(inner)
             depth = np.pad(depth, crop, mode="edge")
             labels[position] = _resize(depth, image.shape[:2])
+        self._check_range(np.stack(outputs))
         # Averages of values in 0..1 may round to a little more.
         return np.clip(labels, 0.0, 1.0, out=labels)
 
@@ -99,12 +115,38 @@ class Teacher:
         low, high = limits
         return picture * np.float32((high - low) / 255) + np.float32(low)
 
+    def _range(self) -> tuple[float, float] | None:
+        """Return the outputs that become 0 and 1; `None` if each picture is stretched."""
+        if self.settings.scale is not None:  # metres
+            return 0.0, self.settings.scale
+        return self.settings.output
+
+    def _check_range(self, outputs: np.ndarray) -> None:
+        """Compare the outputs of a batch, (B, H, W), with the range of the settings."""
+        limits = self._range()
+        if limits is None or not outputs.size:
+            return
+        low, high = limits
+        near = _NEAR * high if self.settings.scale is not None else low
+        at_ends = np.mean((outputs <= near) | (outputs >= high))
+        if at_ends <= _AT_ENDS:
+            return
+        line = (
+            f"`depth` {self.settings}: received outputs of {outputs.min():.4g} to "
+            f"{outputs.max():.4g}, of which {at_ends:.0%} are not between {near:.4g} and "
+            f"{high:.4g}; expected most of them there. Correct unit, scale or output."
+        )
+        if at_ends > _ALL_AT_ENDS and len(outputs) >= _PICTURES:
+            raise UserError(line)
+        with self._lock:
+            warned, self._warned = self._warned, True
+        if not warned:
+            logger.warning("%s", line)
+
     def _normalize(self, output: np.ndarray) -> np.ndarray:
         """Return an output in 0..1, larger = farther."""
-        if self.settings.scale is not None:  # metres
-            low, high = 0.0, self.settings.scale
-        elif self.settings.output is not None:
-            low, high = self.settings.output
+        if limits := self._range():
+            low, high = limits
         else:
             low, high = np.percentile(output, PERCENTILES)
             if high - low <= _FLAT * max(abs(low), abs(high)):

@@ -335,6 +335,93 @@ class DepthTest(SourcesTestCase):
         self.assert_told("b.heic")
 
 
+def room(seed, metres, dtype=np.uint16):
+    """Depth of a room from 0.6 to 6 m, `metres` a grey level, with holes."""
+    rng = np.random.default_rng(seed)
+    levels = rng.triangular(0.6, 1.8, 6.0, SIZE) / metres
+    levels[rng.random(SIZE) < 0.1] = 0
+    return np.clip(levels, 0, np.iinfo(dtype).max).astype(dtype)
+
+
+class DepthLevelsTest(SourcesTestCase):
+    """Maps whose numbers do not mean what the option says."""
+
+    def check(self, maps, **settings):
+        """Returns what is logged for maps, of each of two backgrounds."""
+        names = "ab" if len(maps) == 2 else "abcdefgh"
+        self.write({f"{n}.png": saved(colour(i)) for i, n in enumerate(names)})
+        files = {f"{n}.png": saved(levels) for n, levels in zip(names, maps, strict=True)}
+        self.write(files, self.beside)
+        with self.assertLogs("keras_depthseg") as logs:
+            gather.logger.warning("end")
+            self.assertLen(self.backgrounds(maps=self.maps(**settings)), len(maps))
+        self.assertEqual(self.lines, [])
+        return [record.getMessage() for record in logs.records[1:]]
+
+    @parameterized.parameters(
+        # Millimetres, as said, and other cameras with their own steps.
+        (0.001, np.uint16, {}),
+        (0.0002, np.uint16, {"step": 0.0002}),
+        (0.04, np.uint8, {"step": 0.04}),
+        (0.0001, np.uint16, {"step": 0.0001}),
+        (0.0001, np.uint16, {"step": None, "scale": None}),
+        (0.03, np.uint8, {"step": None, "scale": None, "larger": "nearer"}),
+    )
+    def test_fitting(self, metres, dtype, settings):
+        maps = [room(seed, metres, dtype) for seed in range(2)]
+        self.assertEqual(self.check(maps, **settings), [])
+
+    @parameterized.named_parameters(
+        ("5000_a_metre", 0.0002, {}, "is beyond the scale, up to 2", "0.0002 for 5000"),
+        ("to_10_m", 10 / 65535, {}, "is beyond the scale", "give a larger scale"),
+        ("shifted_by_3_bits", 0.001 / 8, {}, "is beyond the scale", "a.png, b.png"),
+        (
+            "relative",
+            6 / 65535,
+            {},
+            "is beyond the scale",
+            "with step=0.001 and scale=10",
+        ),
+        ("centimetres", 0.01, {}, "is nearer than 0.3 m", "0.01 for centimetres"),
+        ("street", 0.001, {"scale": 80}, "is nearer than 2.4 m", "give a smaller scale"),
+        (
+            *("relative_millimetres", 0.001, {"step": None, "scale": None}),
+            *("whose largest number is 5", "expected up to 65535", "0.001 for mill"),
+        ),
+    )
+    def test_doubtful(self, metres, settings, *parts):
+        (line,) = self.check([room(seed, metres) for seed in range(2)], **settings)
+        self.assertEqual(line, printable(line))
+        self.assertStartsWith(line, f"{self.beside}: received ")
+        for part in parts:
+            self.assertIn(part, line)
+
+    def test_some_of_them(self):
+        maps = [room(seed, 0.0002 if seed == 5 else 0.001) for seed in range(8)]
+        (line,) = self.check(maps)
+        self.assertEndsWith(line, "Such maps: f.png")
+
+    @parameterized.named_parameters(
+        ("8_bit", room(1, 0.03, np.uint8), {}, "of 8 bit that end at 0.1"),
+        ("8_bit_in_16", room(1, 0.03), {}, "of 16 bit that end at 0.1"),
+        ("metres", room(1, 1.0), {}, "that end at 0.00"),
+        ("step_too_small", room(1, 0.001), {"step": 1e-5}, "with step=1e-05"),
+    )
+    def test_impossible(self, levels, settings, part):
+        self.write({"a.png": saved(colour(1))})
+        self.write({"a.png": saved(levels)}, self.beside)
+        maps = self.maps(**settings)
+        self.assert_refused(
+            lambda: self.backgrounds(maps=maps),
+            *(self.beside, part, "expected depth beyond 0.3 m", "larger=farther"),
+        )
+
+    def test_near_on_purpose(self):
+        """Of a microscope: the scale says so."""
+        maps = [room(seed, 0.03, np.uint8) for seed in range(2)]
+        self.assertEqual(self.check(maps, scale=0.25), [])
+
+
 class GroupsTest(SourcesTestCase):
     def groups(self, root=None):
         found = gather.gather_cutouts(root or self.root, None, self.lines.append)

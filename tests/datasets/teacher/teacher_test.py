@@ -74,6 +74,33 @@ class LabelTest(TeacherTestCase):
         self.assertEqual(teacher.depth, DepthMetadata("metre", 10.0))
         self.assertEqual(teacher.settings.range, "metres")
 
+    @parameterized.named_parameters(
+        ("millimetres", "input=0:9000,unit=metre,scale=10"),
+        ("relative_as_metres", "input=0:1,unit=metre,scale=80"),
+        ("grey_levels", "input=0:255,output=0:1"),
+        ("below", "input=0:1,output=2:3"),
+    )
+    def test_output_of_another_range(self, options):
+        teacher = self.teacher(self.save(grey_network()), f"{options},larger=farther")
+        # A few of them may show nothing but sky.
+        with self.assertLogs("keras_depthseg") as logs:
+            for _ in range(2):
+                teacher.label(self.pictures)
+        self.assertLen(logs.output, 1)
+        self.assertRegex(logs.output[0], "received outputs of .* of which (9.|100)% are")
+        many = np.concatenate([self.pictures] * 2)
+        self.assert_refused(
+            lambda: teacher.label(many), f"`depth` {teacher.settings}", "Correct unit"
+        )
+
+    @parameterized.parameters(
+        "input=0:12,unit=metre,scale=10", "input=0:1,output=0:1", "input=0:1"
+    )
+    def test_output_of_its_range(self, options):
+        teacher = self.teacher(self.save(grey_network()), f"{options},larger=farther")
+        with self.assertNoLogs("keras_depthseg"):
+            teacher.label(np.concatenate([self.pictures] * 2))
+
     @parameterized.parameters("", ",output=0:1")
     def test_crop(self, extra):
         path = self.save(grey_network())
