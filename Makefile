@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-long lint style format-check imports types docs bench format clean
+.PHONY: help demo test test-long lint style format-check imports types docs bench fuzz \
+	format clean
 
 help:
 	@echo "make demo       train a small network on rendered rooms (8 minutes)"
@@ -14,6 +15,7 @@ help:
 	@echo "make types      check types only"
 	@echo "make docs       build the documentation into site/"
 	@echo "make bench      measure speed against PyTorch (about 20 minutes)"
+	@echo "make fuzz       read damaged files of all kinds (5 minutes)"
 	@echo "make format     format the code"
 	@echo "make clean      remove the virtual environment and site/"
 
@@ -64,6 +66,9 @@ bench: $(VENV)/test
 	$(BIN)/python -m benchmarks.compose_speed
 	$(BIN)/python -m benchmarks.endless_speed
 	$(BIN)/python -m benchmarks.inference_speed
+
+fuzz: $(VENV)/test
+	$(BIN)/python -m fuzzing --minutes 5
 
 format: $(VENV)/test
 	$(BIN)/ruff check --fix .

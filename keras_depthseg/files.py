@@ -33,7 +33,7 @@ def sha256(path: Path) -> str:
     return _sha256(path, state.st_mtime_ns, state.st_size)
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=32)
 def _sha256(path: Path, modified: int, size: int) -> str:
     del modified, size  # arguments, so that a file written again is read again
     with path.open("rb") as file:

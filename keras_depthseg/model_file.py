@@ -105,7 +105,10 @@ class ModelFile:
             with zipfile.ZipFile(path) as archive:
                 content = json.loads(archive.read("config.json"))
             name, config = content["registered_name"], content["config"]
-        except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+            if name in NETWORKS:
+                _ = int(config["width"]), int(config.get("resolution") or RESOLUTION)
+        # Damage leads Python's reader of zips to errors of all kinds.
+        except Exception as error:
             raise UserError(
                 f"{path}: it is damaged or no .keras file ({type(error).__name__}); "
                 "accepted is what a run saved as model.keras. Get the file again."

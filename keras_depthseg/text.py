@@ -38,6 +38,11 @@ def listed(names: Sequence[str], most: int = 20) -> str:
     return printable(", ".join(names[:most])) + more
 
 
+def shortened(text: str, most: int = 80) -> str:
+    """Return text of at most `most` characters: names in damaged files may be long."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def split_option(text: str) -> tuple[str, list[str]]:
     """The name in `NAME,KEY=VALUE,…`, in which there may be commas, and what follows."""
     parts = text.split(",")

@@ -29,6 +29,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     ROOT / "benchmarks/README.md",
+    ROOT / "fuzzing/README.md",
     ROOT / "pretraining/README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "keras_depthseg").rglob("README.md")),

@@ -2,9 +2,12 @@
 
 import contextlib
 import hashlib
+import io
+import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from unittest import mock
 
@@ -39,6 +42,38 @@ class NamesTestCase(RefusalTestCase):
         """Let a file be the one that `small` means."""
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         self.enterContext(mock.patch.dict(pretrained.WEIGHTS, small=digest))
+
+
+class ModelFileTest(RefusalTestCase):
+    def test_damaged(self):
+        path = self.folder / "model.keras"
+        data = SHIPPED.read_bytes()
+        directory = data.rindex(b"config.json") - 46
+        self.assertEqual(data[directory : directory + 4], b"PK\x01\x02")
+        with zipfile.ZipFile(SHIPPED) as archive:
+            config = json.loads(archive.read("config.json"))
+        wide = {**config["config"], "width": "wide"}
+        contents = [
+            data[:9999],
+            # A version of zip, and a compression, that Python does not know.
+            data[: directory + 6] + b"\x63" + data[directory + 7 :],
+            data[: directory + 10] + b"\x63" + data[directory + 11 :],
+            _zip(b"\xff\xfe"),
+            _zip(b"[" * 100_000),
+            _zip(json.dumps({**config, "registered_name": ["a"]}).encode()),
+            _zip(json.dumps({**config, "config": wide}).encode()),
+            _zip(json.dumps({**config, "config": None}).encode()),
+        ]
+        for content in contents:
+            path.write_bytes(content)
+            self.assert_refused(lambda: ModelFile.open(path), path, "damaged")
+
+
+def _zip(config):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("config.json", config)
+    return buffer.getvalue()
 
 
 class ShippedTest(RefusalTestCase):

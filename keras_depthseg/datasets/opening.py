@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -141,7 +142,8 @@ def open_records(data_dir: str | Path, *, check_shards: bool = True) -> Records:
         builder = tfds.builder_from_directory(path)
         records = Records(path, builder, dict(builder.info.metadata or {}))
         features = records.features
-        _ = records.depth_dtype
+        _ = records.depth_dtype, records.splits, list(records.shards())
+        _check_metadata(records.metadata)
     except Exception as error:  # TFDS raises various errors for damaged JSON.
         raise UserError(
             f"{data_dir}: dataset_info.json, features.json or metadata.json is damaged "
@@ -157,6 +159,19 @@ def open_records(data_dir: str | Path, *, check_shards: bool = True) -> Records:
         for shard in records.shards():
             _check_shard(shard.path, shard.examples)
     return records
+
+
+def _check_metadata(metadata: dict[str, Any]) -> None:
+    """Raise an error unless values have the types that builders write."""
+    for name in ("depth", "licences", "sources", "statistics"):
+        if not isinstance(metadata.get(name) or {}, dict):
+            raise TypeError(f"{name}: an object is expected")
+    for branch in (metadata.get("statistics") or {}).values():
+        for values in branch.values():
+            # Of three channels; also false for NaN.
+            if not all(type(v) in (int, float) and 0 <= v < math.inf for v in values):
+                raise ValueError("statistics: three numbers are expected")
+            _, _, _ = values
 
 
 def _check_shard(path: Path, examples: int) -> None:

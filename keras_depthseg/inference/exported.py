@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from keras_depthseg.errors import UserError
 from keras_depthseg.pretrained import is_pretrained
 from keras_depthseg.runtimes import SUFFIXES, OpenedModel, model_kind, open_model
 
@@ -83,6 +84,11 @@ def open_exported(files: Mapping[str, Path]) -> Exported:
 
 
 def _mask_alone(maps: OpenedModel) -> OpenedModel:
+    if "mask" not in maps.outputs:
+        raise UserError(
+            f"received a network with the outputs {', '.join(maps.outputs)}; expected "
+            "mask among them. Export it by depthseg export."
+        )
     number = maps.outputs.index("mask")
     return dataclasses.replace(
         maps, outputs=("mask",), run=lambda *arrays: [maps.run(*arrays)[number]]

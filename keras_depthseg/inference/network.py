@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import hashlib
 import importlib.util
+import json
 import logging
 import os
 import shutil
@@ -40,6 +41,9 @@ ENGINES = ("openvino", "keras")
 
 # Converted networks that are kept, 15 MB each.
 _KEPT = 8
+
+# Of the files of a converted network: OpenVINO runs one whose weights have changed.
+_CHECKSUMS = "sha256.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +129,7 @@ def open_network(model: str | Path | keras.Model, engine: str | None = None) -> 
     path = model_path(model)
     if _uses_openvino(engine):
         folder = _converted(path)
-        if not folder.exists():
+        if not _is_whole(folder):
             logger.info("%s: converting it for OpenVINO, once", model)
             _convert(path, folder)
         plate, maps, mask = (open_model(folder / f"{part}.xml") for part in PARTS)
@@ -175,6 +179,25 @@ def _converted(path: Path) -> Path:
     return default_cache_dir() / "networks" / digest.hexdigest()[:24]
 
 
+def _is_whole(folder: Path) -> bool:
+    """Return whether a converted network is as it was written; remove a damaged one."""
+    if not folder.exists():
+        return False
+    try:
+        stored = json.loads((folder / _CHECKSUMS).read_text("utf-8"))
+        whole = stored == {file.name: sha256(file) for file in _network_files(folder)}
+    except (OSError, ValueError):
+        whole = False
+    if not whole:
+        logger.warning("%s: it was damaged, and is made anew", folder)
+        shutil.rmtree(folder, ignore_errors=True)
+    return whole
+
+
+def _network_files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.name != _CHECKSUMS)
+
+
 def _convert(path: Path, folder: Path) -> None:
     """Write the parts of a network as OpenVINO files to a new folder."""
     from keras_depthseg.networks.loading import load_network
@@ -190,6 +213,8 @@ def _convert(path: Path, folder: Path) -> None:
             for name in PARTS:
                 file = str(part / f"{name}.xml")
                 getattr(parts, name).export(file, format="openvino", verbose=False)
+            checksums = {file.name: sha256(file) for file in _network_files(part)}
+            (part / _CHECKSUMS).write_text(json.dumps(checksums), "utf-8")
             try:
                 part.rename(folder)
             except OSError:

@@ -201,13 +201,14 @@ def open_video(path: Path) -> InputContainer:
     try:
         if not path.stat().st_size:
             raise UserError(f"{path} is empty; give a file that plays")
-        container = av.open(str(path.absolute()))
-    except InvalidDataError as error:
+        # Titles and the like may be of any encoding.
+        container = av.open(str(path.absolute()), metadata_errors="replace")
+    except (InvalidDataError, EOFError) as error:
         raise UserError(
             f"{path} is not a video, or one whose recording was cut off: FFmpeg finds "
             "no frames in it; give a file that plays"
         ) from error
-    except OSError as error:
+    except (FFmpegError, OSError) as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
     if not container.streams.video:
         container.close()

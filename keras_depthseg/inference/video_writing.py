@@ -83,6 +83,16 @@ _KINDS = {
 }
 
 
+def _stored(file: Path) -> dict[str, np.ndarray]:
+    """Read what is stored beside a segment."""
+    with file.open("rb") as opened, np.load(opened) as content:
+        arrays = dict(content)
+    pts = arrays["pts"]
+    if pts.dtype != np.int64 or pts.ndim != 1 or not pts.size:
+        raise ValueError(f"{file}: times {pts.shape} of {pts.dtype}")
+    return arrays
+
+
 class VideoWriter:
     """Writes as many frames as it is given, at the times of the source's, and its sound.
 
@@ -203,7 +213,7 @@ class VideoWriter:
         text = json.dumps(job, sort_keys=True, default=str)
         file = self._folder / "job.json"
         # What a camera showed is gone: there is no going on.
-        if path and file.exists() and file.read_text() == text:
+        if path and file.exists() and file.read_bytes() == text.encode():
             return
         if self._folder.exists():
             _LOGGER.info("%s is of another job and begins anew", self._folder)
@@ -224,8 +234,12 @@ class VideoWriter:
         """Yield what is stored beside every segment that is complete, in order."""
         begin = 0
         while (file := self._folder / f"{begin:06d}.npz").exists():
-            with np.load(file) as stored:
-                arrays = dict(stored)
+            try:
+                arrays = _stored(file)
+            # Damage leads the readers of zips and arrays to errors of all kinds.
+            except Exception:
+                _LOGGER.info("%s is damaged; from its frames on all are made anew", file)
+                return
             begin += len(arrays["pts"])
             yield arrays
 

@@ -15,7 +15,6 @@ import logging
 import math
 import os
 import time
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -68,17 +67,43 @@ class Position:
             with Path(path).open("rb") as file, np.load(file) as content:
                 arrays = dict(content)
             about = json.loads(bytes(arrays.pop("about")))
-            return cls(about["epoch"], about["step"], tuple(about["rows"]), arrays)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            position = cls(about["epoch"], about["step"], tuple(about["rows"]), arrays)
+            position._check()
+            if about.get("arrays", sorted(arrays)) != sorted(arrays):
+                raise KeyError("arrays are missing")
+            return position
+        # Damage leads the readers of zips and arrays to errors of all kinds.
+        except Exception as error:
             raise UserError(
                 f"{path}: this checkpoint cannot be read ({type(error).__name__}); "
                 "`resume` takes the one before it."
             ) from error
 
+    def _check(self) -> None:
+        """Raise `TypeError` for values of other types than `save` writes."""
+        numbers = [self.epoch, self.step, *(row["epoch"] for row in self.rows)]
+        values = [value for row in self.rows for value in row.values()]
+        if not (
+            all(type(number) is int and number >= 0 for number in numbers)
+            and all(type(value) in (int, float) for value in values)
+            and all(isinstance(array, np.ndarray) for array in self.arrays.values())
+        ):
+            raise TypeError("values of other types")
+
     def restore_model(self, model: keras.Model) -> None:
-        """Restore the variables of model, optimizer and metrics."""
+        """Restore the variables of model, optimizer and metrics.
+
+        Raises:
+            UserError: if they are those of another model.
+        """
         groups = ("model/", "optimizer/", "metrics/")
-        restore(model, {k: a for k, a in self.arrays.items() if k.startswith(groups)})
+        arrays = {k: a for k, a in self.arrays.items() if k.startswith(groups)}
+        try:
+            restore(model, arrays)
+        except ValueError as error:
+            raise UserError(
+                f"the saved position does not fit this run: {error} Start a new run."
+            ) from error
 
     def save(self, path: str | Path) -> None:
         """Write one file: NumPy arrays, one of which is a JSON text.
@@ -87,6 +112,8 @@ class Position:
             OSError: if the file cannot be written; the old one is left then.
         """
         about = {"epoch": self.epoch, "step": self.step, "rows": self.rows}
+        # Of a zip whose list is damaged, arrays may be missing and nothing else wrong.
+        about["arrays"] = sorted(self.arrays)
         encoded = np.frombuffer(json.dumps(about).encode(), np.uint8)
         with replacing(path) as part:
             np.savez(part, about=encoded, **dict[str, Any](self.arrays))

@@ -41,7 +41,9 @@ def restore(model: keras.Model, state: Mapping[str, np.ndarray]) -> None:
     wrong = sorted(required ^ known) or sorted(
         name
         for name, variable in variables.items()
-        if name in state and tuple(variable.shape) != state[name].shape
+        if name in state
+        and (tuple(variable.shape), variable.dtype)
+        != (state[name].shape, str(state[name].dtype))
     )
     if wrong:
         raise ValueError(

@@ -43,11 +43,25 @@ class OpeningTest(TinyDataTestCase):
         self._refused("not a data set", "dataset_info.json")
 
     @parameterized.parameters(
-        ("dataset_info.json", ""), ("features.json", "[1]"), ("metadata.json", "null")
+        ("dataset_info.json", ""),
+        ("features.json", "[1]"),
+        ("metadata.json", "null"),
+        ("metadata.json", '{"depth": 3}'),
+        ("metadata.json", '{"statistics": {"bg": "none"}}'),
+        ("metadata.json", '{"statistics": {"bg": {"mean": [1, "x", 1]}}}'),
+        ("metadata.json", '{"statistics": {"bg": {"std": [0.1, 0.2]}}}'),
+        ("metadata.json", '{"statistics": {"bg": {"std": [0.1, 0.2, NaN]}}}'),
     )
     def test_damaged_json(self, name, content):
         (self.copy / name).write_text(content)
         self._refused(self.copy, name, "damaged", AGAIN)
+
+    def test_info_without_the_name_of_the_data_set(self):
+        path = self.copy / "dataset_info.json"
+        info = json.loads(path.read_text())
+        del info["name"]
+        path.write_text(json.dumps(info))
+        self._refused(self.copy, "dataset_info.json", "damaged")
 
     def test_missing_features(self):
         (self.copy / "features.json").unlink()

@@ -108,6 +108,21 @@ class NetworkTest(tf.test.TestCase):
         self.assertNotAllClose(before, after)
         self.assertFalse(list((self.cache / "networks").glob(".*")))
 
+    def test_damaged_conversion_is_made_anew(self):
+        expected = self.predict(open_network(self.path))["mask"]
+        folders = (self.cache / "networks").iterdir()
+        folder = max(folders, key=lambda path: path.stat().st_mtime)
+        data = bytearray((folder / "maps.bin").read_bytes())
+        # OpenVINO runs it, and gives other maps.
+        data[len(data) // 2] ^= 0x40
+        (folder / "maps.bin").write_bytes(data)
+        with self.assertLogs("keras_depthseg", "WARNING") as logs:
+            network = open_network(self.path)
+        self.assertIn("damaged", logs.output[0])
+        self.assertAllClose(self.predict(network)["mask"], expected, atol=1e-6)
+        with self.assertNoLogs("keras_depthseg", "WARNING"):
+            open_network(self.path)
+
     def test_resolution(self):
         self.assertEqual(open_network(self.path).resolution, 224)
         for engine in ("openvino", "keras"):

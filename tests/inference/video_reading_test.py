@@ -210,6 +210,32 @@ def test_what_is_no_video_is_refused_in_a_line(tmp_path):
         assert str(tmp_path) in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi"])
+def test_titles_that_are_no_text(tmp_path, name):
+    path = tmp_path / name
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "a title of some length"
+        stream = container.add_stream("mpeg4", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for image in pictures(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
+        container.mux(stream.encode(None))
+    data = path.read_bytes()
+    assert b"a title of" in data
+    path.write_bytes(data.replace(b"a title of", b"\xff\xfe\xa1 le of"))
+    assert len(list(VideoReader(path))) == 3
+
+
+def test_beginning_alone(tmp_path):
+    for name in ("a.mkv", "a.webm", "a.mp4", "a.avi"):
+        codec = "libvpx-vp9" if name == "a.webm" else "mpeg4"
+        whole = write_video(tmp_path / name, pictures(3), codec=codec).read_bytes()
+        for length in (1, 8, 40, 200, 400):
+            (tmp_path / f"cut-{name}").write_bytes(whole[:length])
+            with pytest.raises(UserError, match="cut-"):
+                VideoReader(tmp_path / f"cut-{name}")
+
+
 def test_no_camera():
     with pytest.raises(UserError, match="no camera 99"):
         VideoReader(99)

@@ -278,6 +278,30 @@ def test_resumed_after_kill_9(source, tmp_path):
     np.testing.assert_array_equal(images, whole)
 
 
+@pytest.mark.parametrize(
+    ("file", "damage", "done"),
+    [
+        ("000010.npz", lambda data: data[:-100], 10),
+        ("000000.npz", lambda data: b"", 0),
+        ("000010.npz", lambda data: data.replace(b"'shape'", b"'shape"), 10),
+        ("000000.npz", lambda data: data.replace(b"pts.npy", b"xxx.npy"), 0),
+        ("job.json", lambda data: b"\xff" + data, 0),
+        ("job.json", lambda data: data[:-1], 0),
+    ],
+)
+def test_damaged_notes_of_segments(source, tmp_path, file, damage, done):
+    path = tmp_path / "out.mp4"
+    copy(source, tmp_path / "whole.mp4")
+    copy(source, path, stop=23)
+    note = tmp_path / ".part-out.mp4" / file
+    note.write_bytes(damage(note.read_bytes()))
+    assert copy(source, path).done == done
+    times, images = decoded(path)
+    whole_times, whole = decoded(tmp_path / "whole.mp4")
+    assert times == whole_times
+    np.testing.assert_array_equal(images, whole)
+
+
 def test_other_settings_or_another_source_begin_anew(source, tmp_path):
     path, own = tmp_path / "out.mp4", tmp_path / "v.mp4"
     own.write_bytes(source.read_bytes())

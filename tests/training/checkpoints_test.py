@@ -2,6 +2,8 @@
 
 import csv
 import errno
+import io
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -17,6 +19,7 @@ from keras_depthseg.callbacks.non_finite import StopAtNonFinite
 from keras_depthseg.callbacks.plateau import ReduceLROnPlateau
 from keras_depthseg.callbacks.resolution import ResolutionScheduler
 from keras_depthseg.callbacks.weight_average import WeightAverage
+from keras_depthseg.errors import UserError
 from keras_depthseg.layers import BatchNormalization
 from keras_depthseg.schedule import parse_schedule
 from keras_depthseg.training.checkpoints import (
@@ -286,8 +289,52 @@ class FilesTest(RefusalTestCase, parameterized.TestCase):
     def test_state_of_another_model(self):
         with self.assertRaises(_CrashError):
             _train(self.folder, _sgd, crash=(0, 2))
-        with self.assertRaisesRegex(ValueError, "another model or optimizer"):
+        with self.assertRaisesRegex(UserError, "another model or optimizer"):
             latest(self.folder).restore_model(_model(_adam()))
+
+    def test_positions_that_are_damaged_otherwise(self):
+        arrays = {"model/0000": np.zeros(2, np.float32), "callbacks/a/b": np.ones(3)}
+        whole, path = (
+            Position(1, 2, ({"epoch": 0, "loss": 1.5},), arrays),
+            (self.folder / "position-000001.npz"),
+        )
+        whole.save(path)
+        data = path.read_bytes()
+        self.assertEqual(Position.load(path).rows, whole.rows)
+        members = np.load(path)
+        directory = data.index(b"PK\x01\x02")
+        for damaged in (
+            # A version of zip that Python does not know, and a compression.
+            data[: directory + 6] + b"\x63" + data[directory + 7 :],
+            data[: directory + 10] + b"\x63" + data[directory + 11 :],
+            # Text of an array's header that does not end.
+            data.replace(b"'shape': (2,), }", b"'shape': ((2,), "),
+            # The list of a zip without its last array.
+            _npz({name: members[name] for name in members if name != "callbacks/a/b"}),
+            # An epoch that is no number, and rows that are none.
+            _npz({**members, "about": _text({"epoch": "1", "step": 2, "rows": []})}),
+            _npz({**members, "about": _text({"epoch": 1, "step": 2, "rows": [3]})}),
+            _npz({**members, "about": _text({"epoch": 1, "step": -2, "rows": []})}),
+        ):
+            path.write_bytes(damaged)
+            with self.assertRaisesRegex(UserError, "cannot be read"):
+                Position.load(path)
+
+    def test_positions_of_earlier_versions_do_not_list_their_arrays(self):
+        path = self.folder / "position-000001.npz"
+        about = _text({"epoch": 1, "step": 0, "rows": []})
+        path.write_bytes(_npz({"about": about, "model/0000": np.zeros(2)}))
+        self.assertEqual(Position.load(path).epoch, 1)
+
+
+def _text(content):
+    return np.frombuffer(json.dumps(content).encode(), np.uint8)
+
+
+def _npz(arrays):
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
 
 
 if __name__ == "__main__":

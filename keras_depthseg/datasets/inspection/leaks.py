@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from keras_depthseg.pictures.near_duplicates import groups
+from keras_depthseg.text import shortened
 
 SEEN = ("train", "val")
 
@@ -86,4 +87,4 @@ class Identities:
         return not self.splits[name].isdisjoint(_KINDS[self.kind])
 
     def _shown(self, name: str) -> str:
-        return f"{name!r} ({', '.join(sorted(self.splits[name]))})"
+        return f"{shortened(name)!r} ({', '.join(sorted(self.splits[name]))})"

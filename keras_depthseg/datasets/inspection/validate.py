@@ -22,7 +22,7 @@ from keras_depthseg.datasets.opening import (
     open_records,
 )
 from keras_depthseg.datasets.statistics import ImageStatistics
-from keras_depthseg.text import listed
+from keras_depthseg.text import listed, shortened
 
 # Two decoders of JPEG differ by less.
 _STATISTICS_TOLERANCE = 1e-3
@@ -158,7 +158,7 @@ class _Validation:
                 except ValueError as error:
                     self.report.errors.append(f"{where}: {error}")
                     continue
-                where = f"{where} {sample.sample_id!r}"
+                where = f"{where} {shortened(sample.sample_id)!r}"
                 yield shard.split, sample, where
 
     def _records(self, shard: StoredShard) -> Iterator[tuple[int, bytes]]:

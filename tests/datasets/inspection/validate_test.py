@@ -122,6 +122,12 @@ class SampleTest(ValidationTestCase):
         self.assertEqual(report.lines()[0], f"error: {report.errors[0]}")
         self.assertIn("1 error, no warnings", report.lines()[1])
 
+    def test_names_of_any_length(self):
+        self._edit(sample_id=b"x" * 9_000, bg=b"", bg_id=b"y" * 9_000)
+        report = validate(self.copy)
+        self.assertIn("'xxx", report.errors[0])
+        self.assertLess(max(map(len, report.lines())), 500)
+
     @parameterized.parameters(
         ("fg_bg", encoded(colour(0, (SIDE, SIDE)), "png", "RGBA"), "alpha"),
         ("mask", encoded(colour(0, (SIDE, SIDE)), "png"), "RGB"),

@@ -1,0 +1,50 @@
+"""Damaged files of every kind are read, or refused in a line; also all found once."""
+
+import tempfile
+import warnings
+from pathlib import Path
+
+import pytest
+from absl.testing import parameterized
+
+from fuzzing.targets import KINDS, opened_target
+from tests.support.tiny_data import RefusalTestCase
+
+# Seeds and numbers of cases in which something was wrong once.
+FOUND = {
+    "info": [(0, 51), (0, 55), (0, 63), (0, 78), (1, 11), (1, 54), (1, 109)],
+    "positions": [(0, 0), (0, 7), (0, 13), (0, 31), (0, 53), (0, 64), (1, 153)],
+    "videos": [(0, 18), (0, 27), (0, 34), (0, 90)],
+    "segments": [(0, n) for n in (0, 4, 5, 6, 7, 12, 16, 19, 23, 32, 40, 46, 50, 69, 77)],
+    "models": [(0, 7)],
+}
+FRESH = 4
+
+# These convert or export networks first.
+SLOW = {"onnx", "litert", "openvino", "savedmodel", "converted", "checkpoints", "weights"}
+
+
+class TargetsTest(RefusalTestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.shared = Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+
+    def _cases(self, kind, cases):
+        target = opened_target(kind, self.shared / kind, self.shared / "case")
+        verdicts = set()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for seed, number in cases:
+                with self.subTest(kind=kind, seed=seed, number=number):
+                    verdicts.add(target.run_case(seed, number))
+        self.assertLessEqual(verdicts, {"accepted", "refused"})
+
+    @parameterized.parameters(*(kind for kind in KINDS if kind not in SLOW))
+    def test_kind(self, kind):
+        self._cases(kind, [*FOUND.get(kind, []), *((7, n) for n in range(FRESH))])
+
+    @parameterized.parameters(*sorted(SLOW))
+    @pytest.mark.long
+    def test_slow_kind(self, kind):
+        self._cases(kind, [*FOUND.get(kind, []), *((7, n) for n in range(FRESH))])
