@@ -7,10 +7,17 @@ import os
 from pathlib import Path
 from typing import Any
 
-from keras_depthseg.commands.parsing import Parser, described, field_options, given_fields
+from keras_depthseg.commands.parsing import (
+    CACHE_DIR,
+    Parser,
+    described,
+    field_options,
+    given_fields,
+)
 from keras_depthseg.commands.terminal import import_tensorflow_quietly
 from keras_depthseg.datasets.composites.options import ComposeOptions
-from keras_depthseg.errors import UserError
+from keras_depthseg.datasets.locate import check_data, locate_records, split_larger
+from keras_depthseg.files import default_cache_dir
 from keras_depthseg.pictures.folders import list_pictures
 
 
@@ -98,11 +105,12 @@ def add_card(commands: Any) -> Parser:
     parser.add_options(
         "data",
         {
-            "data": _RECORDS,
+            "data": _DATA,
             "--out": {
                 "type": Path,
                 "metavar": "FILE",
-                "help": "HTML page (default: card.html in the folder)",
+                "help": "HTML page (default: card.html in the folder, here for other "
+                "data)",
             },
             "--seed": {
                 "type": int,
@@ -110,6 +118,7 @@ def add_card(commands: Any) -> Parser:
                 "metavar": "N",
                 "help": "Seed of the choice of pictures (default: %(default)s)",
             },
+            "--cache-dir": CACHE_DIR,
         },
     )
     parser.set_defaults(run=_card, parser=parser)
@@ -117,12 +126,14 @@ def add_card(commands: Any) -> Parser:
 
 
 def _card(args: argparse.Namespace) -> None:
-    _check_folder(args.data)
+    check_data(args.data)
     import_tensorflow_quietly()
     from keras_depthseg.datasets.inspection.card import write_card
 
-    path = args.out or args.data / "card.html"
-    write_card(args.data, path, seed=args.seed)
+    records = _located(args)
+    folder = split_larger(args.data)[0]
+    path = args.out or Path(folder if os.path.isdir(folder) else "", "card.html")
+    write_card(records, path, seed=args.seed)
     print(f"wrote {path}")
 
 
@@ -138,36 +149,36 @@ def add_validate(commands: Any) -> Parser:
             "depthseg data validate my_data",
         ),
     )
-    parser.add_options("data", {"data": _RECORDS})
+    parser.add_options("data", {"data": _DATA, "--cache-dir": CACHE_DIR})
     parser.set_defaults(run=_validate, parser=parser)
     return parser
 
 
 def _validate(args: argparse.Namespace) -> int:
-    _check_folder(args.data)
+    check_data(args.data)
     import_tensorflow_quietly()
     from tqdm.auto import tqdm
 
     from keras_depthseg.datasets.inspection.validate import validate
 
+    records = _located(args)
     with tqdm(unit=" samples", disable=None) as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        report = validate(args.data, progress)
+        report = validate(records, progress)
     print("\n".join(report.lines()))
     return 1 if report.errors else 0
 
 
-_RECORDS = {"type": Path, "metavar": "DIR", "help": "Folder of records"}
+_DATA = {
+    "metavar": "DATA",
+    "help": "Folder of records, or another data set as for depthseg train: one in the "
+    "original layout is turned into records once",
+}
 
 
-def _check_folder(data: Path) -> None:
-    # What is missing is found without TensorFlow; opening the records finds the rest.
-    if not os.path.isdir(data):
-        raise UserError(
-            f"{data}: no such folder; give a folder of records, or one in the original "
-            "layout."
-        )
+def _located(args: argparse.Namespace) -> Path:
+    return locate_records(args.data, args.cache_dir or default_cache_dir())

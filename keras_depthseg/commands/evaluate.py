@@ -13,7 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from keras_depthseg.commands.parsing import Parser, described, field_options, given_fields
+from keras_depthseg.commands.parsing import (
+    CACHE_DIR,
+    Parser,
+    described,
+    field_options,
+    given_fields,
+)
 from keras_depthseg.commands.terminal import import_tensorflow_quietly
 from keras_depthseg.datasets.locate import check_data, locate_records
 from keras_depthseg.errors import UserError
@@ -60,12 +66,7 @@ def add_evaluate(commands: Any) -> Parser:
         "run": {"batch_size": "N", "seed": "N"},
     }
     more = {
-        "--cache-dir": {
-            "type": Path,
-            "metavar": "DIR",
-            "help": "Folder for records made from other data (default: "
-            "$KERAS_DEPTHSEG_CACHE, or ~/.cache/keras_depthseg)",
-        },
+        "--cache-dir": CACHE_DIR,
         "--out": {
             "type": Path,
             "metavar": "DIR",

@@ -22,6 +22,14 @@ import docstring_parser
 from keras_depthseg.choices import choices
 from keras_depthseg.text import printable
 
+CACHE_DIR = {
+    "type": Path,
+    "metavar": "DIR",
+    "help": "Folder for records made from other data (default: $KERAS_DEPTHSEG_CACHE, or "
+    "~/.cache/keras_depthseg)",
+}
+"""The option `--cache-dir` of several sub-commands."""
+
 _BACKQUOTED = re.compile(r"`(\w+)`")
 
 

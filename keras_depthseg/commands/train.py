@@ -8,7 +8,13 @@ import datetime
 from pathlib import Path
 from typing import Any
 
-from keras_depthseg.commands.parsing import Parser, described, field_options, given_fields
+from keras_depthseg.commands.parsing import (
+    CACHE_DIR,
+    Parser,
+    described,
+    field_options,
+    given_fields,
+)
 from keras_depthseg.commands.terminal import import_tensorflow_quietly
 from keras_depthseg.datasets.composites.options import ComposeOptions
 from keras_depthseg.datasets.locate import check_data, locate_records, split_weight
@@ -46,7 +52,8 @@ def add_train(commands: Any) -> Parser:
                 "metavar": "DATA[,weight=W]",
                 "action": "append",
                 "help": "Folder of records; folder in the original layout (bg/, fg_bg/, "
-                "fg_bg_mask/, fg_bg_depth/, file_map.txt), turned into records once; "
+                "fg_bg_mask/, fg_bg_depth/, file_map.txt), turned into records once, and "
+                "DIR,larger=nearer where bright depth is near; "
                 "rooms[:COUNT][,parallax=CM], the built-in data set, its backgrounds "
                 "from a camera moved by CM centimetres; or pets_in_rooms[:COUNT], "
                 "composed of two public data sets that are downloaded, 35 GB; can be "
@@ -71,12 +78,7 @@ def add_train(commands: Any) -> Parser:
                 "and cutouts out of training; random splits pictures at random, as the "
                 "original did (default: identity)",
             },
-            "--cache-dir": {
-                "type": Path,
-                "metavar": "DIR",
-                "help": "Folder for records made from other data (default: "
-                "$KERAS_DEPTHSEG_CACHE, or ~/.cache/keras_depthseg)",
-            },
+            "--cache-dir": CACHE_DIR,
         },
     )
     parser.add_options(

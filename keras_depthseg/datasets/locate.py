@@ -10,7 +10,9 @@ import os
 import re
 from pathlib import Path
 
+from keras_depthseg.datasets.folder_kinds import holds, is_original_layout, is_records
 from keras_depthseg.errors import UserError
+from keras_depthseg.text import split_option
 
 ROOM_SIZE = 224
 """Height and width of the images of the named data sets, in pixels.
@@ -29,8 +31,8 @@ def split_weight(data: str) -> tuple[str, float]:
     Raises:
         UserError: if the weight is no number above 0.
     """
-    name, comma, weight = data.rpartition(",weight=")
-    if not comma:
+    name, weight = _split_key(data, "weight")
+    if weight is None:
         return data, 1.0
     try:
         value = float(weight)
@@ -44,6 +46,36 @@ def split_weight(data: str) -> tuple[str, float]:
     return name, value
 
 
+def _split_key(data: str, key: str) -> tuple[str, str | None]:
+    """Take `key=VALUE` out of `NAME,KEY=VALUE,…`; the value is `None` without it."""
+    name, options = split_option(data)
+    found = [option for option in options if option.startswith(f"{key}=")]
+    if not found:
+        return data, None
+    if len(found) > 1:
+        raise UserError(
+            f"`data`: received {key} {len(found)} times in {data}; accepted is one. "
+            "Leave the others out."
+        )
+    options.remove(found[0])
+    return ",".join([name, *options]), found[0].partition("=")[2]
+
+
+def split_larger(data: str) -> tuple[str, str | None]:
+    """Split `DATA[,larger=farther|nearer]`.
+
+    Raises:
+        UserError: it is neither of the two.
+    """
+    name, larger = _split_key(data, "larger")
+    if larger not in (None, "farther", "nearer"):
+        raise UserError(
+            f"`data`: received larger={larger} in {data}; accepted: larger=farther, "
+            "where bright depth is far, or larger=nearer. Choose one."
+        )
+    return name, larger
+
+
 def check_data(data: str) -> None:
     """Refuse a value of `data` that names no data set; nothing is built or opened.
 
@@ -53,50 +85,72 @@ def check_data(data: str) -> None:
     Raises:
         UserError: there is no such folder, or it holds no data set.
     """
-    folder = Path(data)
-    if _NAMED.fullmatch(data):
+    name, larger = split_larger(data)
+    folder = Path(name)
+    if _NAMED.fullmatch(name):
+        _check_larger(name, larger)
         return
     if not os.path.isdir(folder):
         raise UserError(
-            f"{data}: no such folder; give a folder of records, a folder in the original "
+            f"{name}: no such folder; give a folder of records, a folder in the original "
             "layout (bg/, fg_bg/, fg_bg_mask/, fg_bg_depth/, file_map.txt), "
             "rooms[:COUNT][,parallax=CM] or pets_in_rooms[:COUNT]."
         )
-    if not _is_records(folder) and not _is_original_layout(folder):
+    if is_records(folder):
+        _check_larger(name, larger)
+    elif not is_original_layout(folder):
+        below = holds(folder)
+        remedy = f"give what it holds: {below}" if below else "give one, or rooms"
         raise UserError(
-            f"{data}: neither records (no dataset_info.json) nor the original layout (no "
-            "file_map.txt, no bg/); give one of the two, or rooms."
+            f"{name}: neither records (no dataset_info.json) nor the original layout (no "
+            f"file_map.txt, no bg/); {remedy}."
+        )
+
+
+def _check_larger(name: str, larger: str | None) -> None:
+    if larger is not None:
+        raise UserError(
+            f"`data`: received larger={larger} for {name}, which says itself what its "
+            "depth means; it is for a folder in the original layout. Leave it out."
         )
 
 
 def locate_records(
-    data: str, cache_dir: Path, *, split: str | None = None, seed: int = 0
+    data: str,
+    cache_dir: Path,
+    *,
+    split: str | None = None,
+    seed: int = 0,
+    skip_damaged: bool = False,
 ) -> Path:
     """Return the folder of the records of `data`; build them first if necessary.
 
     Args:
         data: a folder of records; a folder in the original layout, which is converted to
-            records once; `rooms` or `rooms:COUNT` for the built-in data set, with
-            `,parallax=CM` its backgrounds from a camera moved by so many centimetres;
-            `pets_in_rooms[:COUNT]` for one composed of public data sets, downloaded.
-            The images of the named ones are of `ROOM_SIZE`.
+            records once, with `,larger=nearer` where bright depth is near; `rooms` or
+            `rooms:COUNT` for the built-in data set, with `,parallax=CM` its backgrounds
+            from a camera moved by so many centimetres; `pets_in_rooms[:COUNT]` for one
+            composed of public data sets, downloaded. The images of the named ones are of
+            `ROOM_SIZE`.
         cache_dir: where records that are built here are stored.
         split: how the original layout is split, one of `splits.SPLITTINGS`; `None` is
             `identity`. Other data is split already.
         seed: of the split of the original layout, and of the named data sets.
+        skip_damaged: leave out samples of the original layout that cannot be used.
 
     Raises:
         UserError: `data` is none of these, or something in it cannot be used.
     """
-    folder = Path(data)
-    is_source = _is_original_layout(folder) and not _is_records(folder)
+    name, larger = split_larger(data)
+    folder = Path(name)
+    is_source = is_original_layout(folder) and not is_records(folder)
     if split is not None and not is_source:
         raise UserError(
-            f"`split`: received {split} for {data}, which is split already; it is for a "
+            f"`split`: received {split} for {name}, which is split already; it is for a "
             "folder in the original layout. Leave it out."
         )
     check_data(data)
-    if match := _NAMED.fullmatch(data):
+    if match := _NAMED.fullmatch(name):
         options = {}
         if match[1] is None:
             from keras_depthseg.datasets.rooms import rooms_dataset_builder as named
@@ -117,13 +171,10 @@ def locate_records(
     from keras_depthseg.datasets import original_layout
 
     return original_layout.build(
-        folder, cache_dir, splitting=split or "identity", seed=seed
+        folder,
+        cache_dir,
+        splitting=split or "identity",
+        seed=seed,
+        larger=larger or "farther",
+        skip_damaged=skip_damaged,
     )
-
-
-def _is_records(folder: Path) -> bool:
-    return (folder / "dataset_info.json").is_file()
-
-
-def _is_original_layout(folder: Path) -> bool:
-    return any((folder / name).exists() for name in ("file_map.txt", "bg", "fg_bg"))

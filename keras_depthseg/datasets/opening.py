@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
+from keras_depthseg.datasets.folder_kinds import holds, is_records
 from keras_depthseg.datasets.records import REQUIRED_FIELDS
 from keras_depthseg.errors import UserError
 
@@ -133,10 +134,11 @@ def open_records(data_dir: str | Path, *, check_shards: bool = True) -> Records:
             f"{data_dir}: no such folder; give a folder of records, or one in the "
             "original layout."
         )
-    if not (path / "dataset_info.json").is_file():
+    if not is_records(path):
+        below = holds(path)
         raise UserError(
-            f"{data_dir}: not a data set: dataset_info.json is missing; give a folder "
-            "written by a TensorFlow Datasets builder."
+            f"{data_dir}: not a data set: dataset_info.json is missing; give "
+            + (f"what it holds: {below}." if below else "a folder of records.")
         )
     try:
         builder = tfds.builder_from_directory(path)

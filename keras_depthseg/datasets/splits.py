@@ -15,10 +15,10 @@ at random into `train` and `val`, as the original did: both have all identities.
 
 def random_split(sample_id: str, *, val_fraction: float, seed: int) -> str:
     """Return the split of a sample by `random`: `val_fraction` of them are `val`."""
-    return "val" if _hash_fraction(seed, sample_id) < val_fraction else "train"
+    return "val" if hash_fraction(seed, sample_id) < val_fraction else "train"
 
 
-def _hash_fraction(*parts: object) -> float:
+def hash_fraction(*parts: object) -> float:
     """Return a number in [0, 1) that depends on `parts` only, on every machine."""
     text = "\0".join(map(str, parts)).encode()
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") / 2**64
@@ -33,7 +33,7 @@ def held_out(ids: Sequence[str], fraction: float, seed: int) -> frozenset[str]:
     if len(distinct) < 2 or fraction <= 0:
         return frozenset()
     count = max(1, round(len(distinct) * fraction))
-    ranked = sorted(distinct, key=lambda name: _hash_fraction(seed, name))
+    ranked = sorted(distinct, key=lambda name: hash_fraction(seed, name))
     return frozenset(ranked[: min(count, len(distinct) - 1)])
 
 
@@ -61,4 +61,4 @@ def assign_split(
             return "unseen_fg"
     # Hashing the pair and not the sample keeps all placements of one cutout on one
     # background on the same side.
-    return "val" if _hash_fraction(seed, bg_id, fg_id) < val_fraction else "train"
+    return "val" if hash_fraction(seed, bg_id, fg_id) < val_fraction else "train"

@@ -143,11 +143,12 @@ def single_channel(
         raise refused(where, image, accepted)
     if is_transparent(image):
         raise refused(where, image, f"it is transparent in parts; {accepted}")
-    if image.mode not in ("1", "L"):
-        image = image.convert("RGB")
-        if np.ptp(np.asarray(image), axis=2).max() > _GREY:
-            raise refused(where, image, f"the channels differ; {accepted}")
-    return np.asarray(image.convert("L"))
+    if image.mode in ("1", "L"):
+        return np.asarray(image.convert("L"))
+    colours = image.convert("RGB")
+    if np.ptp(np.asarray(colours), axis=2).max() > _GREY:
+        raise refused(where, image, f"the channels differ; {accepted}")
+    return np.asarray(colours.convert("L"))
 
 
 def opaque_colour(image: Image.Image, where: str) -> np.ndarray:

@@ -44,7 +44,11 @@ def encode_mask(mask: np.ndarray, lossless: bool = True) -> bytes:
 
 def encode_depth(depth: np.ndarray) -> bytes:
     """Encode (H, W) float in 0..1 as PNG of 16 bit, 65,535 at 1."""
-    levels = np.round(np.clip(depth, 0, 1) * 65535).astype(np.uint16)
+    return encode_levels(np.round(np.clip(depth, 0, 1) * 65535).astype(np.uint16))
+
+
+def encode_levels(levels: np.ndarray) -> bytes:
+    """Encode (H, W) uint8 or uint16, such as depth, as PNG."""
     return _encode(".png", levels, _PNG)
 
 

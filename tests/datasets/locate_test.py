@@ -1,6 +1,8 @@
 from unittest import mock
 
-from keras_depthseg.datasets import locate, original_layout
+from absl.testing import parameterized
+
+from keras_depthseg.datasets import locate, opening, original_layout
 from keras_depthseg.datasets.pets_in_rooms import pets_in_rooms_dataset_builder
 from keras_depthseg.datasets.rooms import rooms_dataset_builder
 from keras_depthseg.errors import UserError
@@ -20,8 +22,47 @@ class LocateTest(RefusalTestCase):
         with mock.patch.object(original_layout, "build", return_value="built") as build:
             self.assertEqual(self.locate(self.folder), "built")
         build.assert_called_once_with(
-            self.folder, self.folder / "cache", splitting="identity", seed=0
+            self.folder,
+            self.folder / "cache",
+            splitting="identity",
+            seed=0,
+            larger="farther",
+            skip_damaged=False,
         )
+
+    @parameterized.parameters("nearer", "farther")
+    def test_the_meaning_of_depth_in_the_original_layout(self, larger):
+        (self.folder / "file_map.txt").touch()
+        data = f"{self.folder},larger={larger}"
+        with mock.patch.object(original_layout, "build") as build:
+            self.locate(data, skip_damaged=True)
+        self.assertEqual(build.call_args.args[0], self.folder)
+        self.assertEqual(build.call_args.kwargs["larger"], larger)
+        self.assertTrue(build.call_args.kwargs["skip_damaged"])
+        for text in (f"{data},weight=2", f"{self.folder},weight=2,larger={larger}"):
+            self.assertEqual(locate.split_weight(text), (data, 2.0))
+
+    @parameterized.parameters(
+        ("{},larger=nearest", "received larger=nearest in"),
+        ("{},larger=nearer,larger=farther", "received larger 2 times in"),
+        ("{},weight=1,weight=2", "received weight 2 times in"),
+        ("rooms,larger=nearer", "received larger=nearer for rooms, which says itself"),
+        ("rooms:60,parallax=2,larger=nearer", "received larger=nearer for rooms:60"),
+        ("{}/records,larger=farther", "records, which says itself what its depth means"),
+    )
+    def test_other_meanings_are_refused(self, data, said):
+        (self.folder / "file_map.txt").touch()
+        (self.folder / "records").mkdir()
+        (self.folder / "records/dataset_info.json").touch()
+        data = data.format(self.folder)
+        self.assert_refused(lambda: locate.check_data(locate.split_weight(data)[0]), said)
+
+    def test_a_folder_with_commas(self):
+        folder = self.folder / "a,b=c"
+        folder.mkdir()
+        (folder / "dataset_info.json").touch()
+        self.assertEqual(self.locate(folder), folder)
+        self.assertEqual(locate.split_weight(f"{folder},weight=3"), (str(folder), 3.0))
 
     def test_only_the_original_layout_is_split_here(self):
         (self.folder / "file_map.txt").touch()
@@ -56,6 +97,26 @@ class LocateTest(RefusalTestCase):
     def test_too_few_rooms(self):
         with self.assertRaisesRegex(UserError, "received 3 samples"):
             self.locate("rooms:3")
+
+    def test_a_folder_one_level_too_high_names_those_below(self):
+        above = self.folder / "above"
+        calls = [
+            lambda: self.locate(above),
+            lambda: locate.check_data(str(above)),
+            lambda: opening.open_records(above),
+        ]
+        for number, name in enumerate(("records", "layout", *"abcd")):
+            (above / name).mkdir(parents=True)
+            table = "file_map.txt" if name == "layout" else "dataset_info.json"
+            (above / name / table).touch()
+            for call in calls:
+                self.assert_refused(
+                    call, f"{above}: ", above / name if number < 2 else ""
+                )
+        (above / "pictures").mkdir()
+        first = ", ".join(str(above / name) for name in (*"abcd", "layout"))
+        for call in calls:
+            self.assert_refused(call, f"{first} and 1 more")
 
     def test_anything_else_is_refused(self):
         with self.assertRaisesRegex(UserError, "neither records"):

@@ -19,7 +19,12 @@ import tensorflow_datasets as tfds
 from keras_depthseg.datasets.building import partial
 from keras_depthseg.datasets.building.clean_builder import CleanBuilder
 from keras_depthseg.datasets.building.jobs import run_in_threads
-from keras_depthseg.datasets.building.shards import Shard, ShardJob, joined_statistics
+from keras_depthseg.datasets.building.shards import (
+    Finding,
+    Shard,
+    ShardJob,
+    joined_statistics,
+)
 from keras_depthseg.datasets.building.tfds_internals import (
     FileWriterBuilder,
     remove_empty_folders,
@@ -54,6 +59,18 @@ class ShardedBuilder(CleanBuilder, FileWriterBuilder, skip_registration=True):
             config = dataclasses.replace(config, workers=None)
         return repr(config)
 
+    def _review(
+        self, findings: Sequence[Finding], splits: Mapping[str, Sequence[dict]]
+    ) -> None:
+        """Accept what the shards have found about their samples, or raise `UserError`.
+
+        Called once all shards are written, before the data set is put in place.
+
+        Args:
+            findings: in the order of the shards.
+            splits: summaries of the shards of each split.
+        """
+
     # TFDS wraps its own method for logging, which changes the type.
     def download_and_prepare(  # pyright: ignore[reportIncompatibleVariableOverride]
         self,
@@ -72,11 +89,12 @@ class ShardedBuilder(CleanBuilder, FileWriterBuilder, skip_registration=True):
         self._partial = partial.partial_folder(data_path)
         if data_path.exists() and not overwrite and not self._partial.exists():
             return
+        fingerprint = self._fingerprint()
         with partial.only_builder(self._partial):
             # Another process may have finished it while this one waited.
             if overwrite or not data_path.exists():
                 remove_incomplete(data_path)
-                self._start()
+                self._start(fingerprint)
                 try:
                     super().download_and_prepare(
                         download_config=download_config, **kwargs
@@ -87,10 +105,10 @@ class ShardedBuilder(CleanBuilder, FileWriterBuilder, skip_registration=True):
                     raise
             partial.remove_partial(self._partial)
 
-    def _start(self) -> None:
-        if partial.has_other_work(self._partial, self._fingerprint()):
+    def _start(self, fingerprint: str) -> None:
+        if partial.has_other_work(self._partial, fingerprint):
             partial.empty(self._partial)
-        partial.start(self._partial, self._fingerprint())
+        partial.start(self._partial, fingerprint)
         for path in self._partial.glob("*.refused"):
             path.unlink()
 
@@ -114,16 +132,35 @@ class ShardedBuilder(CleanBuilder, FileWriterBuilder, skip_registration=True):
         else:
             workers = getattr(self.builder_config, "workers", None)
             run_in_threads(everything, workers)
-        files = {}
-        for split, group in jobs.items():
-            summaries = [job.summary() for job in group]
-            if split == "train":
-                metadata: Any = self.info.metadata
-                metadata["statistics"] = joined_statistics(summaries)
-            for job in group:
-                _link(job.path, Path(self.data_path) / job.path.name)
-            files[split] = [(it["samples"], it["bytes"]) for it in summaries]
-        return files
+        splits = {
+            split: [job.summary() for job in group] for split, group in jobs.items()
+        }
+        # JSON has no tuples.
+        findings = [
+            Finding(*finding)
+            for summaries in splits.values()
+            for summary in summaries
+            for finding in summary.get("findings", ())
+        ]
+        self._review(findings, splits)
+        metadata: Any = self.info.metadata
+        metadata["statistics"] = joined_statistics(splits["train"])
+        files = {
+            split: self._put_in_place(split, jobs[split], summaries)
+            for split, summaries in splits.items()
+        }
+        return {split: sizes for split, sizes in files.items() if sizes}
+
+    def _put_in_place(
+        self, split: str, jobs: Sequence[ShardJob], summaries: Sequence[dict]
+    ) -> list[tuple[int, int]]:
+        """Link the shards that have samples; return samples and bytes of each."""
+        pairs = zip(jobs, summaries, strict=True)
+        filled = [(job, summary) for job, summary in pairs if summary["samples"]]
+        for index, (job, _) in enumerate(filled):
+            name = self._file_name(split, index, len(filled))
+            _link(job.path, Path(self.data_path) / name)
+        return [(summary["samples"], summary["bytes"]) for _, summary in filled]
 
 
 def _run_on_beam(

@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -24,6 +25,20 @@ _SAMPLES = 256
 _MOST_SHARDS = 256
 
 
+class Finding(NamedTuple):
+    """What is wrong, or doubtful, with one sample of a source.
+
+    Attributes:
+        sample_id: of the sample.
+        text: one line: file, reason, remedy.
+        left_out: whether the sample is left out.
+    """
+
+    sample_id: str
+    text: str
+    left_out: bool
+
+
 class Shard(abc.ABC):
     """The samples of one file. Can be pickled, to be made in another process."""
 
@@ -32,8 +47,8 @@ class Shard(abc.ABC):
         """Return the number of samples."""
 
     @abc.abstractmethod
-    def examples(self) -> Iterator[Example]:
-        """Yield the samples, the same ones every time."""
+    def examples(self) -> Iterator[Example | Finding]:
+        """Yield the samples, and what is found about them, the same every time."""
 
 
 def shard_count(samples: int) -> int:
@@ -101,7 +116,10 @@ class ShardJob:
             part.unlink(missing_ok=True)
 
     def summary(self) -> dict:
-        """Return `samples`, `bytes` and `statistics` of the written shard."""
+        """Return `samples`, `bytes` and `statistics` of the written shard.
+
+        And its `findings`, where there are some.
+        """
         return Summaries(self.path.parent)[self.path.name]
 
     def _write(
@@ -111,11 +129,15 @@ class ShardJob:
 
         samples = 0
         size = 0
+        findings: list[Finding] = []
         statistics = {"bg": ImageStatistics(), "fg_bg": ImageStatistics()}
         with tf.io.TFRecordWriter(str(part)) as writer:
             for example in self.shard.examples():
                 if stop is not None and stop.is_set():
                     return None
+                if isinstance(example, Finding):
+                    findings.append(example)
+                    continue
                 serialized = serialize(example.features)
                 writer.write(serialized)
                 samples += 1
@@ -128,6 +150,7 @@ class ShardJob:
             "samples": samples,
             "bytes": size,
             "statistics": {name: total.to_json() for name, total in statistics.items()},
+            **({"findings": findings} if findings else {}),
         }
 
 

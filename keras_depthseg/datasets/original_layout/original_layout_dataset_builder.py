@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +13,27 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from keras_depthseg.datasets import records
-from keras_depthseg.datasets.building.clean_builder import (
-    CleanBuilder,
-    data_set_path,
-    prepare,
+from keras_depthseg.datasets.building.clean_builder import data_set_path, prepare
+from keras_depthseg.datasets.building.sharded import ShardedBuilder
+from keras_depthseg.datasets.building.shards import Finding, Shard, parts, shard_count
+from keras_depthseg.datasets.original_layout import (
+    left_out,
+    masks,
+    reader,
+    survey,
+    tables,
 )
-from keras_depthseg.datasets.original_layout import reader, tables
-from keras_depthseg.datasets.original_layout.examples import ExampleReader
+from keras_depthseg.datasets.original_layout.depth import LARGER
+from keras_depthseg.datasets.original_layout.examples import ExampleReader, LayoutShard
 from keras_depthseg.datasets.splits import (
     SPLITS,
     SPLITTINGS,
     assign_split,
+    hash_fraction,
     held_out,
     random_split,
 )
 from keras_depthseg.errors import UserError
-from keras_depthseg.pictures import checks
 
 
 @dataclasses.dataclass(eq=False)
@@ -46,6 +51,12 @@ class OriginalLayoutConfig(tfds.core.BuilderConfig):
             samples.
         seed: of the splits.
         depth_dtype: `"uint8"`, or `"uint16"` when the depth pictures are 16-bit PNGs.
+        larger: what a larger number of the depth pictures means, `"farther"` or
+            `"nearer"`; records are written with larger = farther.
+        skip_damaged: leave samples out that cannot be used, and name them, in place of
+            refusing all.
+        workers: threads that read and check; `None` takes one for each core. The records
+            do not depend on the number.
     """
 
     source: Path | str | None = None
@@ -54,6 +65,9 @@ class OriginalLayoutConfig(tfds.core.BuilderConfig):
     splitting: str = "identity"
     seed: int = 0
     depth_dtype: str = "uint8"
+    larger: str = "farther"
+    skip_damaged: bool = False
+    workers: int | None = None
 
     def __post_init__(self):
         for name in ("val_fraction", "unseen_fraction"):
@@ -68,6 +82,11 @@ class OriginalLayoutConfig(tfds.core.BuilderConfig):
                 f"`splitting`: received {self.splitting!r}; expected "
                 f"{' or '.join(map(repr, SPLITTINGS))}. Choose one."
             )
+        if self.larger not in LARGER:
+            raise UserError(
+                f"`larger`: received {self.larger!r}; expected 'farther', where bright "
+                "depth is far, or 'nearer'. Choose one."
+            )
         if self.depth_dtype not in ("uint8", "uint16"):
             raise UserError(
                 f"`depth_dtype`: received {self.depth_dtype!r}; expected 'uint8' or "
@@ -75,25 +94,49 @@ class OriginalLayoutConfig(tfds.core.BuilderConfig):
             )
 
 
-# TFDS wraps its own download_and_prepare for logging, which changes the type.
-class Builder(  # pyright: ignore[reportIncompatibleVariableOverride]
-    CleanBuilder, tfds.core.GeneratorBasedBuilder
-):
+class Builder(ShardedBuilder):
     """Builds a data set from a source folder in the original layout.
 
-    Mistakes in the source raise `UserError` and leave nothing behind.
+    Mistakes in the source raise `UserError` and leave nothing behind; a build that was
+    killed is resumed. `num_shards` of the download configuration is the number of files
+    of each split, by default one for each 256 samples.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "Initial release."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {
+        "1.1.0": "Masks are brought to one scale, what is left out is named.",
+        "1.0.0": "Initial release.",
+    }
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "Put file_map.txt, bg/, fg_bg/, fg_bg_mask/ and fg_bg_depth/ into manual_dir, "
         "or pass config=OriginalLayoutConfig(name=…, source=…)."
     )
 
+    _asked: tfds.download.DownloadConfig = tfds.download.DownloadConfig()
+
     @property
     def _config(self) -> OriginalLayoutConfig:
         return self.builder_config or OriginalLayoutConfig(name="manual")
+
+    # TFDS wraps its own method for logging, which changes the type.
+    def download_and_prepare(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self,
+        *,
+        download_config: tfds.download.DownloadConfig | None = None,
+        **kwargs,
+    ) -> None:
+        """Build the data set, see `ShardedBuilder`."""
+        self._asked = download_config or tfds.download.DownloadConfig()
+        try:
+            super().download_and_prepare(download_config=download_config, **kwargs)
+        finally:
+            reader.close_zips()
+
+    def _fingerprint(self) -> str:
+        source = self._config.source or self._asked.manual_dir
+        settings = super()._fingerprint(), self._asked.num_shards
+        # Without either, a folder of TFDS holds the source.
+        return reader.fingerprint(Path(source), settings) if source else repr(settings)
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
@@ -101,61 +144,122 @@ class Builder(  # pyright: ignore[reportIncompatibleVariableOverride]
             metadata=records.sample_metadata(records.DepthMetadata()),
         )
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager):
+    def _shards(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> Mapping[str, Sequence[Shard]]:
         config = self._config
         source = reader.Layout(config.source or Path(dl_manager.manual_dir))
-        unseen = {
-            kind: held_out(ids, config.unseen_fraction, config.seed)
-            for kind, ids in {
-                "unseen_bg": [sample.bg_id for sample in source.samples],
-                "unseen_fg": [sample.fg_id for sample in source.samples],
-            }.items()
-        }
-        splits = collections.defaultdict(list)
-        for sample in source.samples:
-            if config.splitting == "random":
-                split = random_split(
-                    sample.fg_bg, val_fraction=config.val_fraction, seed=config.seed
-                )
-            else:
-                split = assign_split(
-                    sample.bg_id,
-                    sample.fg_id,
-                    **unseen,
-                    val_fraction=config.val_fraction,
-                    seed=config.seed,
-                )
-            splits[split].append(sample)
-        if "train" not in splits:
-            raise UserError(
-                f"{source.root / tables.FILE_MAP}: no sample is left for training; "
-                f"received {len(source.samples)} samples, `val_fraction` "
-                f"{config.val_fraction}, `unseen_fraction` {config.unseen_fraction}. Add "
-                "samples or choose smaller fractions."
-            )
-        examples = ExampleReader(source, np.dtype(config.depth_dtype).type)
+        splits = _splits(source, config)
+        if not config.skip_damaged:
+            _check_complete(source)
+        opaque = masks.opaque_values(survey.mask_peaks(source))
+        dtype = np.dtype(config.depth_dtype).type
+        examples = ExampleReader(source, dtype, config.larger, opaque)
+        found = survey.look(examples, source, config.larger)
+        # Hardly anything can be used: said now, and not after an hour.
+        bad = len(left_out.reasons(found))
+        if bad >= left_out.MOST_NAMED and not config.skip_damaged:
+            looked_at = len(survey.some(source.samples))
+            raise left_out.refuse(found, f"{looked_at} samples looked at")
         return {
-            split: self._generate_examples(examples, splits[split], split == "train")
+            split: [
+                LayoutShard(examples, part)
+                for part in parts(
+                    _ordered(splits[split], config.seed),
+                    self._asked.num_shards or shard_count(len(splits[split])),
+                )
+            ]
             for split in SPLITS
             if split in splits
         }
 
-    def _generate_examples(
-        self, examples: ExampleReader, samples: Sequence[tables.MapRow], is_train: bool
-    ) -> Iterator[tuple[str, dict]]:
-        total = {
-            "bg": records.ImageStatistics(),
-            "fg_bg": records.ImageStatistics(),
+    def _review(
+        self, findings: Sequence[Finding], splits: Mapping[str, Sequence[dict]]
+    ) -> None:
+        refused = [finding for finding in findings if finding.left_out]
+        used = {
+            split: sum(summary["samples"] for summary in summaries)
+            for split, summaries in splits.items()
         }
-        for example in examples.examples(samples):
-            for field, statistics in total.items():
-                statistics += getattr(example, field)
-            yield example.features["sample_id"], example.features
-        if is_train:
+        total = sum(used.values()) + len(refused)
+        if refused and not (self._config.skip_damaged and used["train"]):
+            raise left_out.refuse(refused, f"{total:,} samples")
+        left_out.report(findings, total)
+        left_out.write(findings, Path(self.data_path))
+        if findings:
             metadata: Any = self.info.metadata
-            metadata["statistics"] = {
-                field: statistics.result() for field, statistics in total.items()
-            }
+            metadata["left_out"] = len(refused)
+            metadata["doubtful"] = len(findings) - len(refused)
+
+
+def _splits(
+    source: reader.Layout, config: OriginalLayoutConfig
+) -> dict[str, list[tables.MapRow]]:
+    """Return the samples of each split.
+
+    Raises:
+        UserError: none is left for training.
+    """
+    unseen = {
+        kind: held_out(ids, config.unseen_fraction, config.seed)
+        for kind, ids in {
+            "unseen_bg": [sample.bg_id for sample in source.samples],
+            "unseen_fg": [sample.fg_id for sample in source.samples],
+        }.items()
+    }
+    splits = collections.defaultdict(list)
+    for sample in source.samples:
+        if config.splitting == "random":
+            split = random_split(
+                sample.fg_bg, val_fraction=config.val_fraction, seed=config.seed
+            )
+        else:
+            split = assign_split(
+                sample.bg_id,
+                sample.fg_id,
+                **unseen,
+                val_fraction=config.val_fraction,
+                seed=config.seed,
+            )
+        splits[split].append(sample)
+    if "train" not in splits:
+        raise UserError(
+            f"{source.root / tables.FILE_MAP}: no sample is left for training; "
+            f"received {len(source.samples)} samples, `val_fraction` "
+            f"{config.val_fraction}, `unseen_fraction` {config.unseen_fraction}. Add "
+            "samples or choose smaller fractions."
+        )
+    return dict(splits)
+
+
+def _check_complete(source: reader.Layout) -> None:
+    """Refuse pictures and boxes that are missing, before any picture is read."""
+    findings = []
+    for sample in source.samples:
+        try:
+            source.check(sample)
+        except UserError as error:
+            findings.append(Finding(sample.fg_bg, str(error), left_out=True))
+    if findings:
+        samples = f"{len(source.samples):,} samples"
+        raise left_out.refuse(findings, samples)
+
+
+def _ordered(samples: Sequence[tables.MapRow], seed: int) -> list[tables.MapRow]:
+    """Return samples in a random order, those of a few backgrounds together.
+
+    So that a shard opens few zips, and batches have many backgrounds.
+    """
+    backgrounds = sorted(
+        {sample.bg for sample in samples}, key=lambda name: hash_fraction(seed, name)
+    )
+    group = {
+        name: index // reader.BACKGROUNDS_TOGETHER
+        for index, name in enumerate(backgrounds)
+    }
+    return sorted(
+        samples, key=lambda row: (group[row.bg], hash_fraction(seed, row.fg_bg))
+    )
 
 
 def build(
@@ -166,6 +270,8 @@ def build(
     unseen_fraction: float = 0.1,
     splitting: str = "identity",
     seed: int = 0,
+    larger: str = "farther",
+    skip_damaged: bool = False,
 ) -> Path:
     """Build the data set of a source, or find it when it has been built already.
 
@@ -176,7 +282,8 @@ def build(
     Args:
         source: a folder as `reader` describes it.
         data_dir: where data sets are; created when missing.
-        val_fraction, unseen_fraction, splitting, seed: see `OriginalLayoutConfig`.
+        val_fraction, unseen_fraction, splitting, seed, larger, skip_damaged: see
+            `OriginalLayoutConfig`.
 
     Returns:
         The folder that `tfds.builder_from_directory` opens.
@@ -190,20 +297,25 @@ def build(
         "unseen_fraction": unseen_fraction,
         "splitting": splitting,
         "seed": seed,
+        "larger": larger,
     }
+    path = _place(source, data_dir, settings)
+    # Where nothing was damaged, nothing was left out.
+    if skip_damaged and not path.exists():
+        settings["skip_damaged"] = True
+        path = _place(source, data_dir, settings)
+    if path.exists():
+        left_out.remind(path)
+        return path
+    config = OriginalLayoutConfig(name=path.parent.name, source=source, **settings)
+    config.depth_dtype = survey.depth_dtype(reader.Layout(source))
+    return prepare(Builder, config, data_dir)
+
+
+def _place(source: Path, data_dir: Path | str, settings: dict[str, Any]) -> Path:
+    """Return the folder of the data set of a source."""
     digest = reader.fingerprint(source, *settings.items())[:16]
     # TFDS names a folder after the configuration.
     readable = re.sub(r"[^A-Za-z0-9-]+", "_", source.resolve().name)[:40]
     config = OriginalLayoutConfig(name=f"{readable}-{digest}", source=source, **settings)
-    path = data_set_path(Builder, config, data_dir)
-    if not path.exists():
-        config.depth_dtype = _depth_dtype(source)
-        prepare(Builder, config, data_dir)
-    return path
-
-
-def _depth_dtype(source: Path) -> str:
-    """Return the dtype of the first depth picture; the others must have it too."""
-    with reader.Layout(source) as pictures:
-        _, data = pictures.read("depth", pictures.samples[0])
-    return f"uint{checks.bits_per_channel(data)}"
+    return data_set_path(Builder, config, data_dir)

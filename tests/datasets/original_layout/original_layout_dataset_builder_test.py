@@ -15,6 +15,7 @@ from absl.testing import parameterized
 from PIL import Image
 
 from keras_depthseg.datasets import original_layout
+from keras_depthseg.datasets.inspection.validate import validate
 from keras_depthseg.datasets.original_layout import OriginalLayoutConfig
 from keras_depthseg.errors import UserError
 from tests.support.sources import SourceTestCase, merged, stored, zip_folders
@@ -56,14 +57,50 @@ class BuildTest(SourceTestCase):
         builder = original_layout.Builder(data_dir=self.data_dir)
         config = tfds.download.DownloadConfig(manual_dir=self.source)
         builder.download_and_prepare(download_config=config)
-        self.assertLen(stored(self.data_dir / "original_layout/1.0.0")["train"], 1)
+        self.assertLen(stored(self.data_dir / "original_layout/1.1.0")["train"], 1)
 
-    def test_an_empty_mask_has_an_empty_box(self):
-        write_source(self.source, 1, 1)
-        path = self.source / "fg_bg_mask/bg001_fg001_01_mask.png"
-        path.write_bytes(encoded(np.zeros((HEIGHT, WIDTH), np.uint8), "png"))
-        (sample,) = merged(stored(self.build())).values()
+    @parameterized.named_parameters(
+        ("png", np.zeros((HEIGHT, WIDTH), np.uint8), "png", None),
+        ("noise_of_jpeg", grey(0) // 64, "jpeg", None),
+        ("label", np.zeros((HEIGHT, WIDTH), np.uint8), "png", "0\t0\t0\t0"),
+        ("label_elsewhere", np.zeros((HEIGHT, WIDTH), np.uint8), "png", "3\t4\t0\t0"),
+    )
+    def test_a_pair_without_foreground_has_an_empty_box(self, pixels, suffix, label):
+        self._write_mask(pixels, suffix, label)
+        path = self.build(splitting="random", val_fraction=0)
+        sample = merged(stored(path))["bg001_fg001_01"]
         self.assertAllEqual(sample["box"], [0, 0, 0, 0])
+        self.assertEmpty(validate(path).errors)
+
+    def _write_mask(self, pixels, suffix, label=None):
+        """Two samples, the first with another mask and another box."""
+        write_source(self.source, 1, 2)
+        path = self.source / "fg_bg_mask/bg001_fg001_01_mask.png"
+        path.unlink()
+        path.with_suffix(f".{suffix}").write_bytes(encoded(pixels, suffix))
+        if label is not None:
+            (self.source / "labels.txt").write_text(
+                f"bg001_fg001_01\t{label}\nbg001_fg002_01\t10\t4\t8\t12\n"
+            )
+
+    def test_a_faint_foreground_has_a_box(self):
+        self._write_mask(np.where(mask(), 40 + grey(0) % 60, 0).astype(np.uint8), "png")
+        path = self.build(splitting="random", val_fraction=0)
+        sample = merged(stored(path))["bg001_fg001_01"]
+        self.assertAllClose(sample["box"], [4 / 24, 10 / 32, 16 / 24, 18 / 32])
+        self.assertEmpty(validate(path).errors)
+
+    @parameterized.parameters(
+        (np.zeros((HEIGHT, WIDTH), np.uint8), "2\t3\t4\t5", "received a box, but"),
+        (mask(), "0\t0\t0\t0", "received an empty box, but"),
+        (mask(), "10\t4\t8\t0", "received an empty box, but"),
+    )
+    def test_a_box_that_is_not_of_the_mask(self, pixels, label, said):
+        self._write_mask(pixels, "png", label)
+        self.assert_refused(
+            *("labels.txt, line 1: ", said, "or 0, 0, 0, 0 without any"),
+            call=lambda: self.build(splitting="random", val_fraction=0),
+        )
 
     def test_zips_equal_folders(self):
         write_source(self.source)
@@ -175,7 +212,7 @@ class CacheTest(SourceTestCase):
         name = "bg002_fg002_01"
         changed = merged(after)[name]["fg_bg"] != merged(before)[name]["fg_bg"]
         self.assertEqual(changed, good)
-        self.assertEqual(os.listdir(self.data_dir / "original_layout/mine"), ["1.0.0"])
+        self.assertEqual(os.listdir(self.data_dir / "original_layout/mine"), ["1.1.0"])
 
 
 class RefusalTest(SourceTestCase):

@@ -64,8 +64,8 @@ BAD = {
     "empty_jpeg": (_write(COMPOSITE, b""), COMPOSITE, "received an empty file"),
     "jpeg_without_2_bytes": (_cut(COMPOSITE, -2), COMPOSITE, TRUNCATED),
     "half_png": (_cut(MASK, 60), MASK, TRUNCATED),
-    "grey_bg": (_write(BG, encoded(grey(0))), BG, "received greyscale (1 channel"),
-    "mask_16_bit": (_write(MASK, DEEP), MASK, "received 16 bit"),
+    "cmyk": (_write(BG, encoded(colour(0), mode="CMYK")), BG, "received CMYK"),
+    "mask_of_colours": (_write(MASK, encoded(colour(0), "png")), MASK, "channels differ"),
     "depth_of_other_bits": (
         _both(_remove(f"{DEPTH}.JPG"), _write(f"{DEPTH}.png", DEEP)),
         *(f"{DEPTH}.png", "received depth of 16 bit, expected 8"),
@@ -84,11 +84,12 @@ BAD = {
     ),
     "no_member": (
         _both(zip_folders, _without_member),
-        *("file_map.txt, line 1", "picture 'bg001_fg001_01' in", "(and 1 more)"),
+        *("file_map.txt, line 1", "picture 'bg001_fg001_01' in", "2 of 4 samples"),
     ),
     "label_missing": (
         _write("labels.txt", b"bg001_fg001_01\t1\t2\t3\t4\n"),
-        "labels.txt: there is no box for 'bg001_fg002_01' (and 2 more)",
+        "labels.txt: there is no box for 'bg001_fg002_01'",
+        "3 of 4 samples cannot be used, for 2 more reasons, above",
     ),
     "label_outside": (_write("labels.txt", BOXES), "a box that ends at x=39, y=9"),
 }
