@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import concurrent.futures
 import dataclasses
 import logging
@@ -18,6 +19,7 @@ from keras_depthseg.datasets.composites import reading
 from keras_depthseg.datasets.composites.depth_folder import DepthFolder
 from keras_depthseg.datasets.composites.depth_levels import DepthLevels, check_levels
 from keras_depthseg.datasets.composites.sources import FolderBackground, FolderCutout
+from keras_depthseg.datasets.composites.strays import find_strays
 from keras_depthseg.errors import UserError
 from keras_depthseg.pictures import near_duplicates
 from keras_depthseg.pictures.folders import (
@@ -75,7 +77,7 @@ def gather_backgrounds(
         found = FolderBackground(file.name, digest, file.folder, file, beside, depth)
         return found, near_duplicates.picture_hash(picture), counts
 
-    usable = _checked(files, check, refuse, root)
+    usable = _checked(_colour_first(files), check, refuse, root)
     if depth is not None:
         check_levels(depth, [counts for *_, counts in usable if counts is not None])
     return _grouped([result[:2] for result in usable])
@@ -132,7 +134,7 @@ def _with_companions(
 ) -> tuple[list[PictureFile], Companions | None]:
     """Return the pictures of `root`, and their masks or depth maps in `beside`."""
     if beside is None:
-        return list_pictures(root, refuse), None
+        return _pictures(list_pictures(root, refuse), refuse), None
     numbers = reading.WRITE_DEPTH if suffixes == DEPTH_SUFFIXES else CONVERT
     files = list_pictures(root, refuse, numbers)
     if beside.resolve() == root.resolve():
@@ -140,7 +142,49 @@ def _with_companions(
         files = [file for file in files if not is_companion(file, *suffixes)]
     else:
         others = list_pictures(beside, refuse, numbers)
-    return files, Companions(beside, others, *suffixes)
+        # It may be a sub-folder of `root`.
+        known = {file.root / file.name for file in others}
+        files = [file for file in files if file.root / file.name not in known]
+    return _pictures(files, refuse), Companions(beside, others, *suffixes)
+
+
+def _pictures(files: Sequence[PictureFile], refuse: Refuse) -> list[PictureFile]:
+    """Leave out what belongs to other pictures, and name it."""
+    strays = find_strays(files)
+    for file, (kind, other) in strays.items():
+        option = " Give `depth` to use it." if kind == "depth map" else ""
+        if kind == "mask":
+            option = " Give `fg_mask` to use those of cutouts."
+        refuse(
+            f"{file.where}: received a {kind} of {printable(other)} among pictures; "
+            f"expected it in a folder of its own. Move it there.{option}"
+        )
+    return [file for file in files if file not in strays]
+
+
+def _colour_first(files: Sequence[PictureFile]) -> list[PictureFile]:
+    """Change the order of pictures of one name: the first that can be used is.
+
+    A grey one beside one in colour is its depth map or mask.
+    """
+    places = collections.defaultdict(list)
+    for place, file in enumerate(files):
+        places[_stem(file)].append(place)
+    ordered = list(files)
+    for same in places.values():
+        if len(same) > 1:
+            inside = sorted((files[place] for place in same), key=_is_grey)
+            for place, file in zip(same, inside, strict=True):
+                ordered[place] = file
+    return ordered
+
+
+def _is_grey(file: PictureFile) -> bool:
+    try:
+        return reading.is_grey(file)
+    # It is refused later.
+    except UserError:
+        return False
 
 
 def _checked(

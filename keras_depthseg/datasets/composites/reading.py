@@ -173,6 +173,14 @@ def read_depth(file: PictureFile, background: PictureFile, size: int) -> np.ndar
     return square
 
 
+def is_grey(file: PictureFile) -> bool:
+    """Return whether a file that can be read has a single channel, by its header."""
+    data = file.read()
+    formats = formats_of(data, file.where)
+    image = checks.open_picture(data, file.where, formats, decode=False)
+    return image.mode in ("1", "L", "LA", "I", "I;16", "F")
+
+
 def _decoded(file: PictureFile) -> Image.Image:
     """Decode a picture of 8 bit a channel, not CMYK, as it is stored."""
     data = file.read()

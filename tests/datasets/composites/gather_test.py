@@ -335,6 +335,79 @@ class DepthTest(SourcesTestCase):
         self.assert_told("b.heic")
 
 
+class StrayTest(SourcesTestCase):
+    """Masks, depth maps and the like among the pictures, and nobody said so."""
+
+    @parameterized.parameters(
+        ("a.jpg", "a_depth.jpg", "depth map", "Give `depth` to use it"),
+        ("a.jpg", "a_mask.png", "mask", "Give `fg_mask` to use those"),
+        ("a.jpg", "a_depth_map.png", "depth map", "folder of its own"),
+        ("a.jpg", "A-Depth.PNG", "depth map", "folder of its own"),
+        ("a.jpg", "a.seg.png", "mask", "folder of its own"),
+        ("a.jpg", "a_normals.png", "normal map", "folder of its own"),
+        ("a.jpg", "depth_a.png", "depth map", "folder of its own"),
+        ("000_rgb.jpg", "000_depth.png", "depth map", "folder of its own"),
+        ("rgb_000.jpg", "depth_000.png", "depth map", "folder of its own"),
+        ("x/a.jpg", "x/a_alpha.png", "mask", "folder of its own"),
+        ("a.jpg", "masks/a.png", "mask", "folder of its own"),
+        ("images/a.jpg", "masks/a_mask.png", "mask", "folder of its own"),
+        ("images/x/0001.jpg", "depth/x/0001.png", "depth map", "folder of its own"),
+        ("x/image.jpg", "x/mask.png", "mask", "folder of its own"),
+        ("x/rgb/1.jpg", "x/disparity/1.png", "depth map", "folder of its own"),
+    )
+    def test_named(self, picture, stray, kind, part):
+        self.write({picture: saved(colour(1), "JPEG"), stray: saved(grey(2))})
+        for root in (self.root, self.zipped()):
+            self.lines.clear()
+            self.assertEqual(self.backgrounds(root), [picture])
+            self.assert_told(f"{stray}: received a {kind} of {picture} ", part, root=root)
+
+    @parameterized.parameters(
+        ("iron_mask.jpg", "b.jpg"),
+        ("depth.jpg", "seg.jpg"),
+        ("masks/a.jpg", "masks/b.jpg"),
+        ("masks/a.jpg", "rooms/b.jpg"),
+        ("a.jpg", "a_2.jpg"),
+        ("a.jpg", "a_night.jpg"),
+        ("mask/1.jpg", "street/2.jpg"),
+    )
+    def test_pictures_of_their_own(self, *names):
+        self.write({name: saved(colour(i), "JPEG") for i, name in enumerate(names)})
+        self.assertEqual(self.backgrounds(), sorted(names))
+        self.assertEqual(self.lines, [])
+
+    def test_among_cutouts(self):
+        self.write({"a.png": saved(rgba(1)), "b.png": saved(rgba(2))})
+        # With alpha it could be used as a cutout: a white shape.
+        white = np.dstack([np.full((*SIZE, 3), 255, np.uint8), mask()])
+        self.write({"a_matte.png": saved(white), "mask/b.png": saved(white)})
+        self.assertEqual(self.cutouts(), ["a.png", "b.png"])
+        self.assertLen(self.lines, 2)
+        self.assertIn("a_matte.png: received a mask of a.png among", self.lines[0])
+
+    def test_beside_other_ones(self):
+        """Depth maps are given, masks lie there as well."""
+        names = {"a.jpg": colour(1), "a_depth.png": depth(1), "a_mask.png": mask()}
+        self.write({name: saved(pixels) for name, pixels in names.items()})
+        maps = DepthFolder(self.root, 0.001, 10)
+        self.assertEqual(self.backgrounds(maps=maps), ["a.jpg"])
+        self.assert_told("a_mask.png: received a mask of a.jpg")
+
+    def test_maps_in_a_folder_inside(self):
+        self.write({"a.jpg": saved(colour(1), "JPEG"), "depth/a.png": saved(depth(1))})
+        maps = DepthFolder(self.root / "depth", 0.001, 10)
+        self.assertEqual(self.backgrounds(maps=maps), ["a.jpg"])
+        self.assertEqual(self.lines, [])
+
+    @parameterized.parameters(
+        ("a.jpg", "a.png"), ("a.webp", "a.png"), ("a.png", "a.jpg"), ("a.tif", "a.bmp")
+    )
+    def test_of_the_same_name(self, picture, stray):
+        self.write({picture: saved(colour(1)), stray: saved(grey(2))})
+        self.assertEqual(self.backgrounds(), [picture])
+        self.assert_told(f"{stray}: received a second picture named like {picture}")
+
+
 def room(seed, metres, dtype=np.uint16):
     """Depth of a room from 0.6 to 6 m, `metres` a grey level, with holes."""
     rng = np.random.default_rng(seed)
