@@ -404,7 +404,8 @@ class LayoutTables(Target):
     def read(self) -> None:
         from keras_depthseg.datasets.original_layout.reader import Layout
 
-        with Layout(self.case) as layout:
-            for sample in layout.samples:
-                for field in ("bg", "fg_bg", "mask", "depth"):
-                    layout.read(field, sample)
+        layout = Layout(self.case)
+        for sample in layout.samples:
+            layout.check(sample)
+            for field in ("bg", "fg_bg", "mask", "depth"):
+                layout.read(field, sample)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from keras_depthseg.text import printable
+from keras_depthseg.text import listed
 
 _NAMED = 5
 
@@ -30,9 +30,8 @@ def holds(folder: Path) -> str:
     except OSError:
         return ""
     found = [
-        printable(str(folder / name))
+        str(folder / name)
         for name in names
         if is_records(folder / name) or (folder / name / "file_map.txt").is_file()
     ]
-    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    return ", ".join(found[:_NAMED]) + more
+    return listed(found, most=_NAMED)

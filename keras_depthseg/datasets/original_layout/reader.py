@@ -23,6 +23,7 @@ from keras_depthseg.datasets.original_layout import tables
 from keras_depthseg.datasets.records import IMAGE_FIELDS
 from keras_depthseg.errors import UserError
 from keras_depthseg.pictures.formats import is_accepted
+from keras_depthseg.text import shortened
 
 FOLDERS = {
     "bg": "bg",
@@ -110,9 +111,9 @@ class Layout:
             return None
         if sample.fg_bg not in self._boxes:
             raise UserError(
-                f"{self.root / tables.LABELS}: there is no box for {sample.fg_bg!r}; "
-                "every sample needs one. Add it, or remove the file to have the boxes "
-                "computed from the masks."
+                f"{self.root / tables.LABELS}: there is no box for "
+                f"{shortened(repr(sample.fg_bg))}; every sample needs one. Add it, or "
+                "remove the file to have the boxes computed from the masks."
             )
         return self._boxes[sample.fg_bg]
 
@@ -122,9 +123,10 @@ class Layout:
         if not folder.has(name, sample.bg):
             line = self._first_line[name] if field == "bg" else sample.line
             raise UserError(
-                f"{self.root / tables.FILE_MAP}, line {line}: it names {name!r}, but "
-                f"there is no {folder.wanted(name, sample.bg)}. Add the picture, or "
-                "remove the line; names are without extension."
+                f"{self.root / tables.FILE_MAP}, line {line}: it names "
+                f"{shortened(repr(name))}, but there is no "
+                f"{folder.wanted(name, sample.bg)}. Add the picture, or remove the line; "
+                "names are without extension."
             )
         return folder
 
@@ -205,8 +207,8 @@ class _PictureFolder:
     def wanted(self, name: str, bg: str) -> str:
         """Return the file that `has` looks for, for messages."""
         if bg in self._zips:
-            return f"picture {name!r} in {self.path / self._zips[bg]}"
-        return f"{self.path / name}{' / '.join(_USUAL_SUFFIXES)}"
+            return f"picture {shortened(repr(name))} in {self.path / self._zips[bg]}"
+        return f"{self.path}/{shortened(name)}{' / '.join(_USUAL_SUFFIXES)}"
 
     def read(self, name: str, bg: str) -> tuple[str, bytes]:
         if name in self._files:
@@ -289,8 +291,8 @@ class _Index:
         if name in self._doubles:
             both = " and ".join(sorted([self._paths[name], self._doubles[name]]))
             raise UserError(
-                f"{self._where}: {name!r} may be {both}; expected one picture of that "
-                "name. Remove one of them."
+                f"{self._where}: {shortened(repr(name))} may be {shortened(both)}; "
+                "expected one picture of that name. Remove one of them."
             )
         return self._paths[name]
 

@@ -1,17 +1,20 @@
 """The same bytes by any number of workers, on Beam, and after a kill."""
 
+import errno
 import multiprocessing
+import os
 import signal
 import tempfile
 import time
 from pathlib import Path
+from unittest import mock
 
 import tensorflow_datasets as tfds
 
 from keras_depthseg.datasets import original_layout
 from tests.support.compositions import contents, run_process
 from tests.support.sources import SourceTestCase, merged, stored, zip_folders
-from tests.support.tiny_data import write_source
+from tests.support.tiny_data import colour, encoded, write_source
 
 SHARDS = 12
 
@@ -25,6 +28,18 @@ def convert(source, data_dir, workers=1, beam=None):
     options = tfds.download.DownloadConfig(num_shards=SHARDS, beam_options=beam)
     builder.download_and_prepare(download_config=options)
     return Path(builder.data_path)
+
+
+def _but_not_into_place(error):
+    """`os.replace` that fails for a shard that leaves the folder of unfinished ones."""
+    replace = os.replace
+
+    def fail(source, target):
+        if Path(source).parent != Path(target).parent:
+            raise error
+        replace(source, target)
+
+    return fail
 
 
 class ShardingTest(SourceTestCase):
@@ -86,6 +101,20 @@ class ShardingTest(SourceTestCase):
     def _finished(self):
         """The shards that have a summary."""
         return [path.with_suffix("") for path in self._partial.glob("*tfrecord*.json")]
+
+    def test_parts_of_a_source_that_has_changed_are_not_used(self):
+        self.source = write_source(self.folder / "source", 3, 3)
+        full = OSError(errno.ENOSPC, "full")
+        with (
+            mock.patch.object(os, "link", side_effect=full),
+            mock.patch.object(os, "replace", side_effect=_but_not_into_place(full)),
+            self.assertRaises(OSError),
+        ):
+            convert(self.source, self.data_dir)
+        self.assertNotEmpty(self._finished())
+        (self.source / "fg_bg/bg001_fg001_01.jpeg").write_bytes(encoded(colour(9)))
+        found = merged(stored(convert(self.source, self.data_dir)))
+        self.assertEqual(found["bg001_fg001_01"]["fg_bg"], encoded(colour(9)))
 
     def test_samples_of_many_backgrounds_follow_one_another(self):
         samples = stored(self.path)["train"].values()
