@@ -1,4 +1,4 @@
-"""What a folder is: records, the original layout, or the parent of such folders.
+"""What a folder is: records, the original layout, or beside such folders.
 
 Importing this module takes no time: the command line asks before TensorFlow is imported.
 """
@@ -23,15 +23,20 @@ def is_original_layout(folder: Path) -> bool:
     return any((folder / name).exists() for name in ("file_map.txt", "bg", "fg_bg"))
 
 
-def holds(folder: Path) -> str:
-    """Return, for a message, the data sets one level below; empty if there are none."""
+def meant_instead(folder: Path) -> str:
+    """Return, for a message, what to give in place of a folder that is no data set.
+
+    The data sets that it holds, or the one that it is part of; empty if there is none.
+    """
     try:
-        names = sorted(os.listdir(folder))
+        found = [str(path) for path in sorted(folder.iterdir()) if _is_data_set(path)]
     except OSError:
-        return ""
-    found = [
-        str(folder / name)
-        for name in names
-        if is_records(folder / name) or (folder / name / "file_map.txt").is_file()
-    ]
-    return listed(found, most=_NAMED)
+        found = []
+    if found:
+        return f"give what it holds: {listed(found, most=_NAMED)}"
+    parent = Path(os.path.abspath(folder)).parent
+    return f"give all of {parent}" if _is_data_set(parent) else ""
+
+
+def _is_data_set(folder: Path) -> bool:
+    return is_records(folder) or (folder / "file_map.txt").is_file()

@@ -10,7 +10,11 @@ import os
 import re
 from pathlib import Path
 
-from keras_depthseg.datasets.folder_kinds import holds, is_original_layout, is_records
+from keras_depthseg.datasets.folder_kinds import (
+    is_original_layout,
+    is_records,
+    meant_instead,
+)
 from keras_depthseg.errors import UserError
 from keras_depthseg.text import split_option
 
@@ -99,11 +103,9 @@ def check_data(data: str) -> None:
     if is_records(folder):
         _check_larger(name, larger)
     elif not is_original_layout(folder):
-        below = holds(folder)
-        remedy = f"give what it holds: {below}" if below else "give one, or rooms"
         raise UserError(
             f"{name}: neither records (no dataset_info.json) nor the original layout (no "
-            f"file_map.txt, no bg/); {remedy}."
+            f"file_map.txt, no bg/); {meant_instead(folder) or 'give one, or rooms'}."
         )
 
 

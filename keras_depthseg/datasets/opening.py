@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from keras_depthseg.datasets.folder_kinds import holds, is_records
+from keras_depthseg.datasets.folder_kinds import is_records, meant_instead
 from keras_depthseg.datasets.records import REQUIRED_FIELDS
 from keras_depthseg.errors import UserError
 
@@ -135,10 +135,9 @@ def open_records(data_dir: str | Path, *, check_shards: bool = True) -> Records:
             "original layout."
         )
     if not is_records(path):
-        below = holds(path)
         raise UserError(
-            f"{data_dir}: not a data set: dataset_info.json is missing; give "
-            + (f"what it holds: {below}." if below else "a folder of records.")
+            f"{data_dir}: not a data set: dataset_info.json is missing; "
+            f"{meant_instead(path) or 'give a folder of records'}."
         )
     try:
         builder = tfds.builder_from_directory(path)

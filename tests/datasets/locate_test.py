@@ -118,6 +118,17 @@ class LocateTest(RefusalTestCase):
         for call in calls:
             self.assert_refused(call, f"{first} and 1 more")
 
+    def test_a_folder_one_level_too_low_names_the_one_above(self):
+        (self.folder / "fg_bg").mkdir()
+        (self.folder / "file_map.txt").touch()
+        inside = self.folder / "fg_bg"
+        self.assert_refused(
+            lambda: locate.check_data(str(inside)), f"{inside}: neither", self.folder
+        )
+        self.assert_refused(
+            lambda: opening.open_records(inside), f"give all of {self.folder}."
+        )
+
     def test_anything_else_is_refused(self):
         with self.assertRaisesRegex(UserError, "neither records"):
             self.locate(self.folder)

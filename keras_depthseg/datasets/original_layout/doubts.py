@@ -45,15 +45,25 @@ def doubt_of_mask(bg: np.ndarray, fg_bg: np.ndarray, mask: np.ndarray) -> str | 
         return "it is opaque everywhere; is it inverted, or a mask at all?"
     if not inside.any():
         return None
-    difference = cv2.absdiff(bg, fg_bg)
-    # cv2.mean takes the pixels where its mask is not 0.
-    within, without = (
-        np.mean(cv2.mean(difference, where.astype(np.uint8))[:3])
-        for where in (inside, ~inside)
-    )
-    if without <= max(_OUTSIDE, _OUTSIDE_TO_INSIDE * within):
+    change = fg_bg.astype(np.int16) - bg
+    within, without = _levels(change, inside)
+    if not _differs_outside(within, without):
+        return None
+    # A camera that makes all of it darker may bring a bright foreground near the plate.
+    exposure = np.median(change, axis=(0, 1))
+    if not _differs_outside(*_levels(change - exposure, inside)):
         return None
     return (
         f"fg_bg differs from bg by {without:.0f} grey levels where it is black, and by "
         f"{within:.0f} where it is white; is it inverted?"
     )
+
+
+def _levels(change: np.ndarray, inside: np.ndarray) -> tuple[float, float]:
+    """Return the mean size of a change inside and outside of a mask."""
+    size = np.abs(change).mean(axis=2)
+    return float(size[inside].mean()), float(size[~inside].mean())
+
+
+def _differs_outside(within: float, without: float) -> bool:
+    return without > max(_OUTSIDE, _OUTSIDE_TO_INSIDE * within)

@@ -12,7 +12,7 @@ from keras_depthseg.errors import UserError
 from keras_depthseg.text import printable
 
 MOST_NAMED = 20
-FILE = "left_out.txt"
+FILE = "findings.txt"
 """In the folder of the records."""
 
 logger = logging.getLogger(__name__)

@@ -102,7 +102,7 @@ class SkippedTest(LeftOutTestCase):
         for name in names:
             self.assertLen([line for line in lines if name in line], 1)
         self.assertIn("5 of 36 samples are left out, all of them named in", lines[-1])
-        rows = (path / "left_out.txt").read_text().splitlines()
+        rows = (path / "findings.txt").read_text().splitlines()
         self.assertCountEqual([row.split("\t")[0] for row in rows], names)
         self.assertEqual(opening.open_records(path).metadata["left_out"], 5)
         _, (line,) = self.logged(skip_damaged=True)
@@ -130,7 +130,7 @@ class SkippedTest(LeftOutTestCase):
         self.cut(*(row.split("\t")[1] for row in rows[:30]))
         path, lines = self.logged(skip_damaged=True, splitting="random")
         self.assertLen(lines, 21)
-        self.assertLen((path / "left_out.txt").read_text().splitlines(), 30)
+        self.assertLen((path / "findings.txt").read_text().splitlines(), 30)
 
     def test_splits_and_shards_without_a_sample_are_left_out(self):
         settings = {"source": self.source, "skip_damaged": True}

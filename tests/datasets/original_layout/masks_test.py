@@ -228,7 +228,7 @@ class WarnedTest(MasksTestCase):
         self.assertIn("masks of 0 to 1 (8 bit) are taken as 0 to 255", lines[0])
         self.assertIn("doubtful: ", lines[1])
         self.assertIn("9 of 9 samples are doubtful, all of them named in", lines[-1])
-        self.assertLen((path / "left_out.txt").read_text().splitlines(), 9)
+        self.assertLen((path / "findings.txt").read_text().splitlines(), 9)
         with self.assertLogs("keras_depthseg.datasets.original_layout") as logs:
             self.assertEqual(self.build(), path)
         (line,) = [record.getMessage() for record in logs.records]
