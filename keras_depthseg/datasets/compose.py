@@ -28,6 +28,7 @@ from keras_depthseg.datasets.composites.composites_dataset_builder import Builde
 from keras_depthseg.datasets.composites.configure import make_config
 from keras_depthseg.datasets.composites.options import ComposeOptions
 from keras_depthseg.datasets.composites.settings import CompositesConfig
+from keras_depthseg.datasets.missing_splits import tell_missing_splits
 from keras_depthseg.datasets.original_layout.writer import write_original_layout
 from keras_depthseg.errors import UserError
 from keras_depthseg.text import printable
@@ -67,6 +68,10 @@ def compose(
     _check_out(out)
     beam = _beam(options.beam)
     config = make_config(options, refuse)
+    if options.layout == "records":
+        sizes = {split: len(numbers) for split, numbers in config.splits().items()}
+        chosen = options.split == "random" or not options.unseen_fraction
+        tell_missing_splits(str(out), sizes, chosen)
     identity = {
         "fingerprint": config.fingerprint(),
         "layout": options.layout,

@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_depthseg.datasets.compose import warn_left_out
 from keras_depthseg.datasets.composites.configure import make_config
 from keras_depthseg.datasets.composites.endless import EndlessComposites
+from keras_depthseg.datasets.missing_splits import tell_missing_splits
 from keras_depthseg.datasets.mixture import Source
 from keras_depthseg.datasets.opening import Records, open_records
 from keras_depthseg.datasets.splits import SPLITS
@@ -103,6 +104,16 @@ class TrainingData:
     def samples(self) -> dict[str, int]:
         """The number of samples of each split; of `train`, those of an epoch."""
         return {split: self.size(split) for split in SPLITS}
+
+    def tell_missing_splits(self) -> None:
+        """Log which splits are missing, and the remedy."""
+        composed = self._config.composites
+        only = composed if not self._records else None
+        tell_missing_splits(
+            self._config.described_data,
+            self.samples,
+            chosen=only is None or not only.unseen_fraction,
+        )
 
     def size(self, split: str) -> int:
         """Return the number of samples of a split, see `samples`."""

@@ -98,6 +98,7 @@ def train(
                 )
         counts = ", ".join(f"{name} {n}" for name, n in experiment.samples.items())
         logger.info("Data: %s (%s)", experiment.config.described_data, counts)
+        experiment.data.tell_missing_splits()
         logger.info(
             "Model: width %d, %s weights, %s",
             *(experiment.config.recipe.width, f"{model.count_params():,}"),

@@ -8,8 +8,10 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+from absl.testing import parameterized
 
 from keras_depthseg import pipeline
+from keras_depthseg.datasets.compose import compose
 from keras_depthseg.datasets.composites.options import ComposeOptions
 from keras_depthseg.evaluation.scores import evaluate
 from keras_depthseg.schedule import Phase
@@ -101,6 +103,43 @@ class CompositesTest(TrainingDataTestCase):
         self.assertEqual(stored["depth"]["unit"], "metre")
         self.assertIn("val", result.scores)
         self.assertGreater(result.scores["val"]["depth_rmse"], 0)
+
+    @parameterized.parameters(
+        (1, 1, 0.25, "WARNING", "nothing about new backgrounds and new cutouts"),
+        (1, 3, 0.25, "INFO", "nothing about new backgrounds. For"),
+        (3, 3, 0.0, "INFO", "nothing about new backgrounds and new cutouts"),
+    )
+    def test_told_what_is_not_scored(self, backgrounds, cutouts, fraction, level, part):
+        root = write_pictures(self.folder / "few", backgrounds, cutouts)
+        sources = dataclasses.replace(
+            self.plain, bg=str(root / "bg"), fg=root / "fg", unseen_fraction=fraction
+        )
+        experiment = self.experiment(composites=sources)
+        with self.assertLogs("keras_depthseg") as logs:
+            experiment.data.tell_missing_splits()
+        (record,) = logs.records
+        self.assertEqual(record.levelname, level)
+        self.assertIn(f"{root}/fg: received train 1024, val ", record.getMessage())
+        self.assertIn(part, record.getMessage())
+
+    def test_told_before_it_trains(self):
+        """Of records without anything but what is trained on."""
+        root = write_pictures(self.folder / "few", 1, 1)
+        options = ComposeOptions(bg=str(root / "bg"), fg=root / "fg", size=32, count=8)
+        records = compose(options, self.folder / "records")
+        self.make_fast()
+        config = RunConfig((str(records),), TINY, precision="float32")
+
+        def stop(*_):
+            raise KeyboardInterrupt
+
+        with (
+            self.assertLogs("keras_depthseg", "WARNING") as logs,
+            mock.patch.object(run, "fit", stop),
+            self.assertRaises(KeyboardInterrupt),
+        ):
+            run.train(config, self.folder / "run", verbose=0)
+        self.assertRegex(logs.output[-1], "records: received train 8, .* no scores;")
 
     def test_unknown_depth_has_no_score(self):
         experiment = self.experiment(composites=self.plain)
