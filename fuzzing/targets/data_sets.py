@@ -108,7 +108,7 @@ def _mutate_fields(record: bytes, rng: random.Random) -> bytes:
     """Damage fields of a `tf.train.Example`."""
     example = tf.train.Example.FromString(record)
     features = example.features.feature
-    for _ in range(rng.randint(1, 2)):
+    for _ in range(rng.randint(1, 6)):
         name = rng.choice(sorted(features) or ["bg"])
         feature = features[name]
         what = rng.random()
