@@ -28,8 +28,8 @@ _CODECS = {
 }
 
 
-def _write(path: Path, count: int = 8) -> None:
-    """Write a picture that moves to the right."""
+def write_video(path: Path, count: int = 8) -> None:
+    """Write a picture that moves to the right; the name decides on the codec."""
     codec, pixels = _CODECS[path.name]
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=25)
@@ -52,7 +52,7 @@ class Videos(Target):
 
     def prepare(self) -> None:
         for name in _CODECS:
-            _write(self.folder / name)
+            write_video(self.folder / name)
 
     def load(self) -> None:
         self.files = {name: (self.folder / name).read_bytes() for name in _CODECS}
@@ -84,7 +84,7 @@ class Segments(Target):
     _FRAMES, _SEGMENT = 8, 3
 
     def prepare(self) -> None:
-        _write(self.folder / "a.mp4", self._FRAMES)
+        write_video(self.folder / "a.mp4", self._FRAMES)
         self._predict(self.folder / "mask", stop=7)
 
     def _predict(self, out: Path, stop: int | None = None) -> int:
