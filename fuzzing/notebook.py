@@ -51,13 +51,11 @@ def go_round(sources: Path, folder: Path, number: int) -> None:
     if report.errors:
         raise AssertionError(report.errors[0])
     write_card(data, folder / "card.html")
-    fields = {**vars(RECIPES["quick"]), "schedule": "32:1,64:1", "width": 1}
+    fields = {**vars(RECIPES["quick"]), "schedule": "32:1", "width": 1}
     config = RunConfig(data=(str(data),), recipe=Recipe(**fields), batch_size=8)
     train(config, run, verbose=0)
-    scored = EvaluateOptions(
-        model=str(run), data=str(data), samples=8, no_baselines=True
-    )
-    evaluate_records(scored, run / "model.keras", open_records(data), 64)
+    scored = EvaluateOptions(model=str(run), data=str(data), samples=8, no_baselines=True)
+    evaluate_records(scored, run / "model.keras", open_records(data), 32)
     predictor = keras_depthseg.Predictor(str(sources / "model.keras"))
     plate = sources / "bg/0.png"
     for picture in sorted((sources / "bg").iterdir()):

@@ -2,8 +2,8 @@
 
     python -m fuzzing.soak --minutes 60 --out soak
 
-One process uses the package as a notebook does, round after round; beside it the commands
-run, training killed and resumed. After each round the memory, open files and threads of the
+One process uses the package as a notebook does, round after round; after each the next
+command runs, training killed and resumed. Then memory, open files and threads of the
 notebook's process are written to `soak.csv`, with the temporary files, shared memory and
 leftovers of all; `soak.png` shows them.
 """
@@ -35,16 +35,16 @@ MEMORY_LIMIT = 6 * 2**30
 WARM_UP = 3
 """Rounds in which libraries are loaded and caches filled."""
 _GROWTH = 0.05
-"""Share by which memory may differ between the second and the last third of the rounds."""
+"""Share by which memory may grow from the second to the last third of the rounds."""
+_KNOWN = {"sources", "temporary", "cache", "commands"}
 
 
-def soak(out: Path, minutes: float, with_commands: bool = True) -> list[dict[str, float]]:
+def soak(out: Path, minutes: float) -> list[dict[str, float]]:
     """Go rounds for a time; return what was measured after each.
 
     Args:
         out: for `soak.csv` and `soak.png`.
         minutes: no round begins later.
-        with_commands: whether commands run beside the notebook.
     """
     out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, float]] = []
@@ -72,13 +72,13 @@ def soak(out: Path, minutes: float, with_commands: bool = True) -> list[dict[str
                 cwd=work,
                 preexec_fn=limit_memory,
             )
+        commands = _Commands(sources, work / "commands", environment)
         try:
             begin, number = time.monotonic(), 0
             while time.monotonic() < begin + 60 * minutes:
                 started = time.monotonic()
                 _ask(notebook, number, out)
-                if with_commands:
-                    _commands(sources, work / "commands", environment, number)
+                commands.next(number)
                 rows.append(
                     {
                         "round": number,
@@ -129,27 +129,80 @@ def _ask(notebook: subprocess.Popen, number: int, out: Path) -> None:
     raise RuntimeError(f"the notebook ended; see {out / 'notebook.txt'}")
 
 
-def _commands(
-    sources: Path, folder: Path, environment: Mapping[str, str], number: int
-) -> None:
-    """Run the commands, training killed once and resumed."""
-    folder.mkdir()
-    rng = random.Random(number)
-    data, run = folder / "data", folder / "run"
-    compose = ["data", "compose", "--bg", sources / "bg", "--fg", sources / "fg"]
-    compose += ["--depth", f"{sources / 'depth'},step=0.001", "--size", 64, "--count", 32]
-    train = ["train", "--data", data, "--width", 1, "--resolution-schedule", "32:3,64:3"]
-    train += ["--batch-size", 4, "--checkpoint-minutes", 0.01]
-    predict = ["predict", "--bg", sources / "bg/0.png", "--model", sources / "model.keras"]
+class _Commands:
+    """Commands in turn, one a round; training is killed once and resumed.
 
-    def command(*arguments: Any, kill_after: float | None = None) -> int:
+    Args:
+        sources: what they read.
+        folder: for their results, emptied when all had their turn.
+        environment: of their processes.
+    """
+
+    def __init__(self, sources: Path, folder: Path, environment: Mapping[str, str]):
+        self._sources, self._folder = sources, folder
+        self._environment = dict(environment)
+        self._turn = 0
+
+    def next(self, seed: int) -> None:
+        """Run the next command.
+
+        Raises:
+            RuntimeError: it ended with another status than 0.
+        """
+        turns = [
+            self._compose,
+            self._validate,
+            lambda: self._train(random.Random(seed).uniform(3, 30)),
+            lambda: self._train(None),
+            self._evaluate,
+            lambda: self._predict("bg"),
+            lambda: self._predict("a.mp4"),
+        ]
+        self._folder.mkdir(exist_ok=True)
+        turns[self._turn]()
+        self._turn = (self._turn + 1) % len(turns)
+        if self._turn == 0:
+            shutil.rmtree(self._folder)
+
+    def _compose(self) -> None:
+        command = ["data", "compose", "--bg", self._sources / "bg", "--count", 32]
+        command += ["--fg", self._sources / "fg", "--size", 64, "--out", self._data]
+        self._run(*command, "--depth", f"{self._sources / 'depth'},step=0.001")
+
+    @property
+    def _data(self) -> Path:
+        return self._folder / "data"
+
+    def _validate(self) -> None:
+        self._run("data", "validate", self._data)
+
+    def _train(self, seconds: float | None) -> None:
+        run = self._folder / "run"
+        command = ["train", "--data", self._data, "--width", 1, "--run-dir", run]
+        command += ["--resolution-schedule", "32:3:4", "--checkpoint-minutes", 0.01]
+        if (run / "report.html").exists():
+            return
+        if (run / "config.json").exists():
+            command = ["train", "--resume", "--run-dir", run]
+        self._run(*command, kill_after=seconds)
+
+    def _evaluate(self) -> None:
+        out = ["--samples", 4, "--no-baselines"]
+        self._run("evaluate", self._folder / "run", "--data", self._data, *out)
+
+    def _predict(self, name: str) -> None:
+        command = ["predict", "--bg", self._sources / "bg/0.png", "--out", self._folder]
+        command += ["--model", self._sources / "model.keras"]
+        self._run(*command, "--image", self._sources / name)
+
+    def _run(self, *arguments: Any, kill_after: float | None = None) -> None:
         # In a session of its own, to be killed with all that it has started.
         process = subprocess.Popen(
             [sys.executable, str(ROOT / "depthseg.py"), *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=dict(environment),
-            cwd=folder,
+            env=self._environment,
+            cwd=self._folder,
             start_new_session=True,
             preexec_fn=limit_memory,
         )
@@ -158,22 +211,10 @@ def _commands(
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-            return -signal.SIGKILL
-        if process.returncode not in (0, None):
+            return
+        if process.returncode:
             text = output.decode(errors="replace")[-2000:]
             raise RuntimeError(f"{arguments}: status {process.returncode}: {text}")
-        return 0
-
-    command(*compose, "--out", data)
-    command("data", "validate", data)
-    if command(*train, "--run-dir", run, kill_after=rng.uniform(5, 25)):
-        started = (run / "config.json").exists()
-        again = ["train", "--resume", "--run-dir", run]
-        command(*(again if started else [*train, "--run-dir", run]))
-    command("evaluate", run, "--data", data, "--samples", 4, "--no-baselines")
-    command(*predict, "--image", sources / "bg", "--out", folder / "pictures")
-    command(*predict, "--image", sources / "a.mp4", "--out", folder / "video")
-    shutil.rmtree(folder)
 
 
 def _measured(pid: int, work: Path) -> dict[str, float]:
@@ -188,8 +229,8 @@ def _measured(pid: int, work: Path) -> dict[str, float]:
         "temporary_files": len(list((work / "temporary").rglob("*"))),
         "shared_memory_files": len(os.listdir("/dev/shm")),
         "cached_files": len([p for p in (work / "cache").rglob("*") if p.is_file()]),
-        # What rounds leave beside the sources, the cache and the temporary files.
-        "left_files": len(list(work.iterdir())) - 3,
+        # What rounds leave beside what they are given and asked for.
+        "left_files": len({p.name for p in work.iterdir()} - _KNOWN),
     }
 
 
@@ -226,7 +267,9 @@ def growth(rows: Sequence[Mapping[str, float]]) -> list[str]:
     for name in rows[0]:
         if name in ("round", "seconds"):
             continue
-        first, last = (float(np.median([row[name] for row in r])) for r in (before, after))
+        first, last = (
+            float(np.median([row[name] for row in r])) for r in (before, after)
+        )
         allowed = _GROWTH * first if name == "memory_mb" else 0
         if last > first + allowed:
             found.append(f"{name} grew from {first:,.1f} to {last:,.1f}")

@@ -19,18 +19,18 @@ from keras_depthseg.inference.video_writing import VideoWriter
 
 _SIZE = (48, 64)
 _CODECS = {
-    "a.mp4": ("libx264", "yuv420p"),
-    "a.mkv": ("libx264", "yuv420p"),
-    "a.webm": ("libvpx-vp9", "yuv420p"),
-    "a.avi": ("mjpeg", "yuvj420p"),
-    "a.mov": ("prores_ks", "yuv422p10le"),
-    "a.ts": ("mpeg2video", "yuv420p"),
+    ".mp4": ("libx264", "yuv420p"),
+    ".mkv": ("libx264", "yuv420p"),
+    ".webm": ("libvpx-vp9", "yuv420p"),
+    ".avi": ("mjpeg", "yuvj420p"),
+    ".mov": ("prores_ks", "yuv422p10le"),
+    ".ts": ("mpeg2video", "yuv420p"),
 }
 
 
 def write_video(path: Path, count: int = 8) -> None:
-    """Write a picture that moves to the right; the name decides on the codec."""
-    codec, pixels = _CODECS[path.name]
+    """Write a picture that moves to the right; the suffix decides on the codec."""
+    codec, pixels = _CODECS[path.suffix]
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=25)
         stream.height, stream.width = _SIZE
@@ -51,11 +51,11 @@ class Videos(Target):
     name = "videos"
 
     def prepare(self) -> None:
-        for name in _CODECS:
-            write_video(self.folder / name)
+        for suffix in _CODECS:
+            write_video(self.folder / f"a{suffix}")
 
     def load(self) -> None:
-        self.files = {name: (self.folder / name).read_bytes() for name in _CODECS}
+        self.files = {f"a{s}": (self.folder / f"a{s}").read_bytes() for s in _CODECS}
 
     def damage(self, rng: random.Random) -> None:
         name = rng.choice(list(self.files))

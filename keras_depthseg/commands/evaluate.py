@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -215,16 +216,21 @@ def _write(
         "computes_with": computes_with(keras.config.dtype_policy().name),
         "versions": software_versions(),
     }
+    # All at once: a killed call must not leave a folder that the next one refuses.
+    place = Path(os.path.realpath(out))
+    part = place.with_name(f".part-{place.name}")
     with _writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-        write_samples(out / "samples.csv", evaluation)
-        write_scores(out / "scores.json", about, evaluation, summaries)
-    page = out / "report.html"
-    write_report(page, {**about, "facts": _facts(about)}, evaluation, summaries)
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        write_samples(part / "samples.csv", evaluation)
+        write_scores(part / "scores.json", about, evaluation, summaries)
+        page = {**about, "facts": _facts(about)}
+        write_report(part / "report.html", page, evaluation, summaries)
+        os.replace(part, place)
     logger.info(
         "%s\n\nResults: %s; open %s first",
         evaluation_table(evaluation, summaries),
-        *(out, page),
+        *(out, out / "report.html"),
     )
 
 

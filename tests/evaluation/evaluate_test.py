@@ -5,6 +5,7 @@ import csv
 import dataclasses
 import hashlib
 import json
+import os
 import re
 import shutil
 from unittest import mock
@@ -97,6 +98,25 @@ class StoredPredictionsTest(TinyDataTestCase):
                 predicted = np.clip(labels + wrong, 0, 0.99).astype(np.float32)
                 np.save(self.maps / f"{name}.npy", predicted[0])
                 np.save(self.maps / f"depth/{name}.npy", predicted[1])
+
+    def test_stopped_while_it_writes(self):
+        arguments = ("--predictions", self.maps, "--data", self.records)
+        arguments += ("--resolution", 64, "--out", self.out, "--no-baselines")
+        arguments += ("--split", "val,unseen_bg,unseen_both")
+        for written in ("write_scores", "write_samples"):
+            module = "keras_depthseg.evaluation.files"
+            with (
+                mock.patch(f"{module}.{written}", side_effect=KeyboardInterrupt),
+                self.assertRaises(KeyboardInterrupt),
+            ):
+                evaluate(*arguments)
+            self.assertFalse(self.out.exists())
+        # The same command again; an empty folder, as one makes it, is taken.
+        self.out.mkdir()
+        evaluate(*arguments)
+        names = ["report.html", "samples.csv", "scores.json"]
+        self.assertEqual(sorted(os.listdir(self.out)), names)
+        self.assertEqual(list(self.folder.glob(".*")), [])
 
     def test_every_number(self):
         evaluate(

@@ -1,0 +1,334 @@
+"""SIGKILL at moments drawn at random: the next call must end as if nothing had happened.
+
+    python -m fuzzing.kills --count 100 --seed 0 --out kills
+
+Each job is done once undisturbed. Then again and again, killed at a moment drawn between
+its start and its usual end, once to three times, and done to its end by the same command:
+the files must be the same bytes, or for training the same weights and history, and no part
+may be left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import dataclasses
+import importlib
+import itertools
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from fuzzing import drawings
+
+_CLOCKS = ("step_seconds", "images_per_second", "input_wait")
+"""Columns of a history that hold times."""
+
+
+_CONVERT = "keras_depthseg.datasets.original_layout:build"
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A command that is killed.
+
+    Attributes:
+        name: for people.
+        arguments: of the command, from the folder of its results; or `MODULE:NAME` of a
+            function and what it is called with.
+        contents: what must be the same, from the folder of its results.
+        again: of the command that follows a kill, where those are others.
+        weight: its share of the kills.
+    """
+
+    name: str
+    arguments: Callable[[Path], list[Any]]
+    contents: Callable[[Path], dict[str, Any]]
+    again: Callable[[Path], list[Any]] | None = None
+    weight: int = 1
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Return the bytes of all files, hidden ones too, by name."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def run_contents(folder: Path) -> dict[str, Any]:
+    """Return weights and history of a run, and the names of all its files."""
+    import keras
+
+    from keras_depthseg.networks.loading import load_network
+
+    run = folder / "run"
+    model = load_network(run / "model.keras")
+    weights = [keras.ops.convert_to_numpy(weight).tobytes() for weight in model.weights]
+    rows = list(csv.DictReader((run / "history.csv").read_text().splitlines()))
+    history = [{n: v for n, v in row.items() if n not in _CLOCKS} for row in rows]
+    scores = json.loads((run / "scores.json").read_text())
+    # TensorBoard names its files after the time; a killed run has more of them.
+    names = sorted(
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_file() and "tensorboard" not in path.parts
+    )
+    # Positions are numbered through, and a killed run has saved more of them.
+    names = [name for name in names if "/resume/position-" not in name]
+    return {"weights": weights, "history": history, "scores": scores, "names": names}
+
+
+def evaluation_contents(folder: Path) -> dict[str, Any]:
+    """Return the files of an evaluation; where they tell of the command, without that."""
+    found = files(folder)
+    scores = json.loads(found.pop("scores/scores.json"))
+    del scores["command"]
+    return {**found, "scores/scores.json": scores}
+
+
+def make_jobs(sources: Path) -> list[Job]:
+    """Return all jobs, of pictures and data in a folder that `write_sources` made."""
+    data, model = sources / "data", sources / "model.keras"
+    pictures = ["--bg", sources / "bg", "--fg", sources / "fg"]
+    depth = ["--depth", f"{sources / 'depth'},step=0.001"]
+    size = ["--size", 64, "--fg-height", 30, "--placements", 4]
+    compose = ["data", "compose", *pictures, *depth, *size]
+    predict = ["predict", "--bg", sources / "bg/0.png", "--model", model, "--force"]
+    layout = sources / "layout"
+    train = ["train", "--data", data, "--width", 1, "--precision", "float32"]
+    train += ["--resolution-schedule", "32:2:8,64:1:8", "--optimizer", "sgd"]
+    train += ["--average", 0.9, "--checkpoint-minutes", 0, "--deterministic"]
+    evaluate = ["evaluate", model, "--data", data, "--resolution", 64]
+    return [
+        Job("compose", lambda out: [*compose, "--out", out / "data"], files, weight=3),
+        Job(
+            "compose, rich",
+            lambda out: [
+                *("data", "compose", *pictures, *depth, "--variety", "rich"),
+                *("--count", 150, "--size", 64, "--out", out / "data"),
+            ],
+            files,
+            weight=2,
+        ),
+        Job(
+            "compose, original layout",
+            lambda out: [*compose, "--layout", "original", "--out", out / "data"],
+            files,
+            weight=2,
+        ),
+        Job(
+            "compose, original layout, zip",
+            lambda out: [
+                *(*compose, "--layout", "original", "--zip", "--out", out / "data")
+            ],
+            files,
+        ),
+        Job("conversion", lambda out: [_CONVERT, layout, out], files, weight=3),
+        Job(
+            "train",
+            lambda out: [*train, "--run-dir", out / "run"],
+            run_contents,
+            lambda out: ["train", "--resume", "--run-dir", out / "run"],
+            weight=3,
+        ),
+        Job(
+            "evaluate",
+            lambda out: [*evaluate, "--out", out / "scores"],
+            evaluation_contents,
+        ),
+        Job(
+            "predict, photographs",
+            lambda out: [*predict, "--image", sources / "bg", "--out", out],
+            files,
+            weight=2,
+        ),
+        Job(
+            "predict, video",
+            lambda out: [
+                *(*predict, "--image", sources / "long.mp4", "--out", out),
+                *("--write", "mask,overlay"),
+            ],
+            files,
+            weight=2,
+        ),
+        Job("card", lambda out: ["data", "card", data, "--out", out / "a.html"], files),
+    ]
+
+
+def write_sources(folder: Path) -> None:
+    """Write pictures, a video, a network, a data set and one in the original layout."""
+    from fuzzing.targets.videos import write_video
+    from keras_depthseg.datasets.compose import compose
+    from keras_depthseg.datasets.composites.options import ComposeOptions
+    from keras_depthseg.model import DSResNet
+
+    drawings.write_sources(folder)
+    write_video(folder / "long.mp4", 700)
+    DSResNet(width=1).save(folder / "model.keras")
+    options = ComposeOptions(
+        bg=str(folder / "bg"),
+        fg=folder / "fg",
+        depth=f"{folder / 'depth'},step=0.001",
+        size=64,
+        count=80,
+    )
+    compose(options, folder / "data")
+    whole = dataclasses.replace(options, layout="original", count=240)
+    compose(whole, folder / "layout")
+    (folder / "layout/fingerprint.json").unlink()
+
+
+def _command(arguments: Sequence[str], log: Path, started: Any) -> None:
+    """Do a command of `depthseg`, or call a function `MODULE:NAME`, in this process."""
+    with log.open("a") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    # What it starts ends with it.
+    os.setsid()
+    module, colon, name = arguments[0].partition(":")
+    call = getattr(importlib.import_module(module), name) if colon else None
+    started.send(None)
+    if call is not None:
+        call(*map(Path, arguments[1:]))
+        sys.exit(0)
+    from keras_depthseg.commands import main
+
+    sys.exit(main.main(list(arguments)) or 0)
+
+
+class Killer:
+    """Starts commands in processes that have imported everything, and kills them.
+
+    Args:
+        log: file for what they write.
+        preload: modules to import once for all.
+    """
+
+    def __init__(self, log: Path, preload: Sequence[str]):
+        self._log = log
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(list(preload))
+
+    def run(self, arguments: Sequence[Any], seconds: float | None = None) -> float | None:
+        """Do a command; kill it after some seconds, if it has not ended.
+
+        Returns:
+            How long it took, in seconds; `None` if it was killed.
+
+        Raises:
+            RuntimeError: it ended with another status than 0.
+        """
+        receiver, sender = self._context.Pipe(duplex=False)
+        texts = list(map(str, arguments))
+        process = self._context.Process(target=_command, args=(texts, self._log, sender))
+        process.start()
+        receiver.recv()
+        begin = time.monotonic()
+        process.join(seconds)
+        if process.exitcode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid or 0, signal.SIGKILL)
+            process.join()
+            return None
+        if process.exitcode:
+            tail = self._log.read_text(errors="replace")[-3000:]
+            raise RuntimeError(f"{texts}: status {process.exitcode}\n{tail}")
+        return time.monotonic() - begin
+
+
+def differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """Return a line for everything that is not the same."""
+    return [
+        f"{name}: {'missing' if name not in found else 'left'}"
+        for name in sorted(expected.keys() ^ found.keys())
+    ] + [
+        f"{name}: differs"
+        for name in sorted(expected.keys() & found.keys())
+        if expected[name] != found[name]
+    ]
+
+
+def kill_all(
+    jobs: Sequence[Job],
+    work: Path,
+    count: int,
+    seed: int,
+    tell: Callable[[str], None] = print,
+    preload: Sequence[str] = ("fuzzing.preload",),
+) -> list[str]:
+    """Kill jobs in turn until there were `count` kills.
+
+    Returns:
+        A line for each that did not end as if undisturbed.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    rng, killer = random.Random(seed), Killer(work / "log.txt", preload)
+    usual: dict[str, tuple[float, dict[str, Any]]] = {}
+    wrong, kills = [], 0
+    turns = [job for job in jobs for _ in range(job.weight)]
+    for number, job in enumerate(itertools.cycle(turns)):
+        if kills >= count:
+            return wrong
+        out = work / "out"
+        if job.name not in usual:
+            out.mkdir()
+            seconds = killer.run(job.arguments(out)) or 0.0
+            usual[job.name] = seconds, job.contents(out)
+            shutil.rmtree(out)
+            tell(f"{job.name}: {seconds:.1f} s undisturbed")
+        seconds, expected = usual[job.name]
+        out.mkdir()
+        moments, arguments = [], job.arguments(out)
+        for _ in range(rng.randint(1, 3)):
+            moment = rng.random() * seconds
+            if killer.run(arguments, moment) is not None:
+                break
+            moments.append(round(moment, 2))
+            if job.again is not None and (out / "run/config.json").exists():
+                arguments = job.again(out)
+        else:
+            killer.run(arguments)
+        kills += len(moments)
+        found = differences(expected, job.contents(out))
+        tell(
+            f"{kills}: {job.name}, killed after {moments} s: {'; '.join(found) or 'same'}"
+        )
+        if found:
+            wrong.append(f"{job.name}, killed after {moments} s: {'; '.join(found)}")
+            shutil.copytree(out, work / f"wrong-{number}")
+        shutil.rmtree(out)
+    return wrong
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return 1 if a job did not end as if undisturbed."""
+    parser = argparse.ArgumentParser(prog="python -m fuzzing.kills", description=__doc__)
+    parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="for logs and what went wrong")
+    args = parser.parse_args(argv)
+    work = args.out or Path(tempfile.mkdtemp(prefix="kills-"))
+    sources = work / "sources"
+    os.environ["KERAS_DEPTHSEG_CACHE"] = str(work / "cache")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if not sources.exists():
+        write_sources(sources)
+    wrong = kill_all(make_jobs(sources), work, args.count, args.seed)
+    print("\n".join(wrong) or "all as if undisturbed")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
