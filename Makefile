@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .PHONY: help demo test test-long lint style format-check imports types docs bench fuzz \
-	format clean
+	kills soak format clean
 
 help:
 	@echo "make demo       train a small network on rendered rooms (8 minutes)"
@@ -16,6 +16,8 @@ help:
 	@echo "make docs       build the documentation into site/"
 	@echo "make bench      measure speed against PyTorch (about 20 minutes)"
 	@echo "make fuzz       read damaged files of all kinds (5 minutes)"
+	@echo "make kills      kill commands at random moments, and look at what they leave (10 minutes)"
+	@echo "make soak       use everything for an hour, and look at what grows"
 	@echo "make format     format the code"
 	@echo "make clean      remove the virtual environment and site/"
 
@@ -69,6 +71,12 @@ bench: $(VENV)/test
 
 fuzz: $(VENV)/test
 	$(BIN)/python -m fuzzing --minutes 5
+
+kills: $(VENV)/test
+	$(BIN)/python -m fuzzing.kills
+
+soak: $(VENV)/test
+	$(BIN)/python -m fuzzing.soak
 
 format: $(VENV)/test
 	$(BIN)/ruff check --fix .
