@@ -49,6 +49,8 @@ class Job:
         contents: what must be the same, from the folder of its results.
         again: of the command that follows a kill, where those are others.
         weight: its share of the kills.
+        fresh: whether it needs a process that was not forked: TensorFlow computes with
+            threads, which a fork does not have.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Job:
     contents: Callable[[Path], dict[str, Any]]
     again: Callable[[Path], list[Any]] | None = None
     weight: int = 1
+    fresh: bool = False
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -142,11 +145,13 @@ def make_jobs(sources: Path) -> list[Job]:
             run_contents,
             lambda out: ["train", "--resume", "--run-dir", out / "run"],
             weight=3,
+            fresh=True,
         ),
         Job(
             "evaluate",
             lambda out: [*evaluate, "--out", out / "scores"],
             evaluation_contents,
+            fresh=True,
         ),
         Job(
             "predict, photographs",
@@ -163,7 +168,12 @@ def make_jobs(sources: Path) -> list[Job]:
             files,
             weight=2,
         ),
-        Job("card", lambda out: ["data", "card", data, "--out", out / "a.html"], files),
+        Job(
+            "card",
+            lambda out: ["data", "card", data, "--out", out / "a.html"],
+            files,
+            fresh=True,
+        ),
     ]
 
 
@@ -190,13 +200,17 @@ def write_sources(folder: Path) -> None:
     (folder / "layout/fingerprint.json").unlink()
 
 
-def _command(arguments: Sequence[str], log: Path, started: Any) -> None:
+def _command(
+    arguments: Sequence[str], preload: Sequence[str], log: Path, started: Any
+) -> None:
     """Do a command of `depthseg`, or call a function `MODULE:NAME`, in this process."""
     with log.open("a") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     # What it starts ends with it.
     os.setsid()
+    for module in preload:
+        importlib.import_module(module)
     module, colon, name = arguments[0].partition(":")
     call = getattr(importlib.import_module(module), name) if colon else None
     started.send(None)
@@ -218,11 +232,20 @@ class Killer:
 
     def __init__(self, log: Path, preload: Sequence[str]):
         self._log = log
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(list(preload))
+        self._preload = tuple(preload)
+        self._forked = multiprocessing.get_context("forkserver")
+        self._forked.set_forkserver_preload(list(preload))
+        self._fresh = multiprocessing.get_context("spawn")
 
-    def run(self, arguments: Sequence[Any], seconds: float | None = None) -> float | None:
+    def run(
+        self, arguments: Sequence[Any], seconds: float | None = None, fresh: bool = False
+    ) -> float | None:
         """Do a command; kill it after some seconds, if it has not ended.
+
+        Args:
+            arguments: of the command.
+            seconds: counted from when all is imported; `None` lets it end.
+            fresh: see `Job`.
 
         Returns:
             How long it took, in seconds; `None` if it was killed.
@@ -230,9 +253,12 @@ class Killer:
         Raises:
             RuntimeError: it ended with another status than 0.
         """
-        receiver, sender = self._context.Pipe(duplex=False)
+        context: Any = self._fresh if fresh else self._forked
+        receiver, sender = context.Pipe(duplex=False)
         texts = list(map(str, arguments))
-        process = self._context.Process(target=_command, args=(texts, self._log, sender))
+        process = context.Process(
+            target=_command, args=(texts, self._preload, self._log, sender)
+        )
         process.start()
         receiver.recv()
         begin = time.monotonic()
@@ -284,7 +310,7 @@ def kill_all(
         out = work / "out"
         if job.name not in usual:
             out.mkdir()
-            seconds = killer.run(job.arguments(out)) or 0.0
+            seconds = killer.run(job.arguments(out), fresh=job.fresh) or 0.0
             usual[job.name] = seconds, job.contents(out)
             shutil.rmtree(out)
             tell(f"{job.name}: {seconds:.1f} s undisturbed")
@@ -293,13 +319,13 @@ def kill_all(
         moments, arguments = [], job.arguments(out)
         for _ in range(rng.randint(1, 3)):
             moment = rng.random() * seconds
-            if killer.run(arguments, moment) is not None:
+            if killer.run(arguments, moment, job.fresh) is not None:
                 break
             moments.append(round(moment, 2))
             if job.again is not None and (out / "run/config.json").exists():
                 arguments = job.again(out)
         else:
-            killer.run(arguments)
+            killer.run(arguments, fresh=job.fresh)
         kills += len(moments)
         found = differences(expected, job.contents(out))
         tell(
