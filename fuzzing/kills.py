@@ -72,13 +72,13 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def run_contents(folder: Path) -> dict[str, Any]:
     """Return weights and history of a run, and the names of all its files."""
-    import keras
+    import numpy as np
 
     from keras_depthseg.networks.loading import load_network
 
     run = folder / "run"
     model = load_network(run / "model.keras")
-    weights = [keras.ops.convert_to_numpy(weight).tobytes() for weight in model.weights]
+    weights = [np.array(weight).tobytes() for weight in model.weights]
     rows = list(csv.DictReader((run / "history.csv").read_text().splitlines()))
     history = [{n: v for n, v in row.items() if n not in _CLOCKS} for row in rows]
     scores = json.loads((run / "scores.json").read_text())

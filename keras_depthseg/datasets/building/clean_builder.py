@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 import logging
 import shutil
 from collections.abc import Iterator
@@ -19,6 +21,18 @@ logger = logging.getLogger(__name__)
 class CleanBuilder(tfds.core.DatasetBuilder, skip_registration=True):
     """A builder to inherit from, whose errors leave `data_dir` as it was before."""
 
+    @functools.cached_property
+    def info(self) -> tfds.core.DatasetInfo:  # pyright: ignore
+        """What the data set is.
+
+        TFDS keeps that of every builder, and the builder with it, until the process ends.
+        It also asks Google's bucket for a data set of this name, for which each builder
+        leaves an empty folder among the temporary ones.
+        """
+        info = self._info()
+        vars(info)["initialize_from_bucket"] = lambda: None
+        return info
+
     # TFDS wraps its own method for logging, which changes the type.
     def download_and_prepare(  # pyright: ignore[reportIncompatibleVariableOverride]
         self,
@@ -31,7 +45,11 @@ class CleanBuilder(tfds.core.DatasetBuilder, skip_registration=True):
         Raises:
             UserError: the source cannot be used.
         """
-        overwrite = download_config and download_config.download_mode.overwrite_dataset
+        # By default TFDS looks for a finished data set in Google's bucket.
+        download_config = dataclasses.replace(
+            download_config or tfds.download.DownloadConfig(), try_download_gcs=False
+        )
+        overwrite = download_config.download_mode.overwrite_dataset
         data_path = Path(self.data_path)
         kept = _put_back_on_error(data_path) if overwrite else contextlib.nullcontext()
         try:
