@@ -4,8 +4,8 @@
 
 Each job is done once undisturbed. Then again and again, killed at a moment drawn between
 its start and its usual end, once to three times, and done to its end by the same command:
-the files must be the same bytes, or for training the same weights and history, and no part
-may be left.
+the files must be the same bytes, or for training the same weights and history, and no
+part may be left.
 """
 
 from __future__ import annotations
