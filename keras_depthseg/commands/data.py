@@ -9,6 +9,7 @@ from typing import Any
 
 from keras_depthseg.commands.parsing import (
     CACHE_DIR,
+    SKIP_DAMAGED,
     Parser,
     described,
     field_options,
@@ -118,7 +119,7 @@ def add_card(commands: Any) -> Parser:
                 "metavar": "N",
                 "help": "Seed of the choice of pictures (default: %(default)s)",
             },
-            "--cache-dir": CACHE_DIR,
+            **_CONVERSION,
         },
     )
     parser.set_defaults(run=_card, parser=parser)
@@ -149,7 +150,7 @@ def add_validate(commands: Any) -> Parser:
             "depthseg data validate my_data",
         ),
     )
-    parser.add_options("data", {"data": _DATA, "--cache-dir": CACHE_DIR})
+    parser.add_options("data", {"data": _DATA, **_CONVERSION})
     parser.set_defaults(run=_validate, parser=parser)
     return parser
 
@@ -180,5 +181,9 @@ _DATA = {
 }
 
 
+_CONVERSION = {"--cache-dir": CACHE_DIR, "--skip-damaged": SKIP_DAMAGED}
+
+
 def _located(args: argparse.Namespace) -> Path:
-    return locate_records(args.data, args.cache_dir or default_cache_dir())
+    cache = args.cache_dir or default_cache_dir()
+    return locate_records(args.data, cache, skip_damaged=args.skip_damaged)

@@ -16,6 +16,7 @@ from typing import Any
 
 from keras_depthseg.commands.parsing import (
     CACHE_DIR,
+    SKIP_DAMAGED,
     Parser,
     described,
     field_options,
@@ -68,6 +69,7 @@ def add_evaluate(commands: Any) -> Parser:
     }
     more = {
         "--cache-dir": CACHE_DIR,
+        "--skip-damaged": SKIP_DAMAGED,
         "--out": {
             "type": Path,
             "metavar": "DIR",
@@ -112,7 +114,9 @@ def _evaluate(args: argparse.Namespace) -> None:
             evaluation = evaluate_pairs(options, model, resolution, progress)
         else:
             cache = given.get("cache_dir") or default_cache_dir()
-            records = open_records(locate_records(options.data, cache))
+            skip = given.get("skip_damaged", False)
+            found = locate_records(options.data, cache, skip_damaged=skip)
+            records = open_records(found)
             source = {"data": str(records.path), "depth": records.depth}
             evaluation = evaluate_records(options, model, records, resolution, progress)
     _write(out, options, source, resolution, evaluation)

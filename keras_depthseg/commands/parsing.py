@@ -30,6 +30,12 @@ CACHE_DIR = {
 }
 """The option `--cache-dir` of several sub-commands."""
 
+SKIP_DAMAGED = {
+    "action": "store_true",
+    "help": "Leave samples of the original layout out that cannot be used, and name them",
+}
+"""The option `--skip-damaged` of sub-commands that only read data."""
+
 _BACKQUOTED = re.compile(r"`(\w+)`")
 
 

@@ -70,7 +70,11 @@ class OriginalLayoutTest(RefusalTestCase):
         path = self.source / "fg_bg_mask/bg001_fg001_01_mask.png"
         path.write_bytes(encoded(np.full((24, 32), 3, np.uint8), "png"))
         run = lambda: self.run_command(command, self.source)  # noqa: E731
-        self.assert_refused(run, path)
+        self.assert_refused(run, path, "or leave it out by --skip-damaged.")
+        status, printed = self.run_command(command, self.source, "--skip-damaged")
+        self.assertFalse(status)
+        if command == "validate":
+            self.assertIn("15 samples", printed)
         shutil.rmtree(self.source / "bg")
         self.assert_refused(run, "has no folder bg/")
 
