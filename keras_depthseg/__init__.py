@@ -5,6 +5,7 @@ Keras, so that `keras.saving.load_model` reads a saved model in safe mode.
 """
 
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ from keras_depthseg import processor
 
 # Before TensorFlow is imported, which reads the setting once.
 processor.switch_on_onednn()
+# Before OpenCV is imported, which reads it once: a record of 5 MB may unpack to a billion
+# pixels. Phones take photographs of 200 million.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**28))
 
 __version__ = "0.2.0"
 

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from keras_depthseg.errors import UserError
+from keras_depthseg.model_file import check_sizes
 
 # Keras is imported where it is needed: with TensorFlow that takes five seconds.
 if TYPE_CHECKING:
@@ -56,6 +57,15 @@ OPENVINO_METADATA = "keras_depthseg"
 _COMPILED = 4
 
 _SAVED_MODEL = "saved_model.pb"
+# TensorFlow's operations that read and write files or run Python, which no network needs.
+# Those that save and restore weights are in every file.
+_FORBIDDEN = frozenset(
+    ("ReadFile", "WriteFile", "MatchingFiles", "WholeFileReader", "WholeFileReaderV2")
+    + ("PyFunc", "PyFuncStateless", "EagerPyFunc", "PrintV2", "Save", "SaveSlices")
+    + ("TextLineDataset", "TFRecordDataset", "FixedLengthRecordDataset")
+    + ("DatasetToTFRecord", "SaveDataset", "SaveDatasetV2", "LoadDataset")
+    + ("CreateSummaryFileWriter", "CreateSummaryDbWriter")
+)
 
 
 class ModelInput(NamedTuple):
@@ -147,6 +157,13 @@ def opened(name: str, opener: Callable[[str], Any]) -> Any:
     except UserError:
         raise
     except Exception as error:  # Each package has its own errors for damaged files.
+        # Of Keras, about what it refuses unless `safe_mode` is off.
+        if "safe_mode" in str(error):
+            raise UserError(
+                f"{name}: received a network that holds code, such as a Lambda layer, "
+                "which would run on this computer; accepted are networks of layers "
+                "alone. Get one without, or as ONNX file."
+            ) from error
         raise UserError(
             f"{name}: this network cannot be opened: it is damaged, incomplete or not of "
             f"the kind that its name says ({first_line(error)}); get it again."
@@ -226,16 +243,27 @@ def wrap_keras(name: str, model: keras.Model) -> OpenedModel:
     )
 
 
-def _open_keras(name: str) -> OpenedModel:
+def load_keras(name: str) -> Any:
+    """Return the Keras model of a file, which may come from anybody; see `opened`.
+
+    Raises:
+        UserError: it would fill the memory.
+    """
     import keras
 
-    model: Any = keras.saving.load_model(name, compile=False)
-    return wrap_keras(name, model)
+    check_sizes(name)
+    # In safe mode, which refuses code.
+    return keras.saving.load_model(name, compile=False, safe_mode=True)
+
+
+def _open_keras(name: str) -> OpenedModel:
+    return wrap_keras(name, load_keras(name))
 
 
 def _open_saved_model(name: str) -> OpenedModel:
     import tensorflow as tf
 
+    _check_operations(Path(name, _SAVED_MODEL))
     model: Any = tf.saved_model.load(name)
     signatures = model.signatures
     key = "serving_default" if "serving_default" in signatures else None
@@ -269,6 +297,22 @@ def _open_saved_model(name: str) -> OpenedModel:
         run,
         metadata,
     )
+
+
+def _check_operations(path: Path) -> None:
+    """Refuse a SavedModel that does more than to compute: loading it may run it."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    content: Any = saved_model_pb2.SavedModel.FromString(path.read_bytes())  # pyright: ignore[reportAttributeAccessIssue]
+    graphs = [meta.graph_def for meta in content.meta_graphs]
+    nodes = [node for graph in graphs for node in graph.node]
+    for graph in graphs:
+        nodes += (node for part in graph.library.function for node in part.node_def)
+    if found := sorted(_FORBIDDEN & {node.op for node in nodes}):
+        raise UserError(
+            f"{path}: received a network that reads or writes files or runs Python, by "
+            f"{', '.join(found)}; accepted are networks that compute. Get another."
+        )
 
 
 def _open_onnx(name: str) -> OpenedModel:

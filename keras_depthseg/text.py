@@ -24,10 +24,22 @@ def column_title(name: str) -> str:
     return " ".join(words.get(word, word) for word in name.split("_"))
 
 
-def printable(text: str) -> str:
-    r"""Return text on one line: characters that do not print are escaped, as `\n`."""
+def printable(text: str, keep: str = "") -> str:
+    r"""Return text on one line: characters that do not print are escaped, as `\n`.
+
+    Those in the names of files would colour or clear a terminal, or turn round what
+    follows, as U+202E does.
+
+    Args:
+        text: any text.
+        keep: characters that are left alone, such as `"\n"`.
+    """
+    if text.isprintable():
+        return text
     return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode()
+        char
+        if char.isprintable() or char in keep
+        else char.encode("unicode_escape").decode()
         for char in text
     )
 

@@ -1,15 +1,18 @@
 """Networks of every format give what NumPy computes; damaged files are refused."""
 
 import importlib.util
+import json
 import shutil
 import sys
 import tempfile
 import unittest
+import zipfile
 from pathlib import Path
 from unittest import mock
 
 import keras
 import numpy as np
+import tensorflow as tf
 from absl.testing import parameterized
 
 from keras_depthseg.runtimes import KINDS, model_kind, open_model
@@ -41,6 +44,105 @@ def two_inputs():
         "depth": keras.layers.Add(name="depth")([bg, fg_bg]),
     }
     return keras.Model({"bg": bg, "fg_bg": fg_bg}, outputs)
+
+
+class CodeTest(RefusalTestCase):
+    """Networks that would run code, which a file that appears would show."""
+
+    def setUp(self):
+        super().setUp()
+        self.mark = self.folder / "executed"
+
+    def _of_conv(self, name, **changes):
+        """A `.keras` file of a convolution, whose description is changed."""
+        path = self.folder / name
+        keras_network().save(path)
+        with zipfile.ZipFile(path) as archive:
+            contents = {name: archive.read(name) for name in archive.namelist()}
+        description = json.loads(contents["config.json"])
+        for layer in description["config"]["layers"]:
+            if layer["class_name"] == "Conv2D":
+                layer["config"].update(changes.get("config", {}))
+                layer.update({k: v for k, v in changes.items() if k != "config"})
+        contents["config.json"] = json.dumps(description)
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in contents.items():
+                archive.writestr(name, content)
+        return path
+
+    def _assert_refused(self, path, *parts):
+        self.assert_refused(lambda: open_model(path), path, *parts)
+        self.assertFalse(self.mark.exists())
+
+    @parameterized.parameters("a.keras", "a.h5")
+    def test_lambda_layer(self, name):
+        layer = keras.layers.Lambda(
+            lambda x, mark=str(self.mark): (__import__("pathlib").Path(mark).touch(), x)[
+                1
+            ]
+        )
+        inputs = keras.Input((*SIZE, 3))
+        path = self.folder / name
+        keras.Model(inputs, layer(inputs)).save(path)
+        self.assertTrue(self.mark.exists())
+        self.mark.unlink()
+        self._assert_refused(path, "holds code, such as a Lambda layer", "accepted are")
+
+    def test_lambda_as_activation(self):
+        code = {"class_name": "__lambda__", "config": {"value": "4wEAAA=="}}
+        path = self._of_conv("a.keras", config={"activation": code})
+        self._assert_refused(path, "holds code", "Get one without, or as ONNX")
+
+    def test_pickled_module(self):
+        pickled = {"class_name": "__bytes__", "config": {"value": "gARLAS4="}}
+        path = self._of_conv(
+            "a.keras",
+            module="keras.layers",
+            class_name="TorchModuleWrapper",
+            registered_name=None,
+            **{"config": {"module": pickled, "name": "t"}},
+        )
+        self.assert_refused(lambda: open_model(path), path)
+
+    def test_functions_of_other_modules(self):
+        system = {"module": "os", "class_name": "function", "config": "system"}
+        path = self._of_conv("a.keras", config={"activation": system})
+        self._assert_refused(path, "cannot be opened")
+        path = self._of_conv("b.keras", module="subprocess", class_name="Popen")
+        self._assert_refused(path, "cannot be opened")
+
+    @parameterized.named_parameters(
+        ("writes", lambda path, x: tf.io.write_file(path, "x"), "WriteFile"),
+        ("reads", lambda path, x: tf.io.read_file(path), "ReadFile"),
+        ("prints", lambda path, x: tf.print(x, output_stream=f"file://{path}"), "Print"),
+        (
+            "python",
+            lambda path, x: tf.py_function(lambda y: y, [x], tf.float32),
+            "EagerPyFunc",
+        ),
+        (
+            "nested",
+            lambda path, x: tf.cond(
+                tf.reduce_sum(x) > 0,
+                lambda: tf.no_op(),
+                lambda: tf.io.write_file(path, "x"),
+            ),
+            "WriteFile",
+        ),
+    )
+    def test_saved_model(self, act, operation):
+        mark = str(self.mark)
+
+        class Network(tf.Module):
+            @tf.function(input_signature=[tf.TensorSpec((1, *SIZE, 3), tf.float32)])
+            def __call__(self, x):
+                done = act(mark, x)
+                with tf.control_dependencies([done] if done is not None else []):
+                    return {"depth": tf.reduce_mean(x, -1)}
+
+        network, path = Network(), self.folder / "saved"
+        tf.saved_model.save(network, path, signatures=network.__call__)
+        self._assert_refused(path, operation, "accepted are networks that compute")
 
 
 class RuntimesTest(RefusalTestCase):

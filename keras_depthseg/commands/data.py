@@ -20,6 +20,7 @@ from keras_depthseg.datasets.composites.options import ComposeOptions
 from keras_depthseg.datasets.locate import check_data, locate_records, split_larger
 from keras_depthseg.files import default_cache_dir
 from keras_depthseg.pictures.folders import list_pictures
+from keras_depthseg.text import printable
 
 
 def add_compose(commands: Any) -> Parser:
@@ -88,7 +89,7 @@ def _compose(args: argparse.Namespace) -> None:
 
     existed = os.path.lexists(args.out)
     compose(options, args.out)
-    print(f"{args.out}: nothing to do" if existed else f"wrote {args.out}")
+    print(printable(f"{args.out}: nothing to do" if existed else f"wrote {args.out}"))
 
 
 def add_card(commands: Any) -> Parser:
@@ -135,7 +136,7 @@ def _card(args: argparse.Namespace) -> None:
     folder = split_larger(args.data)[0]
     path = args.out or Path(folder if os.path.isdir(folder) else "", "card.html")
     write_card(records, path, seed=args.seed)
-    print(f"wrote {path}")
+    print(printable(f"wrote {path}"))
 
 
 def add_validate(commands: Any) -> Parser:
@@ -170,7 +171,7 @@ def _validate(args: argparse.Namespace) -> int:
             bar.update(done - bar.n)
 
         report = validate(records, progress)
-    print("\n".join(report.lines()))
+    print("\n".join(map(printable, report.lines())))
     return 1 if report.errors else 0
 
 

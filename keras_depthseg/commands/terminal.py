@@ -40,6 +40,8 @@ class TerminalHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a message, and flush: Keras's progress bar writes to the same stream."""
         text = name_options(record.getMessage(), self._options)
+        # Names of files and texts in them; messages have lines.
+        text = printable(text, keep="\n\t")
         if record.levelno >= logging.WARNING:
             print(f"{record.levelname.lower()}: {text}", file=sys.stderr, flush=True)
         else:

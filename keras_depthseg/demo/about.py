@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ from urllib.parse import quote
 from keras_depthseg.datasets.locate import split_weight
 from keras_depthseg.errors import UserError
 from keras_depthseg.pretrained import is_pretrained, pretrained_card
+from keras_depthseg.text import printable
 
 
 def about(model: str) -> str:
@@ -18,10 +20,16 @@ def about(model: str) -> str:
         # Its links are relative to its place in the package.
         return re.sub(r"\[([^]]*)\]\((?!http)[^)]*\)", r"\1", pretrained_card())
     links = [
-        f"- [{text}](/gradio_api/file={quote(str(page))})"
+        f"- [{_plain(text)}](/gradio_api/file={quote(str(page))})"
         for page, text in reports(model).items()
     ]
-    return "\n".join([f"Model: `{model}`.", "", *(links or ["It has no reports."])])
+    name = _plain(str(model))
+    return "\n".join([f"Model: {name}.", "", *(links or ["It has no reports."])])
+
+
+def _plain(text: str) -> str:
+    """Return text that Markdown shows as it is: names of files may hold anything."""
+    return re.sub(r"([\\`*\[\]()|~$])", r"\\\1", html.escape(printable(text)))
 
 
 def reports(model: str) -> dict[Path, str]:
@@ -40,7 +48,13 @@ def reports(model: str) -> dict[Path, str]:
         for page in sorted(run.glob("*/report.html"))
     }
     cards = [data / "card.html" for data in _data_of(run)]
-    return found | {card: f"card of {card.parent}" for card in cards if card.is_file()}
+    found |= {card: f"card of {card.parent}" for card in cards}
+    # Visitors must not get what links of a run from elsewhere lead to.
+    return {
+        page: text
+        for page, text in found.items()
+        if page.is_file() and page.resolve() == page
+    }
 
 
 def _data_of(run: Path) -> list[Path]:

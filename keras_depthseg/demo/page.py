@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import html
 import shutil
 import tempfile
 import time
@@ -21,6 +22,7 @@ from keras_depthseg.inference.photographs import Photograph, read_photograph
 from keras_depthseg.inference.predictor import Plate, Prediction, Predictor
 from keras_depthseg.inference.video_reading import VideoReader, plate_of
 from keras_depthseg.inference.video_run import VideoPredictor, predict_video
+from keras_depthseg.text import printable
 
 _INTRODUCTION = """# Mask and depth
 
@@ -257,14 +259,8 @@ class _Visits:
             paths = {
                 kind: folder / f"{name}{end}" for kind, end in _VIDEO_RESULTS.items()
             }
-            with VideoReader(video) as reader:
+            with VideoReader(video, limits.MOST_VIDEO_PIXELS) as reader:
                 _check_frames(reader.frames)
-                width, height = reader.size
-                if width * height > limits.MOST_VIDEO_PIXELS:
-                    raise UserError(
-                        f"Video: received {width} x {height} pixels; accepted: 1920 x "
-                        "1080. Make it smaller, or use depthseg predict."
-                    )
                 plate = _read(bg, "Plate") if bg else plate_of(video)
                 summary = predict_video(
                     VideoPredictor(self._predictor, Plate(plate), align=align),
@@ -317,7 +313,9 @@ def _told() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        raise gr.Error(str(error), print_exception=False) from error
+        # The page shows it as HTML, and visitors choose the names of their files.
+        text = html.escape(printable(str(error)))
+        raise gr.Error(text, print_exception=False) from error
 
 
 def _read(path: str, argument: str) -> Photograph:

@@ -14,6 +14,7 @@ from keras_depthseg.evaluation.evaluate import Evaluation
 from keras_depthseg.evaluation.results import SCORES, Summary, pooled
 from keras_depthseg.evaluation.table import group_samples
 from keras_depthseg.files import replacing
+from keras_depthseg.text import printable
 
 
 def write_scores(
@@ -78,6 +79,8 @@ def _groups(summary: Summary) -> dict[str, Any]:
 def write_samples(path: Path, evaluation: Evaluation) -> None:
     """Write samples.csv: a row for each condition, program and sample; empty if NaN.
 
+    Names are on one line, see `printable`.
+
     Raises:
         OSError: if the file cannot be written.
     """
@@ -91,9 +94,8 @@ def write_samples(path: Path, evaluation: Evaluation) -> None:
                 values = (row.scores.get(name, math.nan) for name in SCORES)
                 writer.writerow(
                     [condition.title, program, row.group]
-                    + [row.sample_id, row.bg_id, row.fg_id]
+                    + [printable(name) for name in (row.sample_id, row.bg_id, row.fg_id)]
                     + ["" if math.isnan(value) else value for value in values]
                 )
     with replacing(path) as part:
-        # Names of files may hold bytes that are no text.
-        part.write_text(text.getvalue(), encoding="utf-8", errors="backslashreplace")
+        part.write_text(text.getvalue(), encoding="utf-8")

@@ -28,6 +28,9 @@ _LOGGER = logging.getLogger(__name__)
 
 _ROLES = ("bg", "fg_bg", "mask")
 
+# In bytes: the rows of a hundred thousand pairs.
+_LARGEST_INDEX = 2**24
+
 # From these on a plate is of another scene, or very badly aligned: of 255, and of the
 # pixels that are background.
 _DIFFERENT = 64
@@ -114,14 +117,16 @@ def list_pairs(root: Path) -> list[PairFiles]:
 
 def _read_index(root: Path) -> dict[str, str] | None:
     """Return the scenes by name of pair; `None` without `index.csv`."""
+    # `list_pictures` has read the zip before.
     path = (zipfile.Path(root) if root.is_file() else root) / "index.csv"
     if not path.is_file():
         return None
     expected = "expected a CSV file in UTF-8 with the columns name and scene"
     try:
-        text = path.read_text("utf-8-sig")
-        rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error, zipfile.BadZipFile) as error:
+        data = PictureFile(path.name, root, root.is_file()).read(_LARGEST_INDEX)
+        text = io.StringIO(data.decode("utf-8-sig"), newline="")
+        rows = list(csv.DictReader(text, strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(
             f"{path}: it cannot be read ({printable(str(error))}); {expected}. Write it "
             "again."

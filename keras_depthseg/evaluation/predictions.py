@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -147,9 +148,16 @@ class Predictions:
 
 def _read_array(file: PictureFile) -> np.ndarray:
     expected = "expected a .npy of one (H, W) map, float in [0, 1]. Write it again."
+    data = file.read()
     try:
-        array = np.load(io.BytesIO(file.read()), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+        shape, dtype, start = _described(data)
+        # Before it is read: a file of a hundred bytes may claim to have terabytes.
+        missing = start + math.prod(shape) * dtype.itemsize - len(data)
+        if missing > 0 and not dtype.hasobject:
+            raise ValueError(f"{missing:,} bytes are missing")
+        array = np.load(io.BytesIO(data), allow_pickle=False)
+    # Damage leads NumPy's reader to errors of all kinds.
+    except Exception as error:
         raise UserError(
             f"{file.where}: received a damaged array ({printable(str(error))}); "
             f"{expected}"
@@ -167,3 +175,17 @@ def _read_array(file: PictureFile) -> np.ndarray:
             f"{file.where}: received values from {low:.4g} to {high:.4g}; {expected}"
         )
     return np.clip(array.astype(np.float32), 0, 1)
+
+
+def _described(data: bytes) -> tuple[tuple[int, ...], np.dtype, int]:
+    """Return shape and type that a `.npy` claims, and where its numbers begin."""
+    content = io.BytesIO(data)
+    version = np.lib.format.read_magic(content)
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(version)
+    if read is None:
+        raise ValueError(f"version {version} of the format")
+    shape, _, dtype = read(content)
+    return shape, dtype, content.tell()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -77,7 +78,8 @@ def open_exported(files: Mapping[str, Path]) -> Exported:
     resolution = maps.metadata.get("resolution", "")
     return Exported(
         model_kind(next(iter(files.values()))) or "",
-        int(resolution) if resolution.isdecimal() else None,
+        # A wrong one would take hours.
+        int(resolution) if re.fullmatch("[1-9][0-9]{1,3}", resolution) else None,
         None if height is None or width is None else (height, width),
         *(plate, maps, mask),
     )

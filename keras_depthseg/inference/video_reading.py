@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import av
 import cv2
 import numpy as np
-from av.error import FFmpegError, InvalidDataError
+from av.error import ArgumentError, FFmpegError, InvalidDataError
 
 from keras_depthseg.errors import UserError
 
@@ -26,6 +26,15 @@ _SUFFIXES = frozenset(
     (".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg")
     + (".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv")
 )
+# FFmpeg's names of what is one recording, with or without a picture. Others are lists of
+# files and addresses, which it would open, whatever the suffix says.
+_CONTAINERS = (
+    "mov,mp4,matroska,webm,avi,flv,mpegts,mpeg,mpegvideo,mxf,ogg,asf,gif,ivf,nut,dv,h264,"
+    "hevc,m4v,mjpeg,obu,yuv4mpegpipe,vc1,wav,mp3,flac,aac"
+)
+MOST_PIXELS = 2**26
+"""Of a frame: 8K has half of them. As an array it takes 200 MB."""
+
 _MILLISECOND = Fraction(1, 1000)
 # AVCOL_SPC_UNSPECIFIED. swscale would take BT.601; of videos in HD it is nearly always
 # BT.709.
@@ -75,6 +84,7 @@ class VideoReader:
 
     Args:
         source: a file, or the number of a camera from 0.
+        most_pixels: a file with larger frames is refused before one is decoded.
 
     Attributes:
         path: the file, `None` for a camera.
@@ -91,8 +101,9 @@ class VideoReader:
         UserError: there is no such file or camera, or it is not a video.
     """
 
-    def __init__(self, source: str | Path | int):
+    def __init__(self, source: str | Path | int, most_pixels: int = MOST_PIXELS):
         self._camera = None
+        self._most_pixels = most_pixels
         if isinstance(source, int):
             self._open_camera(source)
         else:
@@ -100,7 +111,7 @@ class VideoReader:
 
     def _open_file(self, path: Path) -> None:
         self.path = path
-        with open_video(path) as container:
+        with open_video(path, self._most_pixels) as container:
             stream = container.streams.video[0]
             first = next(_decoded(container), None)
             if first is None:
@@ -164,7 +175,7 @@ class VideoReader:
             yield from self._read_camera()
             return
         last = None
-        with open_video(self.path) as container:
+        with open_video(self.path, self._most_pixels) as container:
             for index, frame in enumerate(_decoded(container, self.path)):
                 pts = frame.pts
                 if pts is None:  # As in a raw stream.
@@ -192,21 +203,26 @@ class VideoReader:
         return image if self._matrix is None else _upright(image, self._matrix)
 
 
-def open_video(path: Path) -> InputContainer:
+def open_video(path: Path, most_pixels: int = MOST_PIXELS) -> InputContainer:
     """Open a file that has a video in it.
 
     Raises:
-        UserError: it has none, or cannot be read.
+        UserError: it has none, cannot be read, or has larger frames.
     """
     try:
         if not path.stat().st_size:
             raise UserError(f"{path} is empty; give a file that plays")
-        # Titles and the like may be of any encoding.
-        container = av.open(str(path.absolute()), metadata_errors="replace")
-    except (InvalidDataError, EOFError) as error:
+        container = av.open(
+            str(path.absolute()),
+            options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"},
+            # Titles and the like may be of any encoding.
+            metadata_errors="replace",
+        )
+    # The last is of what is not in `_CONTAINERS`.
+    except (InvalidDataError, EOFError, ArgumentError) as error:
         raise UserError(
-            f"{path} is not a video, or one whose recording was cut off: FFmpeg finds "
-            "no frames in it; give a file that plays"
+            f"{path} is not a video, or one whose recording was cut off, or a list of "
+            "others: FFmpeg finds no frames in it; give a file that plays"
         ) from error
     except (FFmpegError, OSError) as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
@@ -215,8 +231,18 @@ def open_video(path: Path) -> InputContainer:
         raise UserError(
             f"{path} holds no video, it is {container.format.long_name}; give a video"
         )
+    stream = container.streams.video[0]
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if width * height > most_pixels:
+        container.close()
+        raise UserError(
+            f"{path}: received frames of {width}x{height} pixels; at most "
+            f"{most_pixels:,} pixels are accepted. Make it smaller."
+        )
+    # A later frame may be larger.
+    stream.codec_context.options = {"max_pixels": str(most_pixels)}
     # By default one core decodes.
-    container.streams.video[0].thread_type = "AUTO"
+    stream.thread_type = "AUTO"
     return container
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from keras_depthseg.errors import UserError
 from keras_depthseg.model import INPUTS
 
 # Keras can only load what is registered.
 from keras_depthseg.networks import registry  # noqa: F401
 from keras_depthseg.pretrained import DEFAULT, pretrained_path
-from keras_depthseg.runtimes import opened
+from keras_depthseg.runtimes import load_keras, opened
 
 
 def load_pretrained(name: str = DEFAULT) -> Any:
@@ -47,9 +45,7 @@ def load_network(path: str | Path) -> Any:
     Raises:
         UserError: if the file cannot be opened, or the model is another one.
     """
-    model: Any = opened(
-        str(path), lambda name: keras.saving.load_model(name, compile=False)
-    )
+    model: Any = opened(str(path), load_keras)
     inputs, outputs = getattr(model, "input", None), getattr(model, "output", None)
     if not (
         isinstance(inputs, dict)

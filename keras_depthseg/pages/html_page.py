@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import markupsafe
 
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import replacing
+from keras_depthseg.text import printable
 
 
 def write_page(path: str | Path, template: Path, values: dict[str, Any]) -> None:
@@ -29,6 +31,7 @@ def write_page(path: str | Path, template: Path, values: dict[str, Any]) -> None
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([template.parent, Path(__file__).parent]),
         autoescape=True,
+        finalize=_shown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -44,6 +47,13 @@ def write_page(path: str | Path, template: Path, values: dict[str, Any]) -> None
             f"{path}: the page cannot be written there ({error.strerror}); free some "
             "space or give another path."
         ) from error
+
+
+def _shown(value: Any) -> Any:
+    """Write out characters that would turn round or hide what follows them."""
+    if isinstance(value, str) and not isinstance(value, markupsafe.Markup):
+        return printable(value, keep="\n\t")
+    return value
 
 
 def shell_command(argv: Sequence[str]) -> str:

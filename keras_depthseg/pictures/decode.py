@@ -6,6 +6,7 @@ half the processor time, and OpenCV releases the interpreter lock while it works
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import cv2
@@ -82,8 +83,10 @@ class Decoder:
 
     def _decode(self, buffer: np.ndarray, factor: int) -> np.ndarray:
         image = None
-        if buffer.size:  # OpenCV has an error of its own for nothing at all.
-            image = cv2.imdecode(buffer, _FLAGS[self.channels] | _REDUCED[factor])
+        # OpenCV has an error of its own for nothing at all, and for too many pixels.
+        if buffer.size:
+            with contextlib.suppress(cv2.error):
+                image = cv2.imdecode(buffer, _FLAGS[self.channels] | _REDUCED[factor])
         if image is None:
             raise ValueError("a record holds an image that cannot be decoded")
         return image

@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import lzma
 import os
 import stat
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from keras_depthseg import archives
 from keras_depthseg.errors import UserError
 from keras_depthseg.pictures import formats
 from keras_depthseg.text import printable
 
 LARGEST_FILE = 2**28
 """In bytes, unpacked: a small zip may unpack to terabytes."""
-
-# Encrypted members raise RuntimeError, unknown compressions NotImplementedError, and what
-# is damaged the others.
-_ZIP_ERRORS = (
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, order=True)
@@ -52,20 +45,23 @@ class PictureFile:
         parent = str(PurePosixPath(self.name).parent)
         return "" if parent == "." else parent
 
-    def read(self) -> bytes:
+    def read(self, most: int = LARGEST_FILE) -> bytes:
         """Return the encoded bytes.
 
+        Args:
+            most: bytes that are accepted, unpacked.
+
         Raises:
-            UserError: it cannot be read, or is larger than `LARGEST_FILE`.
+            UserError: it cannot be read, or is larger.
         """
         try:
-            return self._read_member() if self.in_zip else self._read_file()
+            return self._read_member(most) if self.in_zip else self._read_file(most)
         except OSError as error:
             raise UserError(
                 f"{self.where}: it cannot be read ({error.strerror or error}); expected "
                 "a readable file. Check its permissions and the disk."
             ) from error
-        except _ZIP_ERRORS as error:
+        except archives.ERRORS as error:
             raise UserError(
                 f"{self.where}: received a damaged or unsupported member of a zip "
                 f"({printable(str(error))}); expected it stored or deflated, without a "
@@ -76,29 +72,18 @@ class PictureFile:
         """Return the SHA-256 of the bytes, in hexadecimal."""
         return hashlib.sha256(self.read()).hexdigest()
 
-    def _read_file(self) -> bytes:
+    def _read_file(self, most: int) -> bytes:
         with (self.root / self.name).open("rb") as file:
-            self._check_size(os.fstat(file.fileno()).st_size)
-            return file.read()
+            archives.check_size(self.where, os.fstat(file.fileno()).st_size, most)
+            # Some files of the system say that they are empty, and have no end.
+            data = file.read(most + 1)
+        archives.check_size(self.where, len(data), most)
+        return data
 
-    def _read_member(self) -> bytes:
+    def _read_member(self, most: int) -> bytes:
         state = self.root.stat()
         archive = _archive(self.root, state.st_mtime_ns, state.st_size)
-        try:
-            member = archive.getinfo(self.name)
-        except KeyError:
-            raise zipfile.BadZipFile("it is no longer there") from None
-        self._check_size(member.file_size)
-        with archive.open(member) as content:
-            # At most the claimed size: a zip may unpack to a thousand times as much.
-            return content.read(max(1, member.file_size))
-
-    def _check_size(self, size: int) -> None:
-        if size > LARGEST_FILE:
-            raise UserError(
-                f"{self.where}: received a file of {size:,} bytes; at most "
-                f"{LARGEST_FILE:,} are accepted. Make it smaller."
-            )
+        return archives.read_member(archive, self.name, most)
 
 
 @functools.lru_cache(maxsize=8)
@@ -185,7 +170,7 @@ def _in_zip(root: Path, refuse: Callable[[str], None], numbers: str) -> list[Pic
                 for member in archive.infolist()
                 if not member.filename.endswith("/") or _is_picture(member.filename)
             }
-    except (*_ZIP_ERRORS, OSError) as error:
+    except (*archives.ERRORS, OSError) as error:
         raise UserError(
             f"{root}: received a damaged zip ({printable(str(error))}); expected a whole "
             "one. Copy or download it again."

@@ -22,6 +22,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_depthseg.archives import check_expansion
 from keras_depthseg.callbacks.resumable import Resumable
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import replacing
@@ -63,6 +64,7 @@ class Position:
             UserError: if there is no such file, or it is damaged.
         """
         try:
+            check_expansion(path)
             # NumPy does not close a file whose format it does not know.
             with Path(path).open("rb") as file, np.load(file) as content:
                 arrays = dict(content)

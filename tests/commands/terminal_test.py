@@ -59,6 +59,18 @@ class MessagesTest(absltest.TestCase):
         self.assertEqual(self.errors.getvalue(), "warning: --keep is small, `other`\n")
         self.assertTrue(logging.getLogger("keras_depthseg").propagate)
 
+    def test_what_does_not_print_is_written_out(self):
+        names = "\x1b[2Ja", "b\u202egpj", "c\x07\r\x9bd", "e\u200b\u2066\udcff"
+        with terminal_messages({}):
+            for name in names:
+                self.logger.info("%s\n\tof Stühle 🪑", name)
+                self.logger.warning("%s", name)
+        shown = "\\x1b[2Ja", "b\\u202egpj", "c\\x07\\r\\x9bd", "e\\u200b\\u2066\\udcff"
+        expected = "".join(f"{name}\n\tof Stühle 🪑\n" for name in shown)
+        self.assertEqual(self.output.getvalue(), expected)
+        expected = "".join(f"warning: {name}\n" for name in shown)
+        self.assertEqual(self.errors.getvalue(), expected)
+
     def test_error_names_options(self):
         with (
             self.assertRaisesRegex(UserError, "^--keep: received `x`$"),

@@ -46,6 +46,31 @@ class AboutTest(absltest.TestCase):
         self.assertIn("[evaluation-rooms/report.html]", text)
         self.assertIn(f"[card of {self.data}]", text)
 
+    def test_names_are_shown_as_they_are(self):
+        names = {
+            "<img src=x onerror=alert(1)>.html": "[&lt;img src=x onerror=alert\\(1",
+            "a](javascript:alert(1))[.html": "[a\\]\\(javascript:alert",
+            "\x1b[31m\u202e.html": "[\\\\x1b\\[31m\\\\u202e.html]",
+        }
+        for name in names:
+            (self.run_folder / name).touch()
+        text = about(str(self.run_folder))
+        for shown in names.values():
+            self.assertIn(shown, text)
+        self.assertNotIn("<img", text)
+        self.assertNotIn("\x1b", text)
+
+    def test_links_that_lead_out_of_the_run(self):
+        secret = self.data / "secret.html"
+        secret.touch()
+        (self.run_folder / "report.html").symlink_to(secret)
+        (self.run_folder / "evaluation").symlink_to(self.data)
+        (self.data / "report.html").touch()
+        (self.run_folder / "round").symlink_to(self.run_folder)
+        (self.run_folder / "page.html").touch()
+        found = reports(str(self.run_folder))
+        self.assertEqual(list(found), [self.run_folder / "page.html"])
+
     def test_data_without_a_card(self):
         self.configure([str(self.data)])
         self.assertEqual(reports(str(self.run_folder)), {})

@@ -154,3 +154,30 @@ def test_nearly_empty_levels_are_warned_of(tmp_path, caplog):
     found = Predictions(tmp_path, ["a"]).mask("a", SHAPE)
     assert found.max() == pytest.approx(1 / 255)
     assert "write 255" in caplog.text
+
+
+def _npy(shape, kind="<f4", content=b""):
+    """A file that claims a shape and a type."""
+    described = f"{{'descr': {kind!r}, 'fortran_order': False, 'shape': {shape}, }}\n"
+    size = len(described).to_bytes(2, "little")
+    return b"\x93NUMPY\x01\0" + size + described.encode() + content
+
+
+@pytest.mark.parametrize(
+    ("data", "part"),
+    [
+        (_npy((10**9, 10**9)), "4,000,000,000,000,000,000 bytes are missing"),
+        (_npy((40_000, 100_000)), "16,000,000,000 bytes are missing"),
+        (_npy((2**40, 2**40)), "bytes are missing"),
+        (_npy((2, 2), "|V99999999"), "bytes are missing"),
+        (_npy((-1, 5)), "damaged array"),
+        (_npy((2,), "|O", b"\x80\x04cposix\nsystem\n(X\x04\0\0\0exit\x85R."), "pickle"),
+        (b"\x93NUMPY\x02\0" + (10**8).to_bytes(4, "little") + b"(" * 99, "damaged"),
+        (b"\x93NUMPY\x03\0" + _npy((2,))[8:], "damaged"),
+        (_npy((0, 10**12)), "an array (0, 1000000000000)"),
+    ],
+    ids=["TB", "GB", "overflow", "void", "negative", "pickle", "head", "3", "empty"],
+)
+def test_arrays_that_claim_more_than_there_is(tmp_path, data, part):
+    (tmp_path / "a.npy").write_bytes(data)
+    assert part in _line(Predictions(tmp_path, ["a"]).mask, "a", SHAPE)

@@ -296,3 +296,47 @@ def test_plate_looks_at_the_whole_of_a_long_video(tmp_path):
     pts = [15 * 15360 * index for index in range(40)]
     path = write_video(tmp_path / "v.mp4", images, pts, options={"g": "4"})
     assert differs(plate_of(path, samples=20), pictures(1, seed=2)[0]) < 6
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ffconcat version 1.0\nfile v.mp4\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nv.mp4\n#EXT-X-ENDLIST\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\n"
+        "m=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+        '<?xml version="1.0"?><MPD type="static"><Period><AdaptationSet mimeType='
+        '"video/mp4"><Representation id="1" bandwidth="1"><BaseURL>v.mp4</BaseURL>'
+        "</Representation></AdaptationSet></Period></MPD>",
+    ],
+    ids=["concat", "hls", "sdp", "dash"],
+)
+def test_lists_of_other_files_are_refused(tmp_path, video, text):
+    for suffix in (".mp4", ".ts", ".mkv"):
+        path = video.with_name(f"list{suffix}")
+        path.write_text(text)
+        with pytest.raises(UserError, match="is not a video, or .* a list of others"):
+            VideoReader(path)
+
+
+def test_frames_that_are_too_large(tmp_path):
+    path = write_video(tmp_path / "v.mp4", pictures(3))
+    with VideoReader(path, most_pixels=64 * 48) as reader:
+        assert len(list(reader)) == 3
+    with pytest.raises(UserError, match="frames of 64x48 pixels; at most 3,000 pixels"):
+        VideoReader(path, most_pixels=3000)
+
+
+def test_frames_that_are_larger_than_the_file_says(tmp_path):
+    # Of a JPEG the decoder believes its own header.
+    path = write_video(
+        tmp_path / "v.avi", pictures(3), None, Fraction(1, 30), "mjpeg", "yuvj420p"
+    )
+    data = bytearray(path.read_bytes())
+    start = data.index(b"\xff\xc0\x00\x11\x08")
+    while start >= 0:
+        data[start + 5 : start + 9] = (9000).to_bytes(2, "big") * 2
+        start = data.find(b"\xff\xc0\x00\x11\x08", start + 1)
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="no frame that can be decoded"):
+        VideoReader(path)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from keras_depthseg.pictures.decode import BackgroundCache, Decoder
+from tests.support.picture_files import png_header
 from tests.support.tiny_data import colour, encoded, grey
 
 RESOLUTION = 32
@@ -68,7 +69,15 @@ class DecoderTest(tf.test.TestCase, parameterized.TestCase):
         image = Decoder(3, 32)(buffer.getvalue())
         self.assertAllClose(image.astype(int), expected, atol=2)
 
-    @parameterized.parameters(b"", b"no picture", b"\xff\xd8 nor this")
+    @parameterized.parameters(
+        b"",
+        b"no picture",
+        b"\xff\xd8 nor this",
+        png_header(100_000, 100_000),
+        # OpenCV itself accepts four times as many pixels.
+        png_header(17_000, 17_000),
+        png_header(2**31 - 1, 1),
+    )
     def test_no_image(self, data):
         with self.assertRaisesRegex(ValueError, "cannot be decoded"):
             Decoder(3, 32)(data)

@@ -69,6 +69,30 @@ class FolderTest(SourcesTestCase):
             file.read, f"{self.root}/a.png: it cannot be read (No such file", "expected"
         )
 
+    def test_files_that_do_not_say_how_long_they_are(self):
+        # Linux says 0 of those that it makes up while they are read.
+        file = PictureFile("maps", Path("/proc/self"))
+        self.assert_refused(lambda: file.read(10), "received a file of 11 bytes")
+        self.assertNotEmpty(file.read())
+
+    def test_links(self):
+        self.write({"good.png": saved(rgba(0))})
+        for name, target in {
+            "itself.png": "itself.png",
+            "one.png": "other.png",
+            "other.png": "one.png",
+            "nowhere.png": "/nowhere",
+            "zero.png": "/dev/zero",
+            "folder.png": "/",
+        }.items():
+            (self.root / name).symlink_to(target)
+        (self.root / "above").symlink_to("..")
+        (self.root / "round").symlink_to("round")
+        self.assertEqual(self.cutouts(), ["good.png"])
+        self.assertLen(self.lines, 6)
+        for line in self.lines:
+            self.assertIn("received a folder, a broken link or something else", line)
+
 
 class ZipTest(SourcesTestCase):
     def setUp(self):

@@ -143,7 +143,8 @@ def _write_whole(path: Path, data: bytes, sync: bool = True) -> None:
 def empty(folder: Path) -> None:
     """Remove everything in a locked folder but the lock."""
     for path in folder.iterdir():
-        if path.is_dir():
+        # Of a link only itself: what it leads to is not ours.
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         elif path.name != _LOCK:
             path.unlink(missing_ok=True)

@@ -15,13 +15,14 @@ import hashlib
 import os
 import threading
 import zipfile
-import zlib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from keras_depthseg import archives
 from keras_depthseg.datasets.original_layout import tables
 from keras_depthseg.datasets.records import IMAGE_FIELDS
 from keras_depthseg.errors import UserError
+from keras_depthseg.pictures.folders import LARGEST_FILE
 from keras_depthseg.pictures.formats import is_accepted
 from keras_depthseg.text import shortened
 
@@ -256,16 +257,9 @@ class _Archive:
         member = self.index[name]
         try:
             with self._lock:
-                return f"{self.path}/{member}", self._zip.read(member)
-        # An encrypted member raises RuntimeError, an unknown compression the last one.
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            OSError,
-            EOFError,
-            RuntimeError,
-            NotImplementedError,
-        ) as error:
+                data = archives.read_member(self._zip, member, LARGEST_FILE)
+                return f"{self.path}/{member}", data
+        except (*archives.ERRORS, OSError) as error:
             raise _bad_zip(f"{self.path}/{member}", error) from error
 
 

@@ -1,6 +1,7 @@
 """Sources with something missing, damaged or of another kind are refused in one line."""
 
 import shutil
+import struct
 import zipfile
 
 from absl.testing import parameterized
@@ -45,6 +46,20 @@ def _wrong_sum(root):
     path.write_bytes(data)
 
 
+def _bomb(root):
+    """Packs three gigabytes of zeros in place of a composite."""
+    path = root / "fg_bg/bg001.zip"
+    other = "inner/bg001_fg002_01.jpeg"
+    with zipfile.ZipFile(path) as archive:
+        content = archive.read(other)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bg001_fg001_01.jpeg", bytes(2**20))
+        archive.writestr(other, content)
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<I", data, data.index(b"PK\1\2") + 24, 3 * 2**30)
+    path.write_bytes(data)
+
+
 BG, COMPOSITE = "bg/bg001.jpeg", "fg_bg/bg001_fg001_01.jpeg"
 MASK = "fg_bg_mask/bg001_fg001_01_mask.png"
 DEPTH = "fg_bg_depth/bg002_fg002_01_depth_map"
@@ -81,6 +96,10 @@ BAD = {
     "zip_sum": (
         _both(zip_folders, _wrong_sum),
         *("fg_bg/bg001.zip/inner/bg001_fg001_01.jpeg", "damaged or unsupported zip"),
+    ),
+    "zip_bomb": (
+        _both(zip_folders, _bomb),
+        *("bg001_fg001_01.jpeg", "3,221,225,472 bytes; at most 268,435,456"),
     ),
     "no_member": (
         _both(zip_folders, _without_member),
