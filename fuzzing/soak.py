@@ -36,7 +36,7 @@ WARM_UP = 3
 """Rounds in which libraries are loaded and caches filled."""
 _GROWTH = 0.05
 """Share by which memory may grow from the second to the last third of the rounds."""
-_KNOWN = {"sources", "temporary", "cache", "commands"}
+_KNOWN = {"sources", "temporary", "temporary-commands", "cache", "commands"}
 
 
 def soak(out: Path, minutes: float) -> list[dict[str, float]]:
@@ -72,7 +72,11 @@ def soak(out: Path, minutes: float) -> list[dict[str, float]]:
                 cwd=work,
                 preexec_fn=limit_memory,
             )
-        commands = _Commands(sources, work / "commands", environment)
+        of_commands = work / "temporary-commands"
+        of_commands.mkdir()
+        commands = _Commands(
+            sources, work / "commands", {**environment, "TMPDIR": str(of_commands)}
+        )
         try:
             begin, number = time.monotonic(), 0
             while time.monotonic() < begin + 60 * minutes:
@@ -227,6 +231,14 @@ def _measured(pid: int, work: Path) -> dict[str, float]:
         "open_files": len(list((process / "fd").iterdir())),
         "threads": int(fields["Threads"]),
         "temporary_files": len(list((work / "temporary").rglob("*"))),
+        # TensorFlow removes copies of functions when a process ends, unless it is killed.
+        "commands_temporary_files": len(
+            [
+                path
+                for path in (work / "temporary-commands").rglob("*")
+                if not path.name.startswith("__autograph_generated_file")
+            ]
+        ),
         "shared_memory_files": len(os.listdir("/dev/shm")),
         "cached_files": len([p for p in (work / "cache").rglob("*") if p.is_file()]),
         # What rounds leave beside what they are given and asked for.
