@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 _SLICE_SECONDS = 3.0
 # TensorFlow keeps every function until its process ends.
-_MOST_MEMORY = 2 * 2**30
+_MOST_MEMORY = 3 * 2**30
 _KEPT_CASES = 3
 """Cases of one fault whose files are kept."""
 

@@ -83,7 +83,7 @@ class Records(_DataSetTarget):
 
     def damage(self, rng: random.Random) -> None:
         self.link_json()
-        self.train = rng.random() < 0.1
+        self.train = rng.random() < 0.03
         pool = [*self.stored["png"], *self.stored["jpeg"]]
         with tf.io.TFRecordWriter(str(self.damaged_shard)) as writer:
             for _ in range(self.items):
@@ -193,7 +193,7 @@ class Info(_DataSetTarget):
     def damage(self, rng: random.Random) -> None:
         self.link_json()
         self.damaged_shard.symlink_to(self.shards["png"])
-        self.train = rng.random() < 0.1
+        self.train = rng.random() < 0.03
         file = rng.choice(("dataset_info.json", "features.json", "metadata.json"))
         (self.case / file).unlink()
         text = (self.data / file).read_bytes()
