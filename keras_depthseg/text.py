@@ -55,6 +55,11 @@ def shortened(text: str, most: int = 80) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
+def reason(error: BaseException, most: int = 150) -> str:
+    """Return what an error of another package says, in one short line."""
+    return shortened(printable(" ".join(str(error).split())), most)
+
+
 def split_option(text: str) -> tuple[str, list[str]]:
     """The name in `NAME,KEY=VALUE,…`, in which there may be commas, and what follows."""
     parts = text.split(",")

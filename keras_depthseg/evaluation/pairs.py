@@ -22,7 +22,7 @@ from keras_depthseg.pictures.checks import opaque_colour, open_picture
 from keras_depthseg.pictures.folders import PictureFile, list_pictures
 from keras_depthseg.pictures.formats import formats_of
 from keras_depthseg.pictures.orientation import Oriented, upright, upright_with
-from keras_depthseg.text import printable
+from keras_depthseg.text import printable, reason
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -128,8 +128,7 @@ def _read_index(root: Path) -> dict[str, str] | None:
         rows = list(csv.DictReader(text, strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(
-            f"{path}: it cannot be read ({printable(str(error))}); {expected}. Write it "
-            "again."
+            f"{path}: it cannot be read ({reason(error)}); {expected}. Write it again."
         ) from error
     scenes = {}
     for row in rows:

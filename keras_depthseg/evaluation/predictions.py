@@ -15,7 +15,7 @@ from keras_depthseg.errors import UserError
 from keras_depthseg.evaluation.single_channel import read_map, resize_map
 from keras_depthseg.pictures.folders import PictureFile
 from keras_depthseg.pictures.formats import OTHER_PICTURES, SUFFIXES
-from keras_depthseg.text import printable
+from keras_depthseg.text import printable, reason
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -159,8 +159,7 @@ def _read_array(file: PictureFile) -> np.ndarray:
     # Damage leads NumPy's reader to errors of all kinds.
     except Exception as error:
         raise UserError(
-            f"{file.where}: received a damaged array ({printable(str(error))}); "
-            f"{expected}"
+            f"{file.where}: received a damaged array ({reason(error)}); {expected}"
         ) from error
     if array.ndim == 3 and array.shape[-1] == 1:
         array = array[..., 0]

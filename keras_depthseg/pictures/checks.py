@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageChops, features
 
 from keras_depthseg.errors import UserError
+from keras_depthseg.text import reason
 
 _MODES = {
     "1": "black and white",
@@ -233,6 +234,8 @@ def open_picture(
             # OpenCV fills what is missing with grey; Pillow raises.
             if decode:
                 image.load()
+                if image.mode.startswith("P") and image.palette is None:
+                    raise OSError("its palette is missing")
             _check_end(data, image.format)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         count, *_ = re.findall(r"\d+", str(error))
@@ -254,11 +257,10 @@ def open_picture(
                     f"{where}: received {_kind(data)}; expected a {accepted}. Replace "
                     "the file."
                 ) from None
-            error = "its beginning is wrong"
-        reason = " ".join(str(error).split())
+            error = OSError("its beginning is wrong")
         raise UserError(
-            f"{where}: received a truncated or damaged picture ({reason}); expected a "
-            f"whole {accepted}. Copy or write it again."
+            f"{where}: received a truncated or damaged picture ({reason(error)}); "
+            f"expected a whole {accepted}. Copy or write it again."
         ) from None
     if several:
         raise UserError(

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from keras_depthseg import archives
 from keras_depthseg.errors import UserError
 from keras_depthseg.pictures import formats
-from keras_depthseg.text import printable
+from keras_depthseg.text import printable, reason
 
 LARGEST_FILE = 2**28
 """In bytes, unpacked: a small zip may unpack to terabytes."""
@@ -64,7 +64,7 @@ class PictureFile:
         except archives.ERRORS as error:
             raise UserError(
                 f"{self.where}: received a damaged or unsupported member of a zip "
-                f"({printable(str(error))}); expected it stored or deflated, without a "
+                f"({reason(error)}); expected it stored or deflated, without a "
                 "password. Pack it again."
             ) from error
 
@@ -172,7 +172,7 @@ def _in_zip(root: Path, refuse: Callable[[str], None], numbers: str) -> list[Pic
             }
     except (*archives.ERRORS, OSError) as error:
         raise UserError(
-            f"{root}: received a damaged zip ({printable(str(error))}); expected a whole "
+            f"{root}: received a damaged zip ({reason(error)}); expected a whole "
             "one. Copy or download it again."
         ) from error
     found = []

@@ -8,12 +8,30 @@ from unittest import mock
 
 from PIL import Image
 
+from keras_depthseg.inference.photographs import read_photograph
 from keras_depthseg.pictures import checks
-from tests.support.picture_files import png_header
-from tests.support.tiny_data import RefusalTestCase
+from tests.support.picture_files import png_header, saved
+from tests.support.tiny_data import RefusalTestCase, colour
 
 
 class ChecksTest(RefusalTestCase):
+    def test_palette_that_is_missing(self):
+        for options in ({}, {"transparency": 3}, {"optimize": True}):
+            data = saved(colour(0), mode="P", **options)
+            at = data.index(b"PLTE") - 4
+            size = 12 + int.from_bytes(data[at : at + 4], "big")
+            damaged = data[:at] + data[at + size :]
+            for call in (
+                lambda damaged=damaged: checks.open_picture(damaged, "a.png"),
+                lambda damaged=damaged: self._read(damaged),
+            ):
+                self.assert_refused(call, "a.png", "damaged", "its palette is missing")
+
+    def _read(self, data):
+        path = self.folder / "a.png"
+        path.write_bytes(data)
+        return read_photograph(path, "image")
+
     def test_filters_of_warnings_stay(self):
         # Several threads at once open pictures that make Pillow warn, slowly.
         open_picture = Image.open

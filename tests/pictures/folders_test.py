@@ -140,6 +140,16 @@ class ZipTest(SourcesTestCase):
         self.assertEqual(self.cutouts(self.path), ["good.png"])
         self.assert_told("a.png", *parts, root=self.path)
 
+    def test_reasons_of_any_length(self):
+        self.write_zip({"a.png": saved(rgba(1)), "good.png": saved(rgba(0))})
+        data = bytearray(self.path.read_bytes())
+        # The name of the first member reaches into its picture.
+        data[26:28] = (700).to_bytes(2, "little")
+        self.path.write_bytes(data)
+        self.assertEqual(self.cutouts(self.path), ["good.png"])
+        self.assert_told("a.png", "File name in directory", root=self.path)
+        self.assertLess(len(self.lines[0]), 500)
+
     def test_not_more_than_it_claims_is_unpacked(self):
         self.write_zip({"a.png": bytes(2**26)}, zipfile.ZIP_DEFLATED)
         self.patch_member(24, "<I", 50)

@@ -24,7 +24,7 @@ from keras_depthseg.datasets.records import IMAGE_FIELDS
 from keras_depthseg.errors import UserError
 from keras_depthseg.pictures.folders import LARGEST_FILE
 from keras_depthseg.pictures.formats import is_accepted
-from keras_depthseg.text import shortened
+from keras_depthseg.text import printable, shortened
 
 FOLDERS = {
     "bg": "bg",
@@ -209,7 +209,8 @@ class _PictureFolder:
         """Return the file that `has` looks for, for messages."""
         if bg in self._zips:
             return f"picture {shortened(repr(name))} in {self.path / self._zips[bg]}"
-        return f"{self.path}/{shortened(name)}{' / '.join(_USUAL_SUFFIXES)}"
+        shown = printable(shortened(name))
+        return f"{self.path}/{shown}{' / '.join(_USUAL_SUFFIXES)}"
 
     def read(self, name: str, bg: str) -> tuple[str, bytes]:
         if name in self._files:

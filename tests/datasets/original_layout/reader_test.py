@@ -75,6 +75,10 @@ BAD = {
     "no_folder": (lambda root: shutil.rmtree(root / "bg"), "has no folder bg/"),
     "no_file_map": (_remove("file_map.txt"), "has no file_map.txt"),
     "no_picture": (_remove(COMPOSITE), "file_map.txt, line 1", f"source/{COMPOSITE} / ."),
+    "name_of_a_picture_that_does_not_print": (
+        _write("file_map.txt", b"bg001\tbg001_fg001_01\tm\x1cm\td\x1b[31m\n"),
+        *("file_map.txt, line 1", r"source/fg_bg_mask/m\x1cm.jpeg", r"'m\x1cm'"),
+    ),
     "two_of_a_name": (_write("bg/bg001.png", b""), "'bg001' may be bg001.jpeg and bg001"),
     "empty_jpeg": (_write(COMPOSITE, b""), COMPOSITE, "received an empty file"),
     "jpeg_without_2_bytes": (_cut(COMPOSITE, -2), COMPOSITE, TRUNCATED),
