@@ -92,9 +92,9 @@ def write_samples(path: Path, evaluation: Evaluation) -> None:
         for program, rows in condition.programs.items():
             for row in rows:
                 values = (row.scores.get(name, math.nan) for name in SCORES)
+                names = row.group, row.sample_id, row.bg_id, row.fg_id
                 writer.writerow(
-                    [condition.title, program, row.group]
-                    + [printable(name) for name in (row.sample_id, row.bg_id, row.fg_id)]
+                    [condition.title, program, *map(printable, names)]
                     + ["" if math.isnan(value) else value for value in values]
                 )
     with replacing(path) as part:
