@@ -7,11 +7,11 @@ assumption about private behaviour (tested with Keras 3.15) has a test of its ow
 from __future__ import annotations
 
 import importlib
+import io
 import platform
 from collections.abc import Sequence
 
 import keras
-import numpy as np
 from keras import ops
 
 
@@ -229,24 +229,6 @@ def _slots(optimizer, variable, *slots: Sequence) -> list[keras.Variable]:
 # === State of a model within `fit` ===
 
 
-def known_values(x) -> np.ndarray | None:
-    """Return the values of an array or tensor; `None` while a graph is built."""
-    if isinstance(x, np.ndarray):
-        return x
-    if isinstance(x, keras.KerasTensor):
-        return None
-    name = backend_name()
-    if name == "tensorflow":
-        return x.numpy() if hasattr(x, "numpy") else None
-    if name == "jax":
-        from jax.core import Tracer
-
-        return None if isinstance(x, Tracer) else np.asarray(x)
-    if name == "torch" and getattr(getattr(x, "device", None), "type", "") != "meta":
-        return np.asarray(ops.convert_to_numpy(x))
-    return None
-
-
 def holds_state_apart(model: keras.Model) -> bool:
     """Return whether variables are out of date within `fit` until `synchronise`.
 
@@ -282,6 +264,27 @@ def forget_traces(model: keras.Model) -> None:
     than a function of one shape.
     """
     model.train_function = model.test_function = model.predict_function = None
+
+
+def weights_file(model: keras.Model) -> bytes:
+    """Return what `model.save_weights` writes, made in memory.
+
+    HDF5 cannot close a file whose disk is full: h5py reports that in hundreds of lines,
+    and the process ends by a segmentation fault.
+    """
+    from keras.src.saving import saving_lib
+
+    content = io.BytesIO()
+    store = saving_lib.H5IOStore(content, mode="w")
+    saving_lib._save_state(
+        model,
+        weights_store=store,
+        assets_store=None,
+        inner_path="",
+        visited_saveables=set(),
+    )
+    store.close()
+    return content.getvalue()
 
 
 # === tf.data ===

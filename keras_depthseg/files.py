@@ -9,15 +9,26 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from keras_depthseg.errors import UserError
+
 
 def default_cache_dir() -> Path:
     """Return the folder of what is made from something else, and can be made again.
 
     `$KERAS_DEPTHSEG_CACHE`, else `keras_depthseg` in `$XDG_CACHE_HOME` or `~/.cache`.
+
+    Raises:
+        UserError: there is none of these.
     """
     if path := os.environ.get("KERAS_DEPTHSEG_CACHE"):
         return Path(path)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError as error:  # As in containers: neither HOME nor a user's name.
+        raise UserError(
+            "this user has no home folder to keep data in that is made once; set HOME, "
+            "or KERAS_DEPTHSEG_CACHE to a folder that can be written."
+        ) from error
     return Path(base) / "keras_depthseg"
 
 

@@ -4,6 +4,7 @@ import ast
 import re
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import tensorflow as tf
@@ -164,3 +165,33 @@ class GraphCallsTest(tf.test.TestCase):
             [([id(one)], [id(x)]), ([id(other)], [id(y)]), ([id(x), id(y)], [id(total)])],
         )
         self.assertIs(calls[-1][1][0], total)
+
+
+class WeightsFileTest(tf.test.TestCase):
+    def test_as_save_weights_writes_it(self):
+        """Also what the optimizer has."""
+        model = _model()
+        x = np.ones((4, 2), "float32")
+        model.fit(x, x[:, :1], verbose=0)
+        folder = Path(self.get_temp_dir())
+        model.save_weights(folder / "keras.weights.h5")
+        (folder / "ours.weights.h5").write_bytes(backend.weights_file(model))
+        contents = []
+        for name in ("keras", "ours"):
+            found = {}
+            with h5py.File(folder / f"{name}.weights.h5") as file:
+                file.visititems(
+                    lambda path, item, found=found: found.setdefault(
+                        path, item[()] if isinstance(item, h5py.Dataset) else None
+                    )
+                )
+                found["attributes"] = sorted(file.attrs)
+            contents.append(found)
+        self.assertEqual(contents[0].keys(), contents[1].keys())
+        for path, value in contents[0].items():
+            if isinstance(value, np.ndarray):
+                np.testing.assert_array_equal(value, contents[1][path])
+        other = _model()
+        other.fit(x, x[:, :1], verbose=0)
+        other.load_weights(folder / "ours.weights.h5")
+        self.assertAllEqual(other.predict(x, verbose=0), model.predict(x, verbose=0))

@@ -3,27 +3,72 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
+import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import NoReturn
 
+from keras_depthseg.commands.machine import (
+    TerminatedError,
+    forget_output,
+    machine_error,
+    terminating,
+)
 from keras_depthseg.commands.parsing import name_options
 from keras_depthseg.errors import UserError
 from keras_depthseg.text import printable
 
 
 def run(command: Callable[[], int | None]) -> NoReturn:
-    """Run a command and exit: 2 after a mistake of the user, 130 after Ctrl-C."""
+    """Run a command and exit.
+
+    The status is 2 after a mistake of the user or an error of the machine, such as a full
+    disk, 130 after Ctrl-C, 143 after SIGTERM, and 1 after a bug, which shows its
+    traceback.
+    """
+    status = _status(command)
+    # The error is forgotten by now, and what it held goes here. Threads of TensorFlow
+    # that still read data would call into an interpreter that ends: the process aborted
+    # (status 134) or hung.
+    gc.collect()
     try:
-        sys.exit(command())
+        sys.stdout.flush()
+    except OSError:  # Reported above; Python would try again, and complain.
+        forget_output()
+    sys.exit(status)
+
+
+def _status(command: Callable[[], int | None]) -> int | None:
+    try:
+        with terminating():
+            status = command()
+            sys.stdout.flush()
+            return status
     except UserError as error:
-        print(f"error: {printable(str(error))}", file=sys.stderr)
-        sys.exit(2)
+        return _refuse(error)
+    except TerminatedError:
+        print("\nstopped by SIGTERM", file=sys.stderr)
+        return 128 + signal.SIGTERM
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
-        sys.exit(130)
+        return 130
+    except BrokenPipeError:  # As of `depthseg … | head`.
+        forget_output()
+        return 128 + signal.SIGPIPE
+    except Exception as error:
+        if (refused := machine_error(error)) is not None:
+            return _refuse(refused)
+        traceback.print_exc()
+        return 1
+
+
+def _refuse(error: UserError) -> int:
+    print(f"error: {printable(str(error))}", file=sys.stderr)
+    return 2
 
 
 class TerminalHandler(logging.Handler):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import datetime
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,10 @@ def add_train(commands: Any) -> Parser:
                 },
                 show_defaults=False,
             ),
-            **field_options(RunConfig, {"composites_weight": "W", "epoch_samples": "N"}),
+            **field_options(
+                RunConfig,
+                {"composites_weight": "W", "epoch_samples": "N", "skip_damaged": None},
+            ),
             "--split": {
                 "choices": SPLITTINGS,
                 "help": "Split of the original layout. identity keeps some backgrounds "
@@ -175,6 +179,8 @@ def _train(args: argparse.Namespace) -> None:
     _ = config.phases  # Parses the schedule.
     if not resume:
         RunFolder(run_dir).check_new()
+    else:
+        config.check_places(given)
     for each in data:
         check_data(split_weight(each)[0])
     import_tensorflow_quietly()
@@ -189,7 +195,8 @@ def _train(args: argparse.Namespace) -> None:
         check_xla(policy)
     if data:
         config = dataclasses.replace(
-            config, data=tuple(_located(each, given) for each in data)
+            config,
+            data=tuple(_located(each, given, config.skip_damaged) for each in data),
         )
     if lr_ranges:
         find_learning_rate(config, run_dir, lr_ranges)
@@ -197,13 +204,14 @@ def _train(args: argparse.Namespace) -> None:
         train(config, run_dir, resume=resume)
 
 
-def _located(data: str, given: dict[str, Any]) -> str:
+def _located(data: str, given: dict[str, Any], skip_damaged: bool) -> str:
     """Return the folder of the records of `DATA[,weight=W]`, with its weight."""
     name, weight = split_weight(data)
     records = locate_records(
         name,
         given.get("cache_dir") or default_cache_dir(),
         split=given.get("split"),
+        skip_damaged=skip_damaged,
     )
     return str(records) if weight == 1 else f"{records},weight={weight:g}"
 
@@ -256,4 +264,7 @@ def _recipe(
 
 def _new_run_dir(recipe: Recipe) -> Path:
     now = datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
-    return Path("runs") / f"{now}_{recipe.name}"
+    path = Path("runs") / f"{now}_{recipe.name}"
+    # Another run of this second, or of before the clock was set back.
+    others = (path.with_name(f"{path.name}_{count}") for count in itertools.count(2))
+    return next(each for each in itertools.chain([path], others) if not each.exists())

@@ -12,6 +12,7 @@ from keras_depthseg.datasets.composites.endless import EndlessComposites
 from keras_depthseg.datasets.opening import Records
 from keras_depthseg.datasets.records import IMAGE_FIELDS
 from keras_depthseg.pictures.decode import Decoder, background_cache
+from keras_depthseg.pictures.headers import has_end, stored_shape
 
 Change = Callable[..., None]
 """Changes `images`, `labels` and `boxes` in place, see `augment.changes.BatchChange`."""
@@ -134,6 +135,7 @@ class _BatchReader:
             if number >= 0:
                 self._compose(number, images[:, i], labels[:, i], boxes[i], ids[:, i])
                 continue
+            _check(bg[i], fg_bg[i], mask[i], depth[i])
             images[0, i] = background_cache(bg[i], self._decode_bg)
             images[1, i] = self._decode_fg_bg(fg_bg[i])
             for kind, encoded in enumerate((mask[i], depth[i])):
@@ -155,3 +157,16 @@ class _BatchReader:
         ids[:] = [
             name.encode() for name in (sample.sample_id, sample.bg_id, sample.fg_id)
         ]
+
+
+def _check(bg: bytes, fg_bg: bytes, mask: bytes, depth: bytes) -> None:
+    """Refuse what OpenCV would fill with grey, and what would be squeezed otherwise.
+
+    Takes 13 µs a sample; decoding one of 64 px takes 700.
+    """
+    known = (bg, fg_bg, mask, depth) if depth else (bg, fg_bg, mask)
+    if not all(map(has_end, known)):
+        raise ValueError("a record holds a picture that is cut short")
+    shapes = {stored_shape(picture) for picture in known}
+    if len(shapes) > 1:
+        raise ValueError(f"a record holds pictures of unequal sizes {shapes}")

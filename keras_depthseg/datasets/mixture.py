@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_depthseg.datasets.composites.endless import EndlessComposites
+from keras_depthseg.datasets.frames import read_stretches
 from keras_depthseg.datasets.opening import Records
 
 # Of encoded samples, 20 to 60 kB each in the original's data set. TFDS writes samples in
@@ -115,16 +116,26 @@ def _composed(first: int, count: int) -> tf.data.Dataset:
 def _stored(records: Records, split: str, order: dict | None) -> tf.data.Dataset:
     """Return the serialized samples of a split, shuffled if there is an `order`."""
     info = records.builder.info.splits[split]
-    files = info.file_instructions
-    shards = tf.data.Dataset.from_tensor_slices([str(file.filename) for file in files])
+    found = [
+        (str(shard.path), stretches)
+        for shard in records.shards()
+        if shard.split == split
+        and (stretches := [each for each in records.stretches(shard) if each.records])
+    ]
+    paths, stretches = zip(*found, strict=True)
+    shards = tf.data.Dataset.from_tensor_slices(
+        (list(paths), tf.ragged.constant(stretches, tf.int64, inner_shape=(2,)))
+    )
     if order is not None:
-        shards = shards.shuffle(len(files), **order)
+        shards = shards.shuffle(len(found), **order)
     samples = shards.interleave(
-        tf.data.TFRecordDataset, cycle_length=min(len(files), 8), block_length=16
+        read_stretches,  # pyright: ignore[reportArgumentType]: of two parts
+        cycle_length=min(len(found), 8),
+        block_length=16,
     )
     if order is not None:
         affordable = SHUFFLE_BUFFER_BYTES * info.num_examples // info.num_bytes
-        buffer = max(1, min(info.num_examples, affordable))
+        buffer = max(1, min(records.size(split), affordable))
         samples = samples.shuffle(buffer, **order)
     return samples.map(
         lambda serialized: (serialized, tf.constant(NOT_COMPOSED, tf.int64))

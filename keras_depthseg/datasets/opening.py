@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import hashlib
+import itertools
+import json
 import math
-import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from keras_depthseg.backend import untuned
 from keras_depthseg.datasets.folder_kinds import is_records, meant_instead
+from keras_depthseg.datasets.frames import Stretch, read_frames, read_stretches
 from keras_depthseg.datasets.records import REQUIRED_FIELDS
 from keras_depthseg.errors import UserError
 
-# In a TFRecord file each record comes after its length (8 bytes) and the checksum of the
-# length (4), and before its own checksum (4).
-_LENGTH_BYTES = 12
-FRAME_BYTES = _LENGTH_BYTES + 4
+REPAIR = (
+    "restore the file from a copy, build the data set again, or train without what is "
+    "damaged (depthseg train --skip-damaged)"
+)
+"""The remedy for damaged records."""
+
+Whole = Mapping[str, Sequence[Stretch]]
+"""The records of shards, by the names of the files, without the damaged ones."""
 
 
 class StoredShard(NamedTuple):
@@ -49,11 +59,16 @@ class Records:
         path: the folder.
         builder: the TFDS builder that reads it.
         metadata: `depth`, `statistics` and others; see `records.sample_metadata`.
+        whole: of shards with damaged records, those to read; the others are left out.
+        fingerprint: digests that tell other records: of each split's, as far as they are
+            read, and of the `description` of all; empty if shards were not checked.
     """
 
     path: Path
     builder: tfds.core.DatasetBuilder
     metadata: dict[str, Any]
+    whole: Whole = dataclasses.field(default_factory=dict)
+    fingerprint: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def depth(self) -> dict:
@@ -92,9 +107,11 @@ class Records:
 
     @property
     def splits(self) -> dict[str, int]:
-        """The number of samples of each split."""
-        splits = self.builder.info.splits
-        return {name: split.num_examples for name, split in splits.items()}
+        """The number of samples of each split, without those that are left out."""
+        counts = dict.fromkeys(self.builder.info.splits, 0)
+        for shard in self.shards():
+            counts[shard.split] += sum(each.records for each in self.stretches(shard))
+        return counts
 
     def size(self, split: str) -> int:
         """Return the number of samples in a split; 0 if there is no such split."""
@@ -106,6 +123,10 @@ class Records:
             for path, count in zip(split.filepaths, split.shard_lengths, strict=True):
                 yield StoredShard(name, Path(path), count)
 
+    def stretches(self, shard: StoredShard) -> Sequence[Stretch]:
+        """Return which records of a shard are read: all, unless some are damaged."""
+        return self.whole.get(shard.path.name, [Stretch(0, shard.examples)])
+
 
 def require_depth(records: Records) -> None:
     """Raise `UserError` for a data set of masks only."""
@@ -116,13 +137,16 @@ def require_depth(records: Records) -> None:
         )
 
 
-def open_records(data_dir: str | Path, *, check_shards: bool = True) -> Records:
+def open_records(
+    data_dir: str | Path, *, check_shards: bool = True, whole: Whole | None = None
+) -> Records:
     """Open a folder that a builder of this package has written.
 
     Args:
         data_dir: the folder.
         check_shards: `False` opens the data set whatever its shards are like, to find
             out what is wrong with them.
+        whole: of shards with damaged records, those to read.
 
     Raises:
         UserError: the folder does not exist, is not such a data set, its JSON is
@@ -141,7 +165,8 @@ def open_records(data_dir: str | Path, *, check_shards: bool = True) -> Records:
         )
     try:
         builder = tfds.builder_from_directory(path)
-        records = Records(path, builder, dict(builder.info.metadata or {}))
+        metadata = dict(builder.info.metadata or {})
+        records = Records(path, builder, metadata, whole or {})
         features = records.features
         _ = records.depth_dtype, records.splits, list(records.shards())
         _check_metadata(records.metadata)
@@ -157,8 +182,7 @@ def open_records(data_dir: str | Path, *, check_shards: bool = True) -> Records:
             f"{', '.join(missing)}; give one that has them."
         )
     if check_shards:
-        for shard in records.shards():
-            _check_shard(shard.path, shard.examples)
+        return dataclasses.replace(records, fingerprint=_fingerprint(records))
     return records
 
 
@@ -175,25 +199,64 @@ def _check_metadata(metadata: dict[str, Any]) -> None:
             _, _, _ = values
 
 
-def _check_shard(path: Path, examples: int) -> None:
-    """Check the number of records by their lengths, without reading their content."""
-    if not path.is_file():
-        raise UserError(f"{path}: this shard is missing; build the data set again.")
-    size = path.stat().st_size
-    found = position = 0
-    with path.open("rb") as file:
-        while position < size:
-            file.seek(position)
-            header = file.read(_LENGTH_BYTES)
-            if len(header) < _LENGTH_BYTES:
-                break
-            end = position + struct.unpack("<Q", header[:8])[0] + FRAME_BYTES
-            if end > size:
-                break
-            position = end
-            found += 1
-    if found != examples or position != size:
-        raise UserError(
-            f"{path}: this shard is damaged: it holds {found} whole records of "
-            f"{examples}; build the data set again."
-        )
+def _fingerprint(records: Records) -> dict[str, str]:
+    """Return `Records.fingerprint`, by the checksums that the files have already.
+
+    Raises:
+        UserError: a shard is missing or cut short.
+    """
+    features = json.loads((records.path / "features.json").read_text())
+    shards = [
+        (shard.split, shard.path.name, shard.examples) for shard in records.shards()
+    ]
+    description = [features, records.metadata, shards]
+    text = json.dumps(description, sort_keys=True, default=str)
+    digests = {name: hashlib.sha256() for name in records.splits}
+    for shard in records.shards():
+        digest = digests[shard.split]
+        end = _check_shard(shard, records.stretches(shard), digest)
+        if shard.path.name not in records.whole and end != shard.path.stat().st_size:
+            more = shard.path.stat().st_size - end
+            raise UserError(
+                f"{shard.path}: this shard is damaged: bytes after the last of its "
+                f"{shard.examples} records: {more}; {REPAIR}."
+            )
+    found = {name: digest.hexdigest() for name, digest in digests.items()}
+    return {"description": hashlib.sha256(text.encode()).hexdigest(), **found}
+
+
+def _check_shard(shard: StoredShard, stretches: Sequence[Stretch], digest: Any) -> int:
+    """Check that stretches are whole, by the lengths of records; return their end.
+
+    Args:
+        shard: the file.
+        stretches: what is read of it.
+        digest: is updated with the checksums of the records.
+    """
+    digest.update(b"%d\n" % sum(stretch.records for stretch in stretches))
+    if stretches and not shard.path.is_file():
+        raise UserError(f"{shard.path}: this shard is missing; {REPAIR}.")
+    end = 0
+    for stretch in stretches:
+        end, left = stretch.offset, stretch.records
+        for frame in itertools.islice(read_frames(shard.path, end), left):
+            digest.update(frame.about)
+            end = frame.end
+            left -= 1
+        if left:
+            raise UserError(
+                f"{shard.path}: this shard is damaged or cut short: record "
+                f"{_whole_records(shard)} of {shard.examples}, from 0, is not whole; "
+                f"{REPAIR}."
+            )
+    return end
+
+
+def _whole_records(shard: StoredShard) -> int:
+    """Return the number of records before the first damaged one, by their checksums."""
+    count = 0
+    everything = [Stretch(0, shard.examples)]
+    with contextlib.suppress(tf.errors.OpError):
+        for _ in read_stretches(str(shard.path), everything).with_options(untuned()):
+            count += 1
+    return count

@@ -12,6 +12,7 @@ import numpy as np
 from keras_depthseg.augment.capture import Capture
 from keras_depthseg.augment.changes import CaptureChange
 from keras_depthseg.augment.effects import SIDE
+from keras_depthseg.datasets.inspection.damage import naming_damage
 from keras_depthseg.datasets.opening import Records
 from keras_depthseg.evaluation.baselines import Example
 from keras_depthseg.evaluation.pairs import PairFiles, read_pairs
@@ -67,7 +68,7 @@ def record_batches(
         seed: of the changes.
 
     Raises:
-        UserError: if the split is empty.
+        UserError: if the split is empty, or a record is damaged.
     """
     change = CaptureChange(capture, resolution / SIDE) if capture else "none"
     has_depth = records.has_depth
@@ -84,7 +85,7 @@ def record_batches(
     )
     left = min(records.size(split), samples or records.size(split))
     batches: Any = pipeline.take(ceil_div(left, batch_size)).as_numpy_iterator()
-    for batch in batches:
+    for batch in _naming_damage(records, batches):
         batch = {name: values[:left] for name, values in batch.items()}
         left -= len(batch["mask"])
         sample_ids = _texts(batch["sample_id"])
@@ -98,6 +99,11 @@ def record_batches(
             known=None,
             inputs={name: batch[name] for name in ("bg", "fg_bg")},
         )
+
+
+def _naming_damage(records: Records, batches: Iterator[Any]) -> Iterator[Any]:
+    with naming_damage([records]):
+        yield from batches
 
 
 def pair_batches(pairs: Sequence[PairFiles], resolution: int) -> Iterator[Batch]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
+from keras_depthseg.datasets.inspection.damage import naming_damage
 from keras_depthseg.datasets.locate import locate_records
 from keras_depthseg.datasets.opening import open_records
 from keras_depthseg.datasets.rooms.endless import SAMPLES_A_ROOM, EndlessRooms
@@ -108,8 +109,9 @@ def _stored(data: str, split: str, count: int, side: int) -> Iterator[ExportSamp
         samples=count,
         unknown_depth=True,
     )
-    for inputs, labels in batches:
-        yield ExportSample(
-            *(inputs[name].numpy()[0] for name in ("bg", "fg_bg")),
-            *(labels[name].numpy()[0, ..., 0] for name in ("mask", "depth")),
-        )
+    with naming_damage([records]):
+        for inputs, labels in batches:
+            yield ExportSample(
+                *(inputs[name].numpy()[0] for name in ("bg", "fg_bg")),
+                *(labels[name].numpy()[0, ..., 0] for name in ("mask", "depth")),
+            )

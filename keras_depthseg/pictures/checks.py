@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageChops, features
 
 from keras_depthseg.errors import UserError
+from keras_depthseg.pictures.headers import has_end
 from keras_depthseg.text import reason
 
 _MODES = {
@@ -318,22 +319,8 @@ def _check_end(data: bytes, image_format: str | None) -> None:
     if image_format == "PNG":
         # Checks the sum of every chunk but the last, whose bytes are always the same.
         Image.open(io.BytesIO(data), formats=("PNG",)).verify()
-        if b"IEND\xaeB`\x82" not in data:
-            raise OSError("no end chunk")
-    # Any bytes may follow, such as the film of a motion photo.
-    elif image_format in ("JPEG", "MPO") and data.find(b"\xff\xd9", _scan(data)) < 0:
-        raise OSError("no end-of-image marker")
-
-
-def _scan(data: bytes) -> int:
-    """Return where the pixels of a JPEG begin: a preview before has its own markers."""
-    position = 2
-    while data[position : position + 1] == b"\xff" and data[position + 1] != 0xDA:
-        # Bytes 0xFF may stand before a marker.
-        filled = data[position + 1] == 0xFF
-        length = int.from_bytes(data[position + 2 : position + 4], "big")
-        position += 1 if filled else 2 + length
-    return position
+    if image_format in ("JPEG", "MPO", "PNG") and not has_end(data):
+        raise OSError("no end of the picture")
 
 
 def refused(where: str, image: Image.Image, rest: str) -> UserError:

@@ -23,6 +23,7 @@ import keras
 import numpy as np
 
 from keras_depthseg.archives import check_expansion
+from keras_depthseg.backend import weights_file
 from keras_depthseg.callbacks.resumable import Resumable
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import replacing
@@ -251,7 +252,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.rows.append({"epoch": epoch, **_plain(logs or {})})
         with self._folder.writing():
             with replacing(self._folder.weights(epoch)) as part:
-                self.model.save_weights(part)
+                part.write_bytes(weights_file(self.model))
             # Before the position: after the last epoch it would not be written again.
             write_history(self._folder.history, self.rows)
         self._save(epoch + 1, 0)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
+from keras_depthseg.augment.names import AUGMENTATIONS
 from keras_depthseg.choices import check_choices
-from keras_depthseg.datasets.composites.options import ComposeOptions
+from keras_depthseg.datasets.composites.options import ROOMS, ComposeOptions
 from keras_depthseg.datasets.locate import split_weight
 from keras_depthseg.errors import UserError
 from keras_depthseg.precision import Precision
+from keras_depthseg.pretrained import is_pretrained
 from keras_depthseg.schedule import DEFAULT_BATCH_SIZE, Phase, parse_schedule
+from keras_depthseg.text import split_option
 from keras_depthseg.training.recipes import Recipe
 from keras_depthseg.training.run_files import read_config, write_json
 from keras_depthseg.training.run_folder import RunFolder
@@ -38,6 +42,9 @@ class RunConfig:
             folder, a .keras file, or the name of trained weights; the option alone means
             small. Width and normalisation are the model's, and the recipe is fine_tune by
             default. Optimizer and schedule start anew.
+        skip_damaged: Check every record before training, leave out what is damaged, and
+            say so, as samples of the original layout that cannot be used; by default
+            both are refused.
         epoch_samples: Samples of an epoch, drawn from all data by weight; 0 is every
             sample of the records once, or 1024 with composites or several data sets.
         batch_size: Batch size of the phases that give none.
@@ -61,6 +68,7 @@ class RunConfig:
     composites: ComposeOptions | None = None
     composites_weight: float = 1.0
     start_from: str | None = None
+    skip_damaged: bool = False
     epoch_samples: int = dataclasses.field(default=0, metadata={"option": "--samples"})
     batch_size: int = DEFAULT_BATCH_SIZE
     precision: Precision = "auto"
@@ -181,16 +189,37 @@ class RunConfig:
     def require_same(self, run_dir: str | os.PathLike) -> None:
         """Refuse to resume a run with a different configuration.
 
+        Files and folders may be elsewhere: what is in them is compared by its digests.
+        Damaged records may be left out from now on.
+
         Raises:
             UserError: naming the first field that differs.
         """
-        ours, theirs = _flat(self), _flat(RunConfig.load(run_dir))
+        stored = RunConfig.load(run_dir)
+        ours, theirs = _placeless(self), _placeless(stored)
         for name, value in ours.items():
-            if value != theirs[name] and name not in HOUSEKEEPING:
+            turned_on = name == "skip_damaged" and value
+            if value != theirs[name] and name not in HOUSEKEEPING and not turned_on:
                 raise UserError(
                     f"{run_dir}: this run has another configuration: received {name} "
                     f"{value}, it has {theirs[name]}; leave the option out to resume, or "
                     "choose another `run_dir`."
+                )
+
+    def check_places(self, given: Container[str] = ()) -> None:
+        """Check that the files and folders of a run that is resumed are still there.
+
+        Args:
+            given: options that have just been given, and are checked elsewhere.
+
+        Raises:
+            UserError: naming the first that is missing, and the option for its new place.
+        """
+        for option, path in _places(self):
+            if option not in given and not os.path.exists(path):
+                raise UserError(
+                    f"{path}: this file or folder of the run is no longer there; put it "
+                    f"back, or give its new place by `{option}`."
                 )
 
 
@@ -199,6 +228,39 @@ def _as_json(config: RunConfig) -> dict[str, Any]:
     return json.loads(json.dumps(dataclasses.asdict(config), default=str))
 
 
-def _flat(config: RunConfig) -> dict[str, Any]:
+def _placeless(config: RunConfig) -> dict[str, Any]:
+    """Return all fields by their names, without the places of files and folders."""
     fields = _as_json(config)
-    return {**fields.pop("recipe"), **fields}
+    recipe, composites = fields.pop("recipe"), fields["composites"]
+    fields["data"] = [weight for _, weight in config.weighted_data]
+    if recipe["augment"] not in AUGMENTATIONS:
+        recipe["augment"] = "a file"
+    if fields["start_from"] is not None and not is_pretrained(fields["start_from"]):
+        fields["start_from"] = "a file"
+    if composites is not None:
+        if not ROOMS.fullmatch(composites["bg"]):
+            composites["bg"] = "pictures"
+        composites["fg"] = "pictures"
+        composites["fg_mask"] = composites["fg_mask"] and "pictures"
+        depth = composites["depth"]
+        composites["depth"] = depth and ["maps", *split_option(depth)[1]]
+    return {**recipe, **fields}
+
+
+def _places(config: RunConfig) -> Iterator[tuple[str, str]]:
+    """Yield the files and folders of a configuration, and the option that names each."""
+    for path, _ in config.weighted_data:
+        yield "data", path
+    if config.recipe.augment not in AUGMENTATIONS:
+        yield "augment", config.recipe.augment
+    if config.start_from is not None and not is_pretrained(config.start_from):
+        yield "start_from", config.start_from
+    composites = config.composites
+    if composites is not None:
+        if not ROOMS.fullmatch(composites.bg):
+            yield "bg", composites.bg
+        yield "fg", str(composites.fg)
+        if composites.fg_mask is not None:
+            yield "fg_mask", str(composites.fg_mask)
+        if composites.depth is not None:
+            yield "depth", split_option(composites.depth)[0]

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from keras_depthseg.datasets.compose import warn_left_out
 from keras_depthseg.datasets.composites.configure import make_config
+from keras_depthseg.datasets.composites.depth_folder import DepthFolder
 from keras_depthseg.datasets.composites.endless import EndlessComposites
+from keras_depthseg.datasets.inspection.damage import (
+    Damage,
+    open_without_damage,
+    shown,
+)
 from keras_depthseg.datasets.missing_splits import tell_missing_splits
 from keras_depthseg.datasets.mixture import Source
 from keras_depthseg.datasets.opening import Records, open_records
@@ -23,6 +30,9 @@ from keras_depthseg.training.config import RunConfig
 EPOCH_SAMPLES = 1024
 """Samples of an epoch of composites or of a mixture, unless the configuration says."""
 
+_SHOWN = 20
+"""Damaged records that a warning names; all of them are in the run folder."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -32,19 +42,28 @@ class TrainingData:
     Args:
         config: names the records and the sources of composites.
         largest: largest resolution of the schedule, in pixels.
+        damage: of each folder of records what is known to be damaged; with
+            `config.skip_damaged` it is left out, and looked for if it is not given.
 
     Attributes:
         depth: meaning of the depth, see `records.DepthMetadata`; empty without depth.
+        damage: of each folder of records what is left out.
 
     Raises:
         UserError: if the data cannot be used.
     """
 
-    def __init__(self, config: RunConfig, largest: int):
+    def __init__(
+        self, config: RunConfig, largest: int, damage: Sequence[Damage] | None = None
+    ):
         self._config = config
-        self._records = [
-            Source(open_records(path), weight) for path, weight in config.weighted_data
-        ]
+        self._records: list[Source] = []
+        self.damage: list[Damage] = []
+        for i, (path, weight) in enumerate(config.weighted_data):
+            known = damage[i] if damage and i < len(damage) else None
+            records, left_out = _opened(path, config.skip_damaged, known)
+            self._records.append(Source(records, weight))
+            self.damage.append(left_out)
         self._composites: EndlessComposites | None = None
         if config.composites is not None:
             options = dataclasses.replace(config.composites, size=largest)
@@ -88,9 +107,38 @@ class TrainingData:
             logger.warning("No sample has depth: only the mask is trained.")
 
     @property
-    def digest(self) -> str | None:
-        """Changes whenever a picture that is composed does; `None` without composites."""
-        return self._composites and self._composites.config.fingerprint()
+    def records(self) -> list[Records]:
+        """The opened records, in the order of the configuration."""
+        return [source.data for source in self._records]  # pyright: ignore
+
+    @property
+    def fingerprints(self) -> list[dict[str, str]]:
+        """`Records.fingerprint` of each."""
+        return [dict(records.fingerprint) for records in self.records]
+
+    @property
+    def left_out(self) -> list[list[str]]:
+        """The damaged records that are left out, of each folder of records."""
+        return [damage.lines for damage in self.damage]
+
+    def digest(self, depth_name: str | None = None) -> str | None:
+        """Return what changes whenever a picture that is composed does.
+
+        Args:
+            depth_name: counts in place of the name of the folder of depth maps.
+
+        Returns:
+            `None` without composites.
+        """
+        if self._composites is None:
+            return None
+        config = self._composites.config
+        depth = config.settings.depth
+        if depth_name is not None and isinstance(depth, DepthFolder):
+            depth = dataclasses.replace(depth, path=Path(depth_name))
+            settings = dataclasses.replace(config.settings, depth=depth)
+            config = dataclasses.replace(config, settings=settings)
+        return config.fingerprint()
 
     @property
     def statistics(self) -> dict | None:
@@ -162,6 +210,25 @@ class TrainingData:
             self._composites = self._composites.with_size(resolution)
         composites = Source(self._composites, self._config.composites_weight)
         return [*self._records, composites]
+
+
+def _opened(path: str, skip: bool, known: Damage | None) -> tuple[Records, Damage]:
+    """Return records, and what is left out of them."""
+    if not skip:
+        return open_records(path), Damage()
+    if known is None:
+        records, damage = open_without_damage(path)
+    else:
+        try:
+            records, damage = open_records(path, whole=known.whole), known
+        except UserError:  # More is damaged since.
+            records, damage = open_without_damage(path)
+    if damage.lines:
+        logger.warning(
+            "%s: left out as they are damaged: %s",
+            *(path, shown(damage.lines, _SHOWN)),
+        )
+    return records, damage
 
 
 def _depth_of(records: Records) -> Mapping[str, Any]:

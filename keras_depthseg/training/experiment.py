@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import tensorflow as tf
 from keras_depthseg.augment.changes import make_augmentation
 from keras_depthseg.augment.names import AUGMENTATIONS
 from keras_depthseg.datasets.composites.options import ROOMS, ComposeOptions
+from keras_depthseg.datasets.inspection.damage import Damage
 from keras_depthseg.datasets.locate import split_weight
 from keras_depthseg.model import TwoPictureNetwork
 from keras_depthseg.model_file import ModelFile
@@ -34,6 +36,7 @@ class Experiment:
 
     Args:
         config: how to train on which data.
+        damage: of each folder of records what is known to be damaged, see `TrainingData`.
 
     Attributes:
         config: the same, with absolute paths and the precision of this machine.
@@ -46,7 +49,7 @@ class Experiment:
         UserError: if the configuration or the data cannot be used.
     """
 
-    def __init__(self, config: RunConfig):
+    def __init__(self, config: RunConfig, damage: Sequence[Damage] | None = None):
         recipe = config.recipe
         if recipe.augment not in AUGMENTATIONS:
             path = str(Path(recipe.augment).resolve())
@@ -74,7 +77,7 @@ class Experiment:
         if config.xla:
             check_xla(self.config.precision)
         largest = max(phase.resolution for phase in self.phases)
-        self.data = TrainingData(self.config, largest)
+        self.data = TrainingData(self.config, largest, damage)
         self.validation = "val" if self.data.size("val") else None
 
     @property

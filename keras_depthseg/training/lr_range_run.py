@@ -11,6 +11,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from keras_depthseg.datasets.inspection.damage import naming_damage
 from keras_depthseg.figures import save_figure
 from keras_depthseg.files import replacing
 from keras_depthseg.shapes import ceil_div
@@ -62,7 +63,8 @@ def find_learning_rate(
         for lr_range in lr_ranges:
             logger.info("Learning rates %s at %d px:", lr_range, phase.resolution)
             batches = experiment.train_batches(phase, epoch=0)
-            curves.append(lr_range_test(model, batches, lr_range, verbose))
+            with naming_damage(experiment.data.records, experiment.data.damage):
+                curves.append(lr_range_test(model, batches, lr_range, verbose))
             with folder.writing(
                 remedy="free some space and test again in another `run_dir`"
             ):

@@ -9,21 +9,27 @@ import sys
 from pathlib import Path
 
 from keras_depthseg import figures
-from keras_depthseg.backend import backend_name, software_versions
+from keras_depthseg.backend import software_versions
 from keras_depthseg.datasets.splits import SPLITS
-from keras_depthseg.errors import UserError
 from keras_depthseg.evaluation.scores import evaluate, score_table
 from keras_depthseg.files import replacing
 from keras_depthseg.model import TwoPictureNetwork
 from keras_depthseg.processor import computes_with
 from keras_depthseg.schedule import format_schedule
-from keras_depthseg.training.checkpoints import latest
+from keras_depthseg.shapes import ceil_div
+from keras_depthseg.training.checkpoints import Position, latest
 from keras_depthseg.training.config import RunConfig
 from keras_depthseg.training.curves import save_curves
+from keras_depthseg.training.damage_file import (
+    keeping_damage,
+    read_damage,
+    write_damage,
+)
 from keras_depthseg.training.experiment import Experiment
 from keras_depthseg.training.fit import fit
 from keras_depthseg.training.report import write_report
-from keras_depthseg.training.run_files import read_config, write_json
+from keras_depthseg.training.resuming import about_data, check_can_resume
+from keras_depthseg.training.run_files import write_json
 from keras_depthseg.training.run_folder import RunFolder
 from keras_depthseg.training.speed import speed_summary
 
@@ -73,29 +79,32 @@ def train(
             loss or gradient is not finite.
         KeyboardInterrupt: if the process was asked to stop; the position is saved then.
     """
-    experiment = Experiment(config)
     folder = RunFolder(run_dir)
     if resume:
-        _check_can_resume(experiment, folder)
+        config.check_places()
+    experiment = Experiment(config, read_damage(folder) if resume else None)
+    about = None
+    if resume:
+        about = check_can_resume(experiment, folder)
     else:
         folder.check_new()
     with folder.locked():
-        start = latest(folder) if resume else None
+        start = _within(latest(folder), experiment) if resume else None
         model = experiment.model()
         if not resume:
+            about = {
+                **about_data(experiment),
+                "depth": dict(experiment.data.depth),
+                "parameters": model.count_params(),
+                "command": sys.argv,
+                "versions": software_versions(),
+                "computes_with": computes_with(experiment.config.precision),
+            }
+        if about is not None:
             with folder.writing(remedy="free some space and start again"):
-                experiment.config.save(
-                    folder,
-                    samples=experiment.samples,
-                    depth=dict(experiment.data.depth),
-                    parameters=model.count_params(),
-                    command=sys.argv,
-                    versions=software_versions(),
-                    computes_with=computes_with(experiment.config.precision),
-                    augment_sha256=experiment.augment_digest,
-                    composites_sha256=experiment.data.digest,
-                    start_from_sha256=experiment.start_digest,
-                )
+                if config.skip_damaged:
+                    write_damage(folder, experiment.data.damage)
+                experiment.config.save(folder, **about)
         counts = ", ".join(f"{name} {n}" for name, n in experiment.samples.items())
         logger.info("Data: %s (%s)", experiment.config.described_data, counts)
         experiment.data.tell_missing_splits()
@@ -112,55 +121,19 @@ def train(
         logger.info("Run folder: %s", folder)
         if start is not None:
             logger.info("Resuming in epoch %d, step %d", start.epoch + 1, start.step + 1)
-        history = fit(experiment, model, folder, start, verbose)
-        return _finish(experiment, model, folder, history)
+        with keeping_damage(experiment, folder):
+            history = fit(experiment, model, folder, start, verbose)
+            return _finish(experiment, model, folder, history)
 
 
-def _check_can_resume(experiment: Experiment, folder: RunFolder) -> None:
-    experiment.config.require_same(folder)
-    config = read_config(folder)
-    backend = config["versions"].get("backend")
-    if backend != backend_name():
-        raise UserError(
-            f"{folder}: this run uses another Keras backend: received "
-            f"{backend_name()}, it has {backend}; set KERAS_BACKEND={backend} "
-            "to resume, or choose another `run_dir`."
-        )
-    if config["samples"] != experiment.samples:
-        raise UserError(
-            f"{experiment.config.described_data}: this data set has changed since the "
-            f"run began: received {experiment.samples}, it had {config['samples']}; "
-            "start a new run."
-        )
-    if config.get("augment_sha256") != experiment.augment_digest:
-        raise UserError(
-            f"{experiment.config.recipe.augment}: this file has changed since the run "
-            "began; restore it, or start a new run."
-        )
-    if config.get("composites_sha256") != experiment.data.digest:
-        raise UserError(
-            f"{experiment.config.described_data}: a picture has changed since the run "
-            "began; restore it, or start a new run."
-        )
-    if config.get("start_from_sha256") != experiment.start_digest:
-        raise UserError(
-            f"{experiment.config.start_from}: this model has changed since the run "
-            "began; restore it, or start a new run."
-        )
-    if folder.report.exists():  # Written last.
-        raise UserError(
-            f"{folder}: this run is finished; start a new one in another `run_dir`."
-        )
-    changed = [
-        f"{name} {config['versions'][name]}, now {version}"
-        for name, version in software_versions().items()
-        if config["versions"].get(name, version) != version
-    ]
-    if changed:
-        logger.warning(
-            "%s: begun with %s: resumed, perhaps not to the same bits",
-            *(folder, "; ".join(changed)),
-        )
+def _within(position: Position | None, experiment: Experiment) -> Position | None:
+    """Return the position in an epoch that has fewer steps since records are left out."""
+    if position is None or position.epoch == experiment.epochs:
+        return position
+    of_epoch = [phase for phase in experiment.phases for _ in range(phase.epochs)]
+    batch_size = of_epoch[position.epoch].batch_size
+    last = ceil_div(experiment.data.size("train"), batch_size) - 1
+    return dataclasses.replace(position, step=min(position.step, last))
 
 
 def _finish(

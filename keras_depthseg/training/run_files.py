@@ -62,7 +62,7 @@ def read_config(folder: RunFolder) -> dict[str, Any]:
         UserError: if there is none, or the file is damaged.
     """
     # Version 0.1 wrote the one folder of records as a text.
-    config = _read_json(folder.config, _CONFIG, lists=("data",))
+    config = read_json(folder.config, _CONFIG, lists=("data",))
     if config is None:
         problem = f"not a run folder, it has no {folder.config.name}"
         if not folder.path.exists():
@@ -79,7 +79,7 @@ def read_scores(folder: RunFolder) -> dict[str, Any] | None:
     Raises:
         UserError: if the file is damaged.
     """
-    scores = _read_json(folder.scores, {"resolution": int, "scores": dict})
+    scores = read_json(folder.scores, {"resolution": int, "scores": dict})
     for values in scores["scores"].values() if scores else ():
         _check(folder.scores, values, {})
     return scores
@@ -129,7 +129,7 @@ def _read_cell(path: Path, name: str, number: int, cell: str) -> float | None:
         ) from error
 
 
-def _read_json(
+def read_json(
     path: Path, types: Mapping[str, type], lists: Sequence[str] = ()
 ) -> dict[str, Any] | None:
     """Read a JSON object; `None` if there is no such file.

@@ -63,6 +63,11 @@ class RunFolder(os.PathLike):
         return self.resume / f"position-{number:06d}.npz"
 
     @property
+    def damage(self) -> Path:
+        """The damaged records of the data, as JSON, once they were looked for."""
+        return self.path / "damaged.json"
+
+    @property
     def tensorboard(self) -> Path:
         """The folder with TensorBoard's logs."""
         return self.path / "tensorboard"

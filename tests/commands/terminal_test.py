@@ -1,13 +1,20 @@
 """Exit status, errors in one line, and what the package logs."""
 
 import contextlib
+import errno
 import io
 import logging
+import os
+import signal
+import subprocess
 import sys
+import weakref
+from pathlib import Path
 from unittest import mock
 
 from absl.testing import absltest, parameterized
 
+import depthseg
 from keras_depthseg.commands.terminal import run, terminal_messages
 from keras_depthseg.errors import UserError
 
@@ -35,8 +42,116 @@ class RunTest(parameterized.TestCase):
         self.assertEqual((caught.exception.code, errors.getvalue()), (status, text))
 
     def test_a_bug_shows(self):
-        with self.assertRaises(ZeroDivisionError):
+        errors = io.StringIO()
+        with (
+            contextlib.redirect_stderr(errors),
+            self.assertRaises(SystemExit) as caught,
+        ):
             run(lambda: 1 // 0)
+        self.assertEqual(caught.exception.code, 1)
+        self.assertIn("Traceback", errors.getvalue())
+        self.assertIn("ZeroDivisionError", errors.getvalue())
+
+    def test_an_error_is_gone_before_the_exit(self):
+        """Or what it holds is deleted while the interpreter ends."""
+        held = []
+
+        def fail():
+            read = Held()
+            held.append(weakref.ref(read))
+            raise UserError("a record is damaged") from ValueError()
+
+        with (
+            contextlib.redirect_stderr(io.StringIO()),
+            self.assertRaises(SystemExit) as caught,
+        ):
+            run(fail)
+        self.assertIsNone(caught.exception.__context__)
+        self.assertIsNone(held[0]())
+
+    @parameterized.parameters(
+        (OSError(errno.ENOSPC, "x", "out/a.png"), "out/a.png", "Free some space"),
+        (OSError(errno.EROFS, "x", "out"), "Read-only file system", "another place"),
+        (PermissionError(errno.EACCES, "x", "out"), "out", "permissions"),
+        (OSError(errno.EDQUOT, "x"), "a file", "Free some space"),
+        (OSError(errno.EFBIG, "x"), "File too large", "Free some space"),
+        (OSError(errno.EIO, "x", "a"), "a", "disk may be damaged"),
+        (OSError(errno.EMFILE, "x", "a"), "a", "ulimit -n"),
+        (RuntimeError("errno = 28, 'No space left on device'"), "a file", "Free"),
+        (FileNotFoundError(2, "No usable temporary directory found in []"), "TMPDIR", ""),
+    )
+    def test_errors_of_the_machine_are_no_bugs(self, error, *parts):
+        errors = io.StringIO()
+        with (
+            contextlib.redirect_stderr(errors),
+            self.assertRaises(SystemExit) as caught,
+        ):
+            run(mock.Mock(side_effect=error))
+        self.assertEqual(caught.exception.code, 2)
+        (line,) = errors.getvalue().splitlines()
+        for part in ("error: ", *parts):
+            self.assertIn(part, line)
+
+    def test_other_errors_of_the_system_are_bugs(self):
+        for error in (FileNotFoundError(2, "x", "a"), ValueError("I/O"), OSError("x")):
+            errors = io.StringIO()
+            with (
+                contextlib.redirect_stderr(errors),
+                self.assertRaises(SystemExit) as caught,
+            ):
+                run(mock.Mock(side_effect=error))
+            self.assertEqual(caught.exception.code, 1)
+            self.assertIn("Traceback", errors.getvalue())
+
+    def test_sigterm_cleans_up(self):
+        cleaned = []
+
+        def command():
+            try:
+                signal.raise_signal(signal.SIGTERM)
+            finally:
+                cleaned.append(True)
+
+        errors = io.StringIO()
+        with (
+            contextlib.redirect_stderr(errors),
+            self.assertRaises(SystemExit) as caught,
+        ):
+            run(command)
+        self.assertEqual((caught.exception.code, cleaned), (143, [True]))
+        self.assertEqual(errors.getvalue(), "\nstopped by SIGTERM\n")
+        self.assertIs(signal.getsignal(signal.SIGTERM), signal.SIG_DFL)
+
+    @parameterized.parameters(
+        ("| head -n 1", 141, ""),
+        ("> /dev/full", 2, "error: a file: received an error of the system (No space"),
+    )
+    def test_output_that_cannot_be_written(self, where, status, text):
+        command = (
+            "import depthseg; depthseg.is_running = True; "
+            "from keras_depthseg.commands.terminal import run; "
+            "run(lambda: [print('x' * 100) for _ in range(9999)] and None)"
+        )
+        process = subprocess.run(
+            [
+                *("bash", "-c"),
+                f"'{sys.executable}' -c \"{command}\" {where}; "
+                "echo ${PIPESTATUS[0]} >&2",
+            ],
+            env={**os.environ, "PYTHONPATH": str(Path(depthseg.__file__).parent)},
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        *errors, found = process.stderr.splitlines()
+        self.assertEqual(int(found), status, process.stderr)
+        self.assertEqual(len(errors), bool(text), errors)
+        self.assertStartsWith("".join(errors), text)
+
+
+class Held:
+    """What a command holds when it fails."""
 
 
 class MessagesTest(absltest.TestCase):

@@ -121,7 +121,7 @@ class GoodRunTest(CommandTestCase):
             **{"batch_size": 5, "precision": "float32", "seed": 7, "keep": 2},
             **{"checkpoint_minutes": 1.5, "composites_weight": 2.0, "epoch_samples": 9},
         }
-        switches = {"deterministic": True, "xla": True}
+        switches = {"deterministic": True, "xla": True, "skip_damaged": True}
         for cls, names in (
             (Recipe, {"name", *recipe}),
             (
@@ -134,7 +134,8 @@ class GoodRunTest(CommandTestCase):
         del options["schedule"]
         options["samples"] = options.pop("epoch_samples")
         config, _, _ = trained(
-            *self.arguments(self.records, **options), "--deterministic", "--xla"
+            *self.arguments(self.records, **options),
+            *("--deterministic", "--xla", "--skip-damaged"),
         )
         expected = RunConfig(
             str(self.records), Recipe("quick", **recipe), **settings, **switches

@@ -84,7 +84,7 @@ class OpeningTest(TinyDataTestCase):
         data = self.shard.read_bytes()
         for content in (data[:5], data[:-1], data + b"x"):
             self.shard.write_bytes(content)
-            self._refused(self.shard, "damaged", "whole records of", AGAIN)
+            self._refused(self.shard, "damaged", "record", AGAIN)
 
     def test_shards_need_not_be_whole(self):
         self.shard.unlink()

@@ -209,7 +209,7 @@ class FilesTest(RefusalTestCase, parameterized.TestCase):
             Path(path).write_bytes(b"half")
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        def save_weights(model, path):
+        def write_bytes(path, content):
             savez(path)
 
         with self.assertRaises(_CrashError):
@@ -217,7 +217,7 @@ class FilesTest(RefusalTestCase, parameterized.TestCase):
         kept = self._files("resume")
         for patch in (
             mock.patch.object(np, "savez", savez),
-            mock.patch.object(keras.Model, "save_weights", save_weights),
+            mock.patch.object(Path, "write_bytes", write_bytes),
         ):
             with patch:
                 self.assert_refused(

@@ -13,6 +13,7 @@ from absl.testing import parameterized
 from keras_depthseg import pipeline
 from keras_depthseg.datasets.compose import compose
 from keras_depthseg.datasets.composites.options import ComposeOptions
+from keras_depthseg.datasets.inspection.damage import naming_damage
 from keras_depthseg.evaluation.scores import evaluate
 from keras_depthseg.schedule import Phase
 from keras_depthseg.training import data, run
@@ -146,6 +147,22 @@ class CompositesTest(TrainingDataTestCase):
         scores = evaluate(experiment.model(), experiment.split_batches("val", PHASE))
         self.assertIn("mask_hard_iou", scores)
         self.assertEmpty([name for name in scores if name.startswith("depth")])
+
+    def test_a_picture_that_is_damaged_meanwhile(self):
+        pictures = self.folder / "pictures"
+        write_pictures(pictures)
+        sources = dataclasses.replace(
+            self.plain, bg=str(pictures / "bg"), fg=pictures / "fg"
+        )
+        experiment = self.experiment(composites=sources, epoch_samples=16)
+        for path in (pictures / "bg").iterdir():
+            path.write_bytes(path.read_bytes()[:-40])
+
+        def read():
+            with naming_damage([]):
+                self.batches(experiment)
+
+        self.assert_refused(read, pictures / "bg", "truncated or damaged picture")
 
     def test_a_changed_picture_is_not_resumed(self):
         self.make_fast()

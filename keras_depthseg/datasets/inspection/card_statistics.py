@@ -13,12 +13,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_depthseg.datasets.building.jobs import in_threads
+from keras_depthseg.datasets.inspection.damage import in_words, without_remedy
 from keras_depthseg.datasets.inspection.levels import Levels
 from keras_depthseg.datasets.inspection.sample_checks import cutout, decode
 from keras_depthseg.datasets.inspection.stored_records import Sample, parse, read_shard
 from keras_depthseg.datasets.opening import Records
 from keras_depthseg.datasets.records import IMAGE_FIELDS
 from keras_depthseg.errors import UserError
+from keras_depthseg.pictures.headers import stored_shape
 from keras_depthseg.pictures.near_duplicates import picture_hash
 
 HEAT_SIDE = 56
@@ -182,15 +184,24 @@ class _Collection:
                     new = digest not in self.digests
                     self.digests.add(digest)
                     yield shard.split, sample, f"{shard.name} record {number}", new
-            except (tf.errors.OpError, ValueError) as error:
-                raise UserError(
-                    f"{shard.path}: this shard is missing or damaged after record "
-                    f"{number} ({type(error).__name__}); build the data set again."
-                ) from error
+            except tf.errors.OpError as error:
+                line = f"{shard.name} record {number + 1}: it is missing or damaged"
+                raise self._damaged(line) from error
+            except ValueError as error:
+                line = f"{shard.name} record {number}: {error}"
+                raise self._damaged(line) from error
+
+    def _damaged(self, line: str) -> UserError:
+        return UserError(in_words(self.data_set.path, [line]))
 
     def _look(self, split: str, sample: Sample, where: str, new: bool) -> _Look:
         """Decode one sample. Runs in a worker thread."""
+        try:
+            return self._looked(split, sample, where, new)
+        except UserError as error:
+            raise self._damaged(without_remedy(error)) from error
 
+    def _looked(self, split: str, sample: Sample, where: str, new: bool) -> _Look:
         def picture(field: str) -> np.ndarray:
             return decode(sample, field, where, self.data_set.depth_dtype)
 
@@ -206,6 +217,10 @@ class _Collection:
             counts.update(pictures[field])
         mask = pictures["mask"]
         height, width = mask.shape
+        if any(picture.shape[:2] != mask.shape for picture in pictures.values()) or (
+            stored_shape(sample.bg) != mask.shape
+        ):
+            raise UserError(f"{where}: its pictures differ in size")
         # A cutout is shown even if it is too small to be compared by `validate`.
         crop = cutout(pictures["fg_bg"], mask) if show_fg else None
         return _Look(

@@ -75,6 +75,27 @@ def decode(
     return pixels
 
 
+def decode_all(
+    sample: Sample, where: str, depth_dtype: type | None
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Return the pictures that can be decoded, and a line for each that is damaged.
+
+    Pictures of different sizes are damage, too. Arguments as for `decode`.
+    """
+    pictures, damage = {}, []
+    for field in IMAGE_FIELDS:
+        if getattr(sample, field) is not None:
+            try:
+                pictures[field] = decode(sample, field, where, depth_dtype)
+            except UserError as error:
+                damage.append(str(error))
+    sizes = {field: picture.shape[:2] for field, picture in pictures.items()}
+    if len(set(sizes.values())) > 1:
+        shown = ", ".join(f"{field} {w}x{h}" for field, (h, w) in sizes.items())
+        damage.append(f"{where}: its pictures differ in size: {shown}")
+    return pictures, damage
+
+
 def check_sample(
     sample: Sample,
     where: str,
@@ -91,17 +112,9 @@ def check_sample(
         hash_bg, hash_fg: whether to hash the background and the cutout.
     """
     checked = Checked(bg_digest=hashlib.sha256(sample.bg).digest())
-    pictures = {}
-    for field in IMAGE_FIELDS:
-        if getattr(sample, field) is not None:
-            try:
-                pictures[field] = decode(sample, field, where, depth_dtype)
-            except UserError as error:
-                checked.errors.append(str(error))
-    sizes = {field: picture.shape[:2] for field, picture in pictures.items()}
-    if len(set(sizes.values())) > 1:
-        shown = ", ".join(f"{field} {w}x{h}" for field, (h, w) in sizes.items())
-        checked.errors.append(f"{where}: its pictures differ in size: {shown}")
+    pictures, damage = decode_all(sample, where, depth_dtype)
+    checked.errors += damage
+    if len({picture.shape[:2] for picture in pictures.values()}) > 1:
         return checked
     mask = pictures.get("mask")
     box_errors = _box_errors(sample, mask)

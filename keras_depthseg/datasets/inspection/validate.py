@@ -12,15 +12,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_depthseg.datasets.building.jobs import in_threads
+from keras_depthseg.datasets.frames import FRAME_BYTES
 from keras_depthseg.datasets.inspection.leaks import SEEN, Identities
 from keras_depthseg.datasets.inspection.sample_checks import Checked, check_sample
 from keras_depthseg.datasets.inspection.stored_records import Sample, parse, read_shard
-from keras_depthseg.datasets.opening import (
-    FRAME_BYTES,
-    Records,
-    StoredShard,
-    open_records,
-)
+from keras_depthseg.datasets.opening import Records, StoredShard, open_records
 from keras_depthseg.datasets.statistics import ImageStatistics
 from keras_depthseg.text import listed, shortened
 

@@ -228,9 +228,12 @@ class CardTest(CardTestCase):
         copy = self._copy_with()
         shard = min(copy.glob("*-train.tfrecord-*"))
         shard.write_bytes(shard.read_bytes()[:-20])
-        self.assert_refused(lambda: write_card(copy, path), shard, "damaged after record")
+        last = f"train {shard.name[-14:]} record"
+        self.assert_refused(lambda: write_card(copy, path), copy, last, "damaged")
         shard.unlink()
-        self.assert_refused(lambda: write_card(copy, path), shard, "missing or damaged")
+        self.assert_refused(
+            lambda: write_card(copy, path), copy, f"{last} 0: it is missing"
+        )
         self.assertCountEqual(
             [item.name for item in self.folder.iterdir()], ["copy", "taken.html"]
         )

@@ -14,6 +14,7 @@ from keras_depthseg.datasets.inspection.stored_records import read_shard
 from keras_depthseg.datasets.inspection.validate import validate
 from keras_depthseg.datasets.opening import open_records
 from tests.support.compositions import build, compose_config, write_pictures
+from tests.support.damaged_records import Fields, rewrite
 from tests.support.tiny_data import (
     SIDE,
     RefusalTestCase,
@@ -23,36 +24,6 @@ from tests.support.tiny_data import (
     grey,
     mask,
 )
-
-
-def rewrite(path, change):
-    """Rewrites a shard; `change(number, fields)` edits a record in place."""
-    records = [tf.train.Example.FromString(record) for record in read_shard(path)]
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for number, example in enumerate(records):
-            change(number, Fields(example))
-            writer.write(example.SerializeToString())
-
-
-class Fields:
-    """The fields of a record, to be read and set."""
-
-    def __init__(self, example):
-        self._feature = example.features.feature
-
-    def _values(self, name):
-        kind = "float_list" if name == "box" else "bytes_list"
-        return getattr(self._feature[name], kind).value
-
-    def __getitem__(self, name):
-        values = self._values(name)
-        return list(values) if name == "box" else values[0]
-
-    def __setitem__(self, name, value):
-        self._values(name)[:] = value if name == "box" else [value]
-
-    def __delitem__(self, name):
-        del self._feature[name]
 
 
 def changed(data, kind, change):
