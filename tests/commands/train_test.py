@@ -13,6 +13,7 @@ from absl.testing import parameterized
 
 from keras_depthseg import DSResNet, load_pretrained
 from keras_depthseg.commands import main
+from keras_depthseg.datasets.opening import open_records
 from keras_depthseg.training.config import RunConfig
 from keras_depthseg.training.recipes import RECIPES, Recipe
 from tests.support.eager import run_eagerly
@@ -94,6 +95,17 @@ class GoodRunTest(CommandTestCase):
         second, _, _ = trained(*self.arguments(run_dir=self.folder / "second"))
         self.assertEqual(Path(*second.data).resolve(), data)
         self.assertEqual(_files(self.cache), before)
+
+    def test_bad_samples_of_the_original_layout(self):
+        write_source(self.source)
+        bad = self.source / "fg_bg/bg003_fg002_01.jpeg"
+        bad.write_bytes(b"")
+        self.assert_command_refused(bad, "or leave it out by --skip-damaged.")
+        config, _, _ = trained(*self.arguments(), "--skip-damaged")
+        self.assertTrue(config.skip_damaged)
+        records = open_records(*config.data)
+        self.assertEqual(sum(records.splits.values()), 15)
+        self.assertEqual(records.metadata["left_out"], 1)
 
     def test_recipe_and_default_run_folder(self):
         name = "rmse_bce_dice_new_lr"
