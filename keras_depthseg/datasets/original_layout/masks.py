@@ -27,11 +27,11 @@ _REMEDY = (
 # A mask of 0 and 1 as JPEG has blocks in place of its edge, and values of 0 to 2.
 _JPEG_NOISE = 8
 
-# Of 1,256 masks of composites the most opaque value is 254 or 255.
+# Of some 700 masks of composites the most opaque value is 254 or 255.
 _NEARLY_OPAQUE = 0.9
 
 # Label numbers and trimaps have few levels, in areas; soft masks have many, at edges. Of
-# those 1,256 none has a level in an area of 3x3 pixels, and fewer than 25 levels.
+# those 700 none has a level in an area of 3x3 pixels, and fewer than 25 levels.
 _FEW_LEVELS = 24
 _SHARE_IN_AREAS = 0.5
 _SMALLEST_AREA = 16
