@@ -12,6 +12,7 @@ import platform
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -227,6 +228,24 @@ def _slots(optimizer, variable, *slots: Sequence) -> list[keras.Variable]:
 
 
 # === State of a model within `fit` ===
+
+
+def known_values(x) -> np.ndarray | None:
+    """Return the values of an array or tensor; `None` while a graph is built."""
+    if isinstance(x, np.ndarray):
+        return x
+    if isinstance(x, keras.KerasTensor):
+        return None
+    name = backend_name()
+    if name == "tensorflow":
+        return x.numpy() if hasattr(x, "numpy") else None
+    if name == "jax":
+        from jax.core import Tracer
+
+        return None if isinstance(x, Tracer) else np.asarray(x)
+    if name == "torch" and getattr(getattr(x, "device", None), "type", "") != "meta":
+        return np.asarray(ops.convert_to_numpy(x))
+    return None
 
 
 def holds_state_apart(model: keras.Model) -> bool:

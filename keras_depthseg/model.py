@@ -9,8 +9,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_depthseg.backend import known_values
 from keras_depthseg.blocks import conv, decoder_block, encoder_block, residual_double_conv
 from keras_depthseg.shapes import SIDE_MULTIPLE, next_multiple
+from keras_depthseg.value_range import warn_of_other_range
 
 # Mean and standard deviation per RGB channel of the data set of the original project
 # (100 backgrounds, 400,000 composites), in units of 0..1, as its page states them.
@@ -67,10 +69,12 @@ class TwoPictureNetwork(keras.Model):
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         self.width = width
         self.resolution = resolution
+        self._warned_of_range = False
         self.dtype_policy = dtype
 
     def call(self, inputs, training=None, mask=None):
         _check_images(inputs)
+        self._check_range(inputs)
         return super().call(inputs, training=training, mask=mask)
 
     def predict(self, x, **kwargs) -> dict[str, np.ndarray]:
@@ -78,7 +82,8 @@ class TwoPictureNetwork(keras.Model):
 
         Args:
             x: a dict `{"bg": …, "fg_bg": …}` of arrays (B, H, W, 3) in 0..255, or a
-                `tf.data.Dataset` of such dicts (labels beside them are ignored).
+                `tf.data.Dataset` of such dicts (labels beside them are ignored). Of
+                arrays in 0..1 a warning is logged, once.
             **kwargs: `batch_size`, `verbose`, `steps`, `callbacks` of `keras.Model`.
 
         Returns:
@@ -86,12 +91,22 @@ class TwoPictureNetwork(keras.Model):
         """
         if isinstance(x, Mapping):
             _check_images(x)
+        self._check_range(x)
         return _maps(super().predict(x, **kwargs))
 
     def predict_on_batch(self, x) -> dict[str, np.ndarray]:
         """Predict one batch; arguments and result as those of `predict`."""
         _check_images(x)
+        self._check_range(x)
         return _maps(super().predict_on_batch(x))
+
+    def _check_range(self, x) -> None:
+        """Warn once of pictures in 0..1; while a graph is built there are no values."""
+        if self._warned_of_range or not isinstance(x, Mapping):
+            return
+        values = {name: known_values(x[name]) for name in INPUTS}
+        known = {name: array for name, array in values.items() if array is not None}
+        self._warned_of_range = warn_of_other_range(known)
 
     def export(  # pyright: ignore[reportIncompatibleMethodOverride] (in **kwargs)
         self, filepath, format: str = "tf_saved_model", **kwargs

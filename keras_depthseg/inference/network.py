@@ -30,6 +30,7 @@ from keras_depthseg.files import default_cache_dir, sha256
 from keras_depthseg.inference.exported import PARTS, exported_files, open_exported
 from keras_depthseg.model_file import RESOLUTION, model_path, trained_resolution
 from keras_depthseg.runtimes import OpenedModel, import_openvino, model_kind, open_model
+from keras_depthseg.value_range import warn_of_other_range
 
 if TYPE_CHECKING:
     import keras
@@ -67,9 +68,11 @@ class Network:
     maps: OpenedModel
     mask: OpenedModel
     size: tuple[int, int] | None = None
+    _warned: list[bool] = dataclasses.field(default_factory=list, repr=False)
 
     def features(self, bg: np.ndarray) -> list[np.ndarray]:
         """Return the features of plates, (B, H, W, 3) in 0..255."""
+        self._check_range(bg=bg)
         return self.plate.run(bg.astype(np.float32))
 
     def predict(
@@ -82,6 +85,7 @@ class Network:
             features: of as many plates, or of one for all.
             depth: without it, two thirds of the time are enough.
         """
+        self._check_range(fg_bg=fg_bg)
         part = self.maps if depth else self.mask
         batch = len(fg_bg)
         maps = part.run(
@@ -89,6 +93,11 @@ class Network:
             *(np.repeat(f, batch, 0) if len(f) < batch else f for f in features),
         )
         return {name: m[..., 0] for name, m in zip(part.outputs, maps, strict=True)}
+
+    def _check_range(self, **pictures: np.ndarray) -> None:
+        """Warn once of pictures in 0..1."""
+        if not self._warned and warn_of_other_range(pictures):
+            self._warned.append(True)
 
 
 def open_network(model: str | Path | keras.Model, engine: str | None = None) -> Network:
