@@ -206,7 +206,8 @@ class FilesTest(RefusalTestCase, parameterized.TestCase):
 
     def test_full_disk(self):
         def savez(path, **arrays):
-            Path(path).write_bytes(b"half")
+            with open(path, "wb") as file:
+                file.write(b"half")
             raise OSError(errno.ENOSPC, "No space left on device")
 
         def write_bytes(path, content):
