@@ -128,7 +128,9 @@ def _watch(
             except subprocess.TimeoutExpired:
                 keep()
             kind, since = board.now
-            if kind < 0:
+            # Twice: the worker may be writing.
+            time.sleep(0.05)
+            if kind < 0 or board.now != (kind, since):
                 continue
             if _resident(worker.pid) > MOST_MEMORY:
                 return _ended(worker, f"more than {MOST_MEMORY / 2**30:.0f} GB of memory")
