@@ -11,9 +11,11 @@ import tensorflow as tf
 
 from fuzzing import drawings, structures
 from fuzzing.mutations import TEXTS, mutate
-from fuzzing.target import Target, WrongContentError, refuse_for
+from fuzzing.target import Target, WrongContentError, check_line, refuse_for
+from keras_depthseg.datasets import opening
 from keras_depthseg.datasets.compose import compose
 from keras_depthseg.datasets.composites.options import ComposeOptions
+from keras_depthseg.datasets.inspection.damage import naming_damage, open_without_damage
 from keras_depthseg.datasets.inspection.validate import validate
 from keras_depthseg.datasets.opening import open_records
 from keras_depthseg.errors import UserError
@@ -92,15 +94,38 @@ class Records(_DataSetTarget):
                 writer.write(change(record, rng))
 
     def read(self) -> None:
-        if self.train:
-            _train_on(self.case)
+        refused = None
+        try:
+            if self.train:
+                _train_on(self.case)
+        except UserError as error:
+            refused = error
         report = validate(self.case)
         refuse_for([*report.errors, *report.warnings, *report.notes])
+        if refused is not None:
+            raise refused
 
 
 def _train_on(folder: Path) -> None:
-    """Read all batches as training does."""
-    for _ in make_pipeline(folder, batch_size=8, resolution=_SIDE, whole_samples=True):
+    """Read all batches as training does, then without the records that are damaged."""
+    refused = None
+    try:
+        records = open_records(folder)
+        with naming_damage([records]):
+            _read(records)
+    except UserError as error:
+        refused = error
+    records, damage = open_without_damage(folder)
+    if records.size("train"):
+        _read(records)
+    for line in damage.lines:
+        check_line(line)
+    if refused is not None:
+        raise refused
+
+
+def _read(records: opening.Records) -> None:
+    for _ in make_pipeline(records, batch_size=8, resolution=_SIDE, whole_samples=True):
         pass
 
 

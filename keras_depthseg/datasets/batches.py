@@ -159,6 +159,14 @@ class _BatchReader:
         ]
 
 
+def check_readable(bg: bytes, fg_bg: bytes, mask: bytes, depth: bytes) -> None:
+    """Raise an error for pictures of which no batch can be made; `depth` may be empty."""
+    _check(bg, fg_bg, mask, depth)
+    for channels, picture in ((3, bg), (3, fg_bg), (1, mask), (1, depth)):
+        if picture:
+            Decoder(channels, 32)(picture)
+
+
 def _check(bg: bytes, fg_bg: bytes, mask: bytes, depth: bytes) -> None:
     """Refuse what OpenCV would fill with grey, and what would be squeezed otherwise.
 
@@ -167,6 +175,7 @@ def _check(bg: bytes, fg_bg: bytes, mask: bytes, depth: bytes) -> None:
     known = (bg, fg_bg, mask, depth) if depth else (bg, fg_bg, mask)
     if not all(map(has_end, known)):
         raise ValueError("a record holds a picture that is cut short")
-    shapes = {stored_shape(picture) for picture in known}
+    # `None` of a picture of another form, about which its decoder says more.
+    shapes = {stored_shape(picture) for picture in known} - {None}
     if len(shapes) > 1:
         raise ValueError(f"a record holds pictures of unequal sizes {shapes}")

@@ -18,7 +18,12 @@ import tensorflow_datasets as tfds
 
 from keras_depthseg.backend import untuned
 from keras_depthseg.datasets.folder_kinds import is_records, meant_instead
-from keras_depthseg.datasets.frames import Stretch, read_frames, read_stretches
+from keras_depthseg.datasets.frames import (
+    Stretch,
+    read_frames,
+    read_stretches,
+    whole_frames,
+)
 from keras_depthseg.datasets.records import REQUIRED_FIELDS
 from keras_depthseg.errors import UserError
 
@@ -255,7 +260,8 @@ def _check_shard(shard: StoredShard, stretches: Sequence[Stretch], digest: Any) 
 def _whole_records(shard: StoredShard) -> int:
     """Return the number of records before the first damaged one, by their checksums."""
     count = 0
-    everything = [Stretch(0, shard.examples)]
+    fitting, _ = whole_frames(shard.path)
+    everything = [Stretch(0, min(fitting, shard.examples))]
     with contextlib.suppress(tf.errors.OpError):
         for _ in read_stretches(str(shard.path), everything).with_options(untuned()):
             count += 1

@@ -11,20 +11,24 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cv2
 import tensorflow as tf
 
 from keras_depthseg.backend import untuned
+from keras_depthseg.datasets.batches import check_readable
 from keras_depthseg.datasets.building.jobs import in_threads
 from keras_depthseg.datasets.frames import (
     FRAME_BYTES,
     Stretch,
     next_frame,
     read_stretches,
+    whole_frames,
 )
 from keras_depthseg.datasets.inspection.sample_checks import decode_all
 from keras_depthseg.datasets.inspection.stored_records import parse
 from keras_depthseg.datasets.opening import REPAIR, Records, StoredShard, open_records
 from keras_depthseg.errors import UserError
+from keras_depthseg.text import reason, shortened
 
 logger = logging.getLogger(__name__)
 
@@ -129,9 +133,10 @@ def naming_damage(
         yield
     except tf.errors.ResourceExhaustedError:
         raise
-    except tf.errors.OpError as error:
+    # The second where TensorFlow's message quotes bytes of a record.
+    except (tf.errors.OpError, UnicodeDecodeError) as error:
         # Of a picture of composites that are made on the way; TensorFlow keeps the text.
-        if picture := re.search(r"UserError: (.+)", error.message):
+        if picture := re.search(r"UserError: (.+)", getattr(error, "message", "")):
             raise UserError(picture[1]) from error
         logger.info("\nA record cannot be read; checking every record …")
         found = [find_damage(records) for records in data]
@@ -176,7 +181,16 @@ def _places(shard: StoredShard) -> Iterator[_Place]:
         return
     size = shard.path.stat().st_size
     while offset is not None and offset < size and number < shard.examples:
-        rest = Stretch(offset, shard.examples - number)
+        fitting, _ = whole_frames(shard.path, offset)
+        if fitting == 0:
+            yield _Place(
+                number, offset, problem="its length is wrong, or it is cut short"
+            )
+            number += 1
+            offset = next_frame(shard.path, offset)
+            continue
+        left = shard.examples - number
+        rest = Stretch(offset, left if fitting < 0 else min(fitting, left))
         stored: Any = read_stretches(str(shard.path), [rest]).with_options(untuned())
         try:
             for content in stored.as_numpy_iterator():
@@ -203,5 +217,12 @@ def _problem(place: _Place, records: Records) -> str | None:
         sample = parse(place.content or b"", records.features)
     except ValueError as error:
         return str(error)
-    _, damage = decode_all(sample, repr(sample.sample_id), records.depth_dtype)
-    return without_remedy(damage[0]) if damage else None
+    _, damage = decode_all(sample, repr(shortened(sample.sample_id)), records.depth_dtype)
+    if damage:
+        return without_remedy(damage[0])
+    try:
+        # Pillow reads some pictures that the reader of training does not.
+        check_readable(sample.bg, sample.fg_bg, sample.mask, sample.depth or b"")
+    except (ValueError, cv2.error) as error:
+        return reason(error)
+    return None

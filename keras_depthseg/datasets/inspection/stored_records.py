@@ -10,6 +10,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from keras_depthseg.backend import untuned
+from keras_depthseg.datasets.frames import FRAME_BYTES, whole_frames
 from keras_depthseg.datasets.records import IMAGE_FIELDS
 
 
@@ -81,5 +82,8 @@ def read_shard(path: Path) -> Iterator[bytes]:
         tf.errors.DataLossError: after the last whole record before damage.
     """
     data: Any = tf.data.TFRecordDataset(str(path)).with_options(untuned())
-    for record in data:
+    count, end = whole_frames(path)
+    for record in data.take(count):
         yield record.numpy()
+    if count >= 0 and path.stat().st_size - end >= FRAME_BYTES:
+        raise tf.errors.DataLossError(None, None, f"a record at {end} is cut short")

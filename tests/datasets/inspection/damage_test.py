@@ -1,12 +1,17 @@
 """Damaged records are found, named and left out, whatever is damaged."""
 
+import contextlib
 import functools
 import shutil
 
+import tensorflow as tf
 from absl.testing import parameterized
 
+from fuzzing.structures import wrong_length
+from keras_depthseg.datasets.frames import read_frames
 from keras_depthseg.datasets.inspection.damage import find_damage, open_without_damage
 from keras_depthseg.datasets.inspection.stored_records import parse, read_shard
+from keras_depthseg.datasets.inspection.validate import validate
 from keras_depthseg.datasets.opening import open_records
 from keras_depthseg.pipeline import make_pipeline
 from tests.support.damaged_records import FLIPS, KINDS, damage, flip
@@ -54,6 +59,26 @@ class DamageTest(TinyDataTestCase):
     def test_whole(self):
         self.assertEqual(find_damage(open_records(self.copy)).lines, [])
         self.assert_left_out()
+
+    @parameterized.parameters(2**40, 2**62, 2**63, 2**64 - 17)
+    def test_records_that_claim_to_be_huge(self, length):
+        # With the right checksum: TensorFlow's reader ends the process.
+        data = self.shard.read_bytes()
+        frames = list(read_frames(self.shard))
+        for number in (1, 0):
+            at = frames[number - 1].end if number else 0
+            damaged = data[:at] + wrong_length(length) + data[at + 12 :]
+            self.shard.write_bytes(damaged)
+            self.assertLen(list(self._readable()), number)
+            self.assertIn("damaged", validate(self.copy).errors[0])
+            self.assert_refused(
+                lambda: open_records(self.copy), self.shard, f"record {number} of"
+            )
+            self.assert_left_out(number)
+
+    def _readable(self):
+        with contextlib.suppress(tf.errors.DataLossError):
+            yield from read_shard(self.shard)
 
     def test_passes_that_are_shuffled(self):
         damage(self.shard, 3, "content")
