@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import cv2
@@ -232,7 +232,14 @@ def open_video(path: Path, most_pixels: int = MOST_PIXELS) -> InputContainer:
             f"{path} holds no video, it is {container.format.long_name}; give a video"
         )
     stream = container.streams.video[0]
-    width, height = stream.codec_context.width, stream.codec_context.height
+    context: Any = stream.codec_context
+    if context is None:
+        container.close()
+        raise UserError(
+            f"{path} holds a video of a kind that FFmpeg does not decode; give a file "
+            "that plays"
+        )
+    width, height = context.width, context.height
     if width * height > most_pixels:
         container.close()
         raise UserError(
@@ -240,7 +247,7 @@ def open_video(path: Path, most_pixels: int = MOST_PIXELS) -> InputContainer:
             f"{most_pixels:,} pixels are accepted. Make it smaller."
         )
     # A later frame may be larger.
-    stream.codec_context.options = {"max_pixels": str(most_pixels)}
+    context.options = {"max_pixels": str(most_pixels)}
     # By default one core decodes.
     stream.thread_type = "AUTO"
     return container
