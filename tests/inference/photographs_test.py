@@ -263,7 +263,7 @@ WRONG = {
     "jpeg_without_its_end_but_that_of_a_preview": (
         "a.jpg",
         saved(RGB, "JPEG", comment=b"\xff\xd8\xff\xda\xff\xd9")[:-2],
-        ["truncated or damaged", "no end-of-image"],
+        ["truncated or damaged", "no end of the picture"],
     ),
     "half_progressive_jpeg": (
         "a.jpg",

@@ -110,14 +110,10 @@ class StartFromTest(StartFromTestCase):
         self.assertEqual(RunConfig.load(folder).start_from, str(path.resolve()))
 
         folder.report.unlink()  # Written last.
-        for other, part in (
-            (self.path, "received start_from"),
-            (None, "received start_from None"),
-        ):
-            changed = dataclasses.replace(config, start_from=other and str(other))
-            self.assert_refused(
-                lambda changed=changed: run.train(changed, folder, resume=True), part
-            )
+        without = dataclasses.replace(config, start_from=None)
+        self.assert_refused(
+            lambda: run.train(without, folder, resume=True), "received start_from None"
+        )
         DSResNet(1).save(path)
         self.assert_refused(
             lambda: run.train(config, folder, resume=True),
