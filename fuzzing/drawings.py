@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from keras_depthseg.datasets.composites.options import ComposeOptions
+
 SIDE = 32
 
 
@@ -71,6 +73,17 @@ def write_sources(folder: Path, count: int = 6, height: int = 16) -> None:
         side = height, height
         rgba = np.dstack([plate(50 + number, side), blob(side)])
         (folder / f"fg/{number}.png").write_bytes(encoded(rgba))
+
+
+def compose_options(folder: Path, **options: Any) -> ComposeOptions:
+    """Return the options that compose what `write_sources` wrote.
+
+    Args:
+        folder: with `bg`, `depth` and `fg`.
+        options: further fields.
+    """
+    depth = f"{folder / 'depth'},step=0.001"
+    return ComposeOptions(bg=str(folder / "bg"), fg=folder / "fg", depth=depth, **options)
 
 
 def write_layout(folder: Path, backgrounds: int = 3, cutouts: int = 3) -> None:

@@ -191,19 +191,12 @@ def write_sources(folder: Path) -> None:
     """Write pictures, a video, a network, a data set and one in the original layout."""
     from fuzzing.targets.videos import write_video
     from keras_depthseg.datasets.compose import compose
-    from keras_depthseg.datasets.composites.options import ComposeOptions
     from keras_depthseg.model import DSResNet
 
     drawings.write_sources(folder)
     write_video(folder / "long.mp4", 700)
     DSResNet(width=1).save(folder / "model.keras")
-    options = ComposeOptions(
-        bg=str(folder / "bg"),
-        fg=folder / "fg",
-        depth=f"{folder / 'depth'},step=0.001",
-        size=64,
-        count=80,
-    )
+    options = drawings.compose_options(folder, size=64, count=80)
     compose(options, folder / "data")
     whole = dataclasses.replace(options, layout="original", count=240)
     compose(whole, folder / "layout")

@@ -16,8 +16,8 @@ from pathlib import Path
 import keras
 
 import keras_depthseg
+from fuzzing import drawings
 from keras_depthseg.datasets.compose import compose
-from keras_depthseg.datasets.composites.options import ComposeOptions
 from keras_depthseg.datasets.inspection.card import write_card
 from keras_depthseg.datasets.inspection.validate import validate
 from keras_depthseg.datasets.opening import open_records
@@ -38,14 +38,7 @@ def go_round(sources: Path, folder: Path, number: int) -> None:
         number: another seed each time.
     """
     data, run = folder / "data", folder / "run"
-    options = ComposeOptions(
-        bg=str(sources / "bg"),
-        fg=sources / "fg",
-        depth=f"{sources / 'depth'},step=0.001",
-        size=64,
-        count=32,
-        seed=number,
-    )
+    options = drawings.compose_options(sources, size=64, count=32, seed=number)
     compose(options, data)
     report = validate(data)
     if report.errors:

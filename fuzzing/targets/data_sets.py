@@ -14,7 +14,6 @@ from fuzzing.mutations import TEXTS, mutate
 from fuzzing.target import Target, WrongContentError, check_line, refuse_for
 from keras_depthseg.datasets import opening
 from keras_depthseg.datasets.compose import compose
-from keras_depthseg.datasets.composites.options import ComposeOptions
 from keras_depthseg.datasets.inspection.damage import naming_damage, open_without_damage
 from keras_depthseg.datasets.inspection.validate import validate
 from keras_depthseg.datasets.opening import open_records
@@ -29,10 +28,8 @@ def _compose(folder: Path, count: int, **options: Any) -> list[Path]:
     """Compose a data set of one split; return its shards."""
     drawings.write_sources(folder / "sources")
     compose(
-        ComposeOptions(
-            bg=str(folder / "sources/bg"),
-            fg=folder / "sources/fg",
-            depth=f"{folder / 'sources/depth'},step=0.001",
+        drawings.compose_options(
+            folder / "sources",
             size=_SIDE,
             count=count,
             split="random",

@@ -14,6 +14,7 @@ from keras_depthseg.errors import UserError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_KNOWN = (*_FULL, *_REFUSED, errno.EIO, errno.EMFILE)
 
 
 class TerminatedError(KeyboardInterrupt):
@@ -59,9 +60,8 @@ def machine_error(error: Exception) -> UserError | None:
     """
     number = error.errno if isinstance(error, OSError) else None
     words = str(error)
-    if number is None or number not in (*_FULL, *_REFUSED, errno.EIO, errno.EMFILE):
-        known = (*_FULL, *_REFUSED, errno.EIO, errno.EMFILE)
-        number = next((each for each in known if os.strerror(each) in words), None)
+    if number not in _KNOWN:
+        number = next((each for each in _KNOWN if os.strerror(each) in words), None)
     if "No usable temporary directory" in words:
         return UserError(
             "there is no folder for temporary files that can be written; make one, and "

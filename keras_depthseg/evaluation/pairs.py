@@ -18,9 +18,8 @@ from PIL import Image
 from keras_depthseg.errors import UserError
 from keras_depthseg.evaluation.options import PAIRS_RESOLUTION
 from keras_depthseg.evaluation.single_channel import CROP, read_true_mask
-from keras_depthseg.pictures.checks import opaque_colour, open_picture
+from keras_depthseg.pictures.checks import opaque_colour, open_any_picture
 from keras_depthseg.pictures.folders import PictureFile, list_pictures
-from keras_depthseg.pictures.formats import formats_of
 from keras_depthseg.pictures.orientation import Oriented, upright, upright_with
 from keras_depthseg.text import printable, reason
 
@@ -199,8 +198,7 @@ def read_pair(files: PairFiles, resolution: int = PAIRS_RESOLUTION) -> Pair:
 
 
 def _open(file: PictureFile) -> Image.Image:
-    data = file.read()
-    return open_picture(data, file.where, formats_of(data, file.where))
+    return open_any_picture(file.read(), file.where)
 
 
 def _check_plate(

@@ -10,11 +10,10 @@ import numpy as np
 from keras_depthseg.errors import UserError
 from keras_depthseg.pictures.checks import (
     bits_per_channel,
-    open_picture,
+    open_any_picture,
     single_channel,
 )
 from keras_depthseg.pictures.folders import PictureFile
-from keras_depthseg.pictures.formats import formats_of
 from keras_depthseg.pictures.orientation import Oriented, upright, upright_with
 
 _LOGGER = logging.getLogger(__name__)
@@ -44,7 +43,7 @@ def read_map(
         UserError: not a whole picture of one channel, or of another size.
     """
     data = file.read()
-    image = open_picture(data, file.where, formats_of(data, file.where))
+    image = open_any_picture(data, file.where)
     bits = bits_per_channel(data, image)
     if picture is None:
         image = upright(image)

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageChops, features
 
 from keras_depthseg.errors import UserError
+from keras_depthseg.pictures.formats import formats_of
 from keras_depthseg.pictures.headers import has_end
 from keras_depthseg.text import reason
 
@@ -197,6 +198,11 @@ def bits_per_channel(data: bytes, image: Image.Image | None = None) -> int:
         bits: Any = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))
         return max(8, *bits)
     return 8
+
+
+def open_any_picture(data: bytes, where: str, decode: bool = True) -> Image.Image:
+    """Open a picture of any format that is read, see `open_picture` and `formats_of`."""
+    return open_picture(data, where, formats_of(data, where), decode=decode)
 
 
 def open_picture(

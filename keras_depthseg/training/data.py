@@ -78,7 +78,7 @@ class TrainingData:
         self._check_loss()
 
     def _depth(self) -> Mapping[str, Any]:
-        found = [_depth_of(source.data) for source in self._records]  # pyright: ignore
+        found = [_depth_of(records) for records in self.records]
         if self._composites is not None:
             metadata = self._composites.config.settings.depth_metadata
             found.append(dataclasses.asdict(metadata) if metadata else {})
@@ -145,8 +145,8 @@ class TrainingData:
         """Mean and standard deviation of the only records; `None` if there are others."""
         if len(self._records) != 1 or self._composites is not None:
             return None
-        (source,) = self._records
-        return source.data.statistics  # pyright: ignore
+        (records,) = self.records
+        return records.statistics
 
     @property
     def samples(self) -> dict[str, int]:
@@ -165,7 +165,7 @@ class TrainingData:
 
     def size(self, split: str) -> int:
         """Return the number of samples of a split, see `samples`."""
-        stored = sum(source.data.size(split) for source in self._records)  # pyright: ignore
+        stored = sum(records.size(split) for records in self.records)
         composed = self._composites is not None and split in self._composites.splits
         if split == "train" and (stored or composed):
             return self._epoch_samples or stored

@@ -21,20 +21,11 @@ from keras_depthseg.pipeline import make_pipeline
 from keras_depthseg.training import run
 from keras_depthseg.training.checkpoints import latest
 from keras_depthseg.training.config import RunConfig
-from keras_depthseg.training.recipes import Recipe
 from tests.support.damaged_records import KINDS, damage
 from tests.support.eager import run_eagerly
 from tests.support.tiny_data import TinyDataTestCase
+from tests.support.tiny_recipe import TINY
 
-TINY = Recipe(
-    name="tiny",
-    schedule="32:2:8",
-    loss="per_image",
-    augment="none",
-    optimizer="sgd",
-    learning_rate=0.02,
-    width=1,
-)
 RECORD = "train 00001-of-00003 record 3: "
 REMEDY = "--skip-damaged"
 

@@ -19,20 +19,12 @@ from keras_depthseg.schedule import Phase
 from keras_depthseg.training import data, run
 from keras_depthseg.training.config import RunConfig
 from keras_depthseg.training.experiment import Experiment
-from keras_depthseg.training.recipes import Recipe
+from tests.support import tiny_recipe
 from tests.support.compositions import write_pictures
 from tests.support.eager import run_eagerly
 from tests.support.tiny_data import TinyDataTestCase, remove_field
 
-TINY = Recipe(
-    name="tiny",
-    schedule="32:1:8",
-    loss="per_image",
-    augment="handheld",
-    optimizer="sgd",
-    learning_rate=0.02,
-    width=1,
-)
+TINY = dataclasses.replace(tiny_recipe.TINY, schedule="32:1:8", augment="handheld")
 PHASE = Phase(32, 1, 8)
 
 

@@ -16,23 +16,13 @@ from keras_depthseg.model import DSResNet
 from keras_depthseg.training import run
 from keras_depthseg.training.config import RunConfig
 from keras_depthseg.training.experiment import Experiment
-from keras_depthseg.training.recipes import Recipe
 from keras_depthseg.training.resuming import about_data, check_can_resume
 from keras_depthseg.training.run_folder import RunFolder
 from tests.support.compositions import write_pictures
 from tests.support.damaged_records import rewrite
 from tests.support.eager import run_eagerly
 from tests.support.tiny_data import TinyDataTestCase
-
-TINY = Recipe(
-    name="tiny",
-    schedule="32:2:8",
-    loss="per_image",
-    augment="none",
-    optimizer="sgd",
-    learning_rate=0.02,
-    width=1,
-)
+from tests.support.tiny_recipe import TINY
 
 
 class MovedTestCase(TinyDataTestCase):

@@ -11,7 +11,6 @@ from keras_depthseg.errors import UserError
 from keras_depthseg.pictures import checks
 from keras_depthseg.pictures.checks import opaque_colour
 from keras_depthseg.pictures.folders import PictureFile
-from keras_depthseg.pictures.formats import formats_of
 from keras_depthseg.pictures.orientation import Oriented, upright, upright_with
 
 WRITE_DEPTH = (
@@ -158,7 +157,7 @@ def read_depth(file: PictureFile, background: PictureFile, size: int) -> np.ndar
         UserError: it cannot be used.
     """
     data = file.read()
-    image = checks.open_picture(data, file.where, formats_of(data, file.where))
+    image = checks.open_any_picture(data, file.where)
     bits = checks.bits_per_channel(data, image)
     picture = Oriented.read(background.read(), background.where)
     image = upright_with(image, file.where, picture, "Warp the depth to the picture")
@@ -176,15 +175,14 @@ def read_depth(file: PictureFile, background: PictureFile, size: int) -> np.ndar
 def is_grey(file: PictureFile) -> bool:
     """Return whether a file that can be read has a single channel, by its header."""
     data = file.read()
-    formats = formats_of(data, file.where)
-    image = checks.open_picture(data, file.where, formats, decode=False)
+    image = checks.open_any_picture(data, file.where, decode=False)
     return image.mode in ("1", "L", "LA", "I", "I;16", "F")
 
 
 def _decoded(file: PictureFile) -> Image.Image:
     """Decode a picture of 8 bit a channel, not CMYK, as it is stored."""
     data = file.read()
-    image = checks.open_picture(data, file.where, formats_of(data, file.where))
+    image = checks.open_any_picture(data, file.where)
     bits = checks.bits_per_channel(data, image)
     if bits > 8:
         raise UserError(

@@ -7,8 +7,8 @@ import math
 import cv2
 import numpy as np
 
-from keras_depthseg.datasets.original_layout.masks import FOREGROUND
 from keras_depthseg.datasets.records import NEAREST_DEPTH
+from keras_depthseg.pictures.inversion import OPAQUE
 
 LARGER = ("farther", "nearer")
 
@@ -39,7 +39,7 @@ def nearer_than_around(depth: np.ndarray, mask: np.ndarray) -> bool | None:
     Returns:
         `None` where both are about as far, or unknown.
     """
-    opaque = (mask > FOREGROUND).astype(np.uint8)
+    opaque = (mask > OPAQUE).astype(np.uint8)
     side = max(3, min(mask.shape) // 20) | 1
     kernel = np.ones((side, side), np.uint8)
     known = depth > 0

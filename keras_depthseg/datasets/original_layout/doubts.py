@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from keras_depthseg.datasets.original_layout.masks import FOREGROUND
+from keras_depthseg.pictures.inversion import OPAQUE
 
 THUMBNAIL = 64
 """Side of the pictures that are compared, in pixels."""
@@ -34,13 +34,13 @@ def doubt_of_mask(bg: np.ndarray, fg_bg: np.ndarray, mask: np.ndarray) -> str | 
         mask: (H, W) uint8, whole.
     """
     peak = int(mask.max())
-    if _FAINTEST < peak <= FOREGROUND:
+    if _FAINTEST < peak <= OPAQUE:
         return (
             f"its largest value is {peak} of 255, so that nothing in it counts as "
             "foreground; is it faint?"
         )
     small = thumbnail(mask)
-    inside = small > FOREGROUND
+    inside = small > OPAQUE
     if inside.mean() > _EVERYWHERE:
         return "it is opaque everywhere; is it inverted, or a mask at all?"
     if not inside.any():

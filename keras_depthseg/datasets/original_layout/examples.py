@@ -13,11 +13,7 @@ from keras_depthseg.datasets.building.shards import Finding, Shard
 from keras_depthseg.datasets.original_layout import tables
 from keras_depthseg.datasets.original_layout.depth import turned
 from keras_depthseg.datasets.original_layout.doubts import doubt_of_mask, thumbnail
-from keras_depthseg.datasets.original_layout.masks import (
-    FOREGROUND,
-    decode_mask,
-    opacity,
-)
+from keras_depthseg.datasets.original_layout.masks import decode_mask, opacity
 from keras_depthseg.datasets.original_layout.pictures import (
     decode_map,
     decode_photograph,
@@ -27,6 +23,7 @@ from keras_depthseg.datasets.records import Example
 from keras_depthseg.datasets.statistics import ImageStatistics
 from keras_depthseg.errors import UserError
 from keras_depthseg.pictures import encode
+from keras_depthseg.pictures.inversion import OPAQUE
 from keras_depthseg.pictures.orientation import Oriented
 
 
@@ -202,7 +199,7 @@ def _extent(mask: np.ndarray, is_jpeg: bool) -> tuple[int, int, int, int] | None
     JPEG leaves faint noise around the foreground: only pixels more opaque than
     transparent count. A PNG may have a foreground that is faint everywhere.
     """
-    opaque = mask > FOREGROUND
+    opaque = mask > OPAQUE
     if not is_jpeg and not opaque.any():
         opaque = mask > 0
     rows = np.flatnonzero(opaque.any(axis=1))

@@ -14,9 +14,6 @@ from keras_depthseg.errors import UserError
 from keras_depthseg.pictures import encode
 from keras_depthseg.pictures.orientation import Oriented
 
-FOREGROUND = 127
-"""Opacity above it, of 255, is foreground."""
-
 _OPAQUE = {8: 255, 16: 65535}
 
 _REMEDY = (

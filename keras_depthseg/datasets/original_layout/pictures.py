@@ -11,7 +11,6 @@ import numpy as np
 from PIL import Image
 
 from keras_depthseg.pictures import checks, encode
-from keras_depthseg.pictures.formats import formats_of
 from keras_depthseg.pictures.orientation import Oriented, upright, upright_with
 
 _KEPT = ("JPEG", "MPO", "PNG")
@@ -97,4 +96,4 @@ def bits_of(data: bytes, where: str) -> int:
 
 
 def _open(data: bytes, where: str, decode: bool = True) -> Image.Image:
-    return checks.open_picture(data, where, formats_of(data, where), decode=decode)
+    return checks.open_any_picture(data, where, decode)
