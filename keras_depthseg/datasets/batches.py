@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_depthseg.datasets.composites.endless import EndlessComposites
 from keras_depthseg.datasets.opening import Records
 from keras_depthseg.datasets.records import IMAGE_FIELDS
+from keras_depthseg.datasets.stored_sample import parse
 from keras_depthseg.pictures.decode import Decoder, background_cache
 from keras_depthseg.pictures.headers import has_end, stored_shape
 
@@ -18,6 +19,7 @@ Change = Callable[..., None]
 """Changes `images`, `labels` and `boxes` in place, see `augment.changes.BatchChange`."""
 
 _IDS = ("sample_id", "bg_id", "fg_id")
+_FIELDS = (*IMAGE_FIELDS, *_IDS, "box")
 
 
 def decoding(
@@ -41,55 +43,31 @@ def decoding(
         number of the batch; it returns the fields of samples: images (B, H, W, 3) uint8,
         `mask` and `depth` (B, H, W, 1) float32 in [0, 1], unknown depth 0.
     """
-    read_images = _BatchReader(composites, split, resolution, change)
-    spec = _spec(records, composites is not None)
+    features = [set(each.builder.info.features) for each in records]  # pyright: ignore
+    # Composites have all fields; with several sources a sample may lack some.
+    names = set.union(*features) if records and composites is None else set(_FIELDS)
+    optional = names - set.intersection(*features) if records else set()
+    read = _BatchReader(composites, split, resolution, change, names, optional)
 
     def decode(parts, draw):
-        serialized, numbers = parts
-        # One call a batch: TFDS's own reader parses sample by sample, which cost as much
-        # as a quarter of the decoding.
-        batch = tf.io.parse_example(serialized, spec)
-        count = tf.size(serialized)
-        empty = tf.fill([count], b"")
-        boxes = batch.get("box", tf.zeros([count, 4]))
-        ids = tf.stack([batch.get(name, empty) for name in _IDS])
         images, labels, boxes, ids = tf.numpy_function(
-            read_images,
-            [
-                *(batch.get(name, empty) for name in IMAGE_FIELDS),
-                *(boxes, ids, numbers, draw),
-            ],
+            read,
+            [*parts, draw],
             [tf.uint8, tf.float32, tf.float32, tf.string],
             stateful=False,
         )
         # TensorFlow does not know the shapes of a Python function's results.
         images.set_shape([2, None, resolution, resolution, 3])
         labels.set_shape([2, None, resolution, resolution, 1])
+        boxes.set_shape([None, 4])
+        ids.set_shape([len(_IDS), None])
         decoded = (images[0], images[1], labels[0], labels[1])
-        batch |= zip(IMAGE_FIELDS, decoded, strict=True)
-        if "box" in batch:
-            boxes.set_shape(batch["box"].shape)
+        batch = dict(zip(IMAGE_FIELDS, decoded, strict=True))
+        if "box" in names:
             batch["box"] = boxes
-        for i, name in enumerate(_IDS):
-            if name in batch:
-                batch[name] = tf.ensure_shape(ids[i], [None])
-        return batch
+        return batch | {name: ids[i] for i, name in enumerate(_IDS) if name in names}
 
     return decode
-
-
-def _spec(records: Sequence[Records], composed: bool) -> dict[str, Any]:
-    """Return the features to parse; with several sources a sample may lack some."""
-    # Features are always a FeaturesDict here.
-    specs = [each.builder.info.features.tf_example_spec for each in records]  # pyright: ignore
-    if len(specs) == 1 and not composed:
-        return specs[0]
-    names = (*IMAGE_FIELDS, *_IDS)
-    spec: dict[str, Any] = {
-        name: tf.io.FixedLenFeature([], tf.string, default_value=b"") for name in names
-    }
-    spec["box"] = tf.io.FixedLenFeature([4], tf.float32, default_value=[0.0] * 4)
-    return spec
 
 
 class _BatchReader:
@@ -101,6 +79,8 @@ class _BatchReader:
         split: str,
         resolution: int,
         change: Change | None,
+        features: Collection[str],
+        optional: Collection[str],
     ):
         self._composites = composites
         self._split = split
@@ -109,45 +89,53 @@ class _BatchReader:
         self._decode_fg_bg = Decoder(3, resolution)
         self._decode_label = Decoder(1, resolution)
         self._change = change
+        self._features, self._optional = features, optional
 
-    def __call__(self, bg, fg_bg, mask, depth, boxes, ids, numbers, draw):
+    def __call__(self, records, numbers, draw):
         """Decode or compose a batch.
 
         Args:
-            bg, fg_bg, mask, depth: encoded images (B,); empty for composites, `depth`
-                also without depth.
-            boxes: (B, 4), top, left, bottom and right as shares of the sides.
-            ids: (3, B), sample, background and cutout.
+            records: (B,), serialized samples; empty for composites.
             numbers: (B,), those of composites, negative for stored samples.
             draw: the random number of the batch.
 
         Returns:
             `bg` and `fg_bg`, (2, B, H, W, 3) uint8; `mask` and `depth`,
-            (2, B, H, W, 1) float32 in [0, 1]; `boxes` and `ids`.
+            (2, B, H, W, 1) float32 in [0, 1]; boxes, (B, 4): top, left, bottom and right
+            as shares of the sides; ids, (3, B): sample, background and cutout.
         """
         # Two large blocks of memory instead of four smaller ones: NumPy asks for huge
         # pages from 4 MB on; touching new small pages took a third of the time at 224 px.
         side = self._resolution
         images = np.empty((2, len(numbers), side, side, 3), np.uint8)
         labels = np.empty((2, len(numbers), side, side, 1), np.float32)
-        boxes, ids = boxes.copy(), ids.copy()
+        boxes = np.zeros((len(numbers), 4), np.float32)
+        ids = np.full((len(_IDS), len(numbers)), b"", object)
+        samples = [r and parse(r, self._features, self._optional) for r in records]
         for i, number in enumerate(numbers.tolist()):
+            place = images[:, i], labels[:, i], boxes[i], ids[:, i]
             if number >= 0:
-                self._compose(number, images[:, i], labels[:, i], boxes[i], ids[:, i])
-                continue
-            _check(bg[i], fg_bg[i], mask[i], depth[i])
-            images[0, i] = background_cache(bg[i], self._decode_bg)
-            images[1, i] = self._decode_fg_bg(fg_bg[i])
-            for kind, encoded in enumerate((mask[i], depth[i])):
-                if not encoded:  # Unknown depth.
-                    labels[kind, i] = 0
-                    continue
-                label = self._decode_label(encoded)
-                full_scale = np.float32(np.iinfo(label.dtype).max)
-                np.divide(label, full_scale, out=labels[kind, i])
+                self._compose(number, *place)
+            else:
+                self._decode(samples[i], *place)
         if self._change is not None:
             self._change(images, labels, boxes, seed=int(draw) % 2**63)
         return images, labels, boxes, ids
+
+    def _decode(self, sample, images, labels, box, ids) -> None:
+        _check(sample.bg, sample.fg_bg, sample.mask, sample.depth)
+        images[0] = background_cache(sample.bg, self._decode_bg)
+        images[1] = self._decode_fg_bg(sample.fg_bg)
+        for kind, encoded in enumerate((sample.mask, sample.depth)):
+            if not encoded:  # Unknown depth.
+                labels[kind] = 0
+                continue
+            label = self._decode_label(encoded)
+            full_scale = np.float32(np.iinfo(label.dtype).max)
+            np.divide(label, full_scale, out=labels[kind])
+        if sample.box is not None:
+            box[:] = sample.box
+        ids[:] = [(getattr(sample, name) or "").encode() for name in _IDS]
 
     def _compose(self, number, images, labels, box, ids) -> None:
         if self._composites is None:
@@ -159,15 +147,15 @@ class _BatchReader:
         ]
 
 
-def check_readable(bg: bytes, fg_bg: bytes, mask: bytes, depth: bytes) -> None:
-    """Raise an error for pictures of which no batch can be made; `depth` may be empty."""
+def check_readable(bg: bytes, fg_bg: bytes, mask: bytes, depth: bytes | None) -> None:
+    """Raise an error for pictures of which no batch can be made; depth may be missing."""
     _check(bg, fg_bg, mask, depth)
     for channels, picture in ((3, bg), (3, fg_bg), (1, mask), (1, depth)):
         if picture:
             Decoder(channels, 32)(picture)
 
 
-def _check(bg: bytes, fg_bg: bytes, mask: bytes, depth: bytes) -> None:
+def _check(bg: bytes, fg_bg: bytes, mask: bytes, depth: bytes | None) -> None:
     """Refuse what OpenCV would fill with grey, and what would be squeezed otherwise.
 
     Takes 13 µs a sample; decoding one of 64 px takes 700.

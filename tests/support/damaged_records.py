@@ -9,11 +9,20 @@ from tests.support.tiny_data import SIDE, colour, encoded
 
 def rewrite(path, change):
     """Rewrites a shard; `change(number, fields)` edits a record in place."""
-    records = [tf.train.Example.FromString(record) for record in read_shard(path)]
+
+    def changed(number, record):
+        example = tf.train.Example.FromString(record)
+        change(number, Fields(example))
+        return example.SerializeToString()
+
+    _rewrite_bytes(path, changed)
+
+
+def _rewrite_bytes(path, change):
+    records = list(read_shard(path))
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for number, example in enumerate(records):
-            change(number, Fields(example))
-            writer.write(example.SerializeToString())
+        for number, record in enumerate(records):
+            writer.write(change(number, record))
 
 
 class Fields:
@@ -85,7 +94,9 @@ FLIPS = {
 }
 """Where a bit is flipped, see `flip`."""
 
-KINDS = (*FLIPS, *EDITS)
+TOO_LONG = "field that claims an exabyte"
+
+KINDS = (*FLIPS, *EDITS, TOO_LONG)
 
 
 def damage(path, number, kind):
@@ -93,6 +104,17 @@ def damage(path, number, kind):
     if kind in FLIPS:
         flip(path, number, FLIPS[kind])
         return "a wrong checksum, or it is cut short"
+    if kind == TOO_LONG:
+        _rewrite_bytes(path, lambda i, data: _claim_more(data) if i == number else data)
+        return "it is not a tf.train.Example"
     change, text = EDITS[kind]
     rewrite(path, lambda i, fields: change(fields) if i == number else None)
     return text
+
+
+def _claim_more(record):
+    """TensorFlow's parser ends the process by a segmentation fault at this length."""
+    name = tf.train.Example.FromString(record).features.feature["sample_id"]
+    (stored,) = name.bytes_list.value
+    at = record.index(bytes([len(stored)]) + stored)
+    return record[:at] + b"\xff" * 8 + b"\x67" + record[at + 9 :]

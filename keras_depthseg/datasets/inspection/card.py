@@ -20,9 +20,9 @@ from keras_depthseg.datasets.inspection.card_statistics import (
     small_jpeg,
 )
 from keras_depthseg.datasets.inspection.sample_checks import cutout, decode
-from keras_depthseg.datasets.inspection.stored_records import Sample
 from keras_depthseg.datasets.opening import Records, open_records
 from keras_depthseg.datasets.splits import SPLITS
+from keras_depthseg.datasets.stored_sample import StoredSample
 from keras_depthseg.errors import UserError
 from keras_depthseg.pages.html_page import write_page
 from keras_depthseg.pictures.near_duplicates import near_duplicates
@@ -196,21 +196,21 @@ class _Pictures:
         ]
 
     def _grid(
-        self, draw: Draw, picture: Callable[[Sample], np.ndarray]
+        self, draw: Draw, picture: Callable[[StoredSample], np.ndarray]
     ) -> list[tuple[str, str]]:
         pictures = ((name, picture(sample)) for name, sample in draw.drawn())
         return [(name, _jpeg(image)) for name, image in pictures if image.size]
 
-    def _decode(self, sample: Sample, field: str) -> np.ndarray:
+    def _decode(self, sample: StoredSample, field: str) -> np.ndarray:
         return decode(sample, field, sample.sample_id, self._data_set.depth_dtype)
 
-    def _picture(self, sample: Sample, field: str) -> np.ndarray:
+    def _picture(self, sample: StoredSample, field: str) -> np.ndarray:
         image = self._decode(sample, field)
         if field == "depth":
             return card_pictures.depth_picture(image, self._metric)
         return image
 
-    def _cutout(self, sample: Sample) -> np.ndarray:
+    def _cutout(self, sample: StoredSample) -> np.ndarray:
         picture = cutout(self._decode(sample, "fg_bg"), self._decode(sample, "mask"))
         height, width = picture.shape[:2]
         above, left = max(width - height, 0) // 2, max(height - width, 0) // 2

@@ -16,9 +16,10 @@ from keras_depthseg.datasets.building.jobs import in_threads
 from keras_depthseg.datasets.inspection.damage import in_words, without_remedy
 from keras_depthseg.datasets.inspection.levels import Levels
 from keras_depthseg.datasets.inspection.sample_checks import cutout, decode
-from keras_depthseg.datasets.inspection.stored_records import Sample, parse, read_shard
+from keras_depthseg.datasets.inspection.stored_records import read_shard
 from keras_depthseg.datasets.opening import Records
 from keras_depthseg.datasets.records import IMAGE_FIELDS
+from keras_depthseg.datasets.stored_sample import StoredSample, parse
 from keras_depthseg.errors import UserError
 from keras_depthseg.pictures.headers import stored_shape
 from keras_depthseg.pictures.near_duplicates import picture_hash
@@ -41,9 +42,9 @@ class Draw:
     def __init__(self, count: int, seed: int):
         self._count = count
         self._seed = seed
-        self._kept: dict[tuple[str, str], tuple[str, Sample]] = {}
+        self._kept: dict[tuple[str, str], tuple[str, StoredSample]] = {}
 
-    def offer(self, name: str, sample: Sample) -> None:
+    def offer(self, name: str, sample: StoredSample) -> None:
         """Draw the name and the sample, or leave them out."""
         key = self._rank(name), name
         rank = self._rank(name, sample.sample_id)
@@ -52,7 +53,7 @@ class Draw:
             if len(self._kept) > self._count:
                 del self._kept[max(self._kept)]
 
-    def drawn(self) -> list[tuple[str, Sample]]:
+    def drawn(self) -> list[tuple[str, StoredSample]]:
         """Return names and samples, by name."""
         pairs = ((name, sample) for (_, name), (_, sample) in self._kept.items())
         return sorted(pairs, key=lambda pair: pair[0])
@@ -120,7 +121,7 @@ class _Look(NamedTuple):
     """The contribution of one sample."""
 
     split: str
-    sample: Sample
+    sample: StoredSample
     levels: dict[str, Levels]
     size: tuple[int, int]
     mask: np.ndarray
@@ -194,14 +195,14 @@ class _Collection:
     def _damaged(self, line: str) -> UserError:
         return UserError(in_words(self.data_set.path, [line]))
 
-    def _look(self, split: str, sample: Sample, where: str, new: bool) -> _Look:
+    def _look(self, split: str, sample: StoredSample, where: str, new: bool) -> _Look:
         """Decode one sample. Runs in a worker thread."""
         try:
             return self._looked(split, sample, where, new)
         except UserError as error:
             raise self._damaged(without_remedy(error)) from error
 
-    def _looked(self, split: str, sample: Sample, where: str, new: bool) -> _Look:
+    def _looked(self, split: str, sample: StoredSample, where: str, new: bool) -> _Look:
         def picture(field: str) -> np.ndarray:
             return decode(sample, field, where, self.data_set.depth_dtype)
 

@@ -25,8 +25,8 @@ from keras_depthseg.datasets.frames import (
     whole_frames,
 )
 from keras_depthseg.datasets.inspection.sample_checks import decode_all
-from keras_depthseg.datasets.inspection.stored_records import parse
 from keras_depthseg.datasets.opening import REPAIR, Records, StoredShard, open_records
+from keras_depthseg.datasets.stored_sample import parse
 from keras_depthseg.errors import UserError
 from keras_depthseg.text import reason, shortened
 
@@ -222,7 +222,7 @@ def _problem(place: _Place, records: Records) -> str | None:
         return without_remedy(damage[0])
     try:
         # Pillow reads some pictures that the reader of training does not.
-        check_readable(sample.bg, sample.fg_bg, sample.mask, sample.depth or b"")
+        check_readable(sample.bg, sample.fg_bg, sample.mask, sample.depth)
     except (ValueError, cv2.error) as error:
         return reason(error)
     return None

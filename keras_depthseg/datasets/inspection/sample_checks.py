@@ -8,9 +8,9 @@ import hashlib
 import numpy as np
 
 from keras_depthseg.datasets.inspection.mask_fit import misfit
-from keras_depthseg.datasets.inspection.stored_records import Sample
 from keras_depthseg.datasets.records import IMAGE_FIELDS
 from keras_depthseg.datasets.statistics import ImageStatistics
+from keras_depthseg.datasets.stored_sample import StoredSample
 from keras_depthseg.errors import UserError
 from keras_depthseg.pictures import checks
 from keras_depthseg.pictures.inversion import OPAQUE, seems_inverted
@@ -45,7 +45,7 @@ class Checked:
 
 
 def decode(
-    sample: Sample, field: str, where: str, depth_dtype: type | None
+    sample: StoredSample, field: str, where: str, depth_dtype: type | None
 ) -> np.ndarray:
     """Return one picture of a sample, complete and of the right kind.
 
@@ -76,7 +76,7 @@ def decode(
 
 
 def decode_all(
-    sample: Sample, where: str, depth_dtype: type | None
+    sample: StoredSample, where: str, depth_dtype: type | None
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     """Return the pictures that can be decoded, and a line for each that is damaged.
 
@@ -97,7 +97,7 @@ def decode_all(
 
 
 def check_sample(
-    sample: Sample,
+    sample: StoredSample,
     where: str,
     depth_dtype: type | None,
     hash_bg: bool = False,
@@ -159,7 +159,7 @@ def _opaque(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return picture[top:bottom, left:right]
 
 
-def _box_errors(sample: Sample, mask: np.ndarray | None) -> list[str]:
+def _box_errors(sample: StoredSample, mask: np.ndarray | None) -> list[str]:
     if mask is not None:
         # A PNG has no noise: faint pixels, such as those of glass, are meant.
         faintest = 0 if sample.mask.startswith(b"\x89PNG") else OPAQUE

@@ -15,9 +15,10 @@ from keras_depthseg.datasets.building.jobs import in_threads
 from keras_depthseg.datasets.frames import FRAME_BYTES
 from keras_depthseg.datasets.inspection.leaks import SEEN, Identities
 from keras_depthseg.datasets.inspection.sample_checks import Checked, check_sample
-from keras_depthseg.datasets.inspection.stored_records import Sample, parse, read_shard
+from keras_depthseg.datasets.inspection.stored_records import read_shard
 from keras_depthseg.datasets.opening import Records, StoredShard, open_records
 from keras_depthseg.datasets.statistics import ImageStatistics
+from keras_depthseg.datasets.stored_sample import StoredSample, parse
 from keras_depthseg.text import listed, shortened
 
 # Two decoders of JPEG differ by less.
@@ -190,8 +191,8 @@ class _Validation:
                 )
 
     def _check(
-        self, split: str, sample: Sample, where: str
-    ) -> tuple[str, Sample, str, Checked]:
+        self, split: str, sample: StoredSample, where: str
+    ) -> tuple[str, StoredSample, str, Checked]:
         """Check one sample. Runs in a worker thread."""
         checked = check_sample(
             sample,
@@ -202,7 +203,9 @@ class _Validation:
         )
         return split, sample, where, checked
 
-    def _add(self, split: str, sample: Sample, where: str, checked: Checked) -> None:
+    def _add(
+        self, split: str, sample: StoredSample, where: str, checked: Checked
+    ) -> None:
         self.report.splits[split] += 1
         self.report.errors += checked.errors
         self.report.warnings += checked.warnings

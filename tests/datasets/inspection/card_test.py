@@ -15,8 +15,8 @@ from keras_depthseg.datasets.inspection.card import write_card
 from keras_depthseg.datasets.inspection.card_pictures import depth_picture
 from keras_depthseg.datasets.inspection.card_statistics import Draw, collect
 from keras_depthseg.datasets.inspection.levels import Levels
-from keras_depthseg.datasets.inspection.stored_records import Sample
 from keras_depthseg.datasets.opening import open_records
+from keras_depthseg.datasets.stored_sample import StoredSample
 from tests.support.html_pages import Page
 from tests.support.tiny_data import TinyDataTestCase, encoded, grey, remove_field
 
@@ -286,7 +286,7 @@ class PartsTest(tf.test.TestCase):
 
     def test_draws_do_not_depend_on_the_order(self):
         samples = [
-            Sample(b"", b"", b"", None, f"s{i:02}", f"b{i % 9}", None, None)
+            StoredSample(b"", b"", b"", None, f"s{i:02}", f"b{i % 9}", None, None)
             for i in range(60)
         ]
         draws = []

@@ -10,9 +10,10 @@ from absl.testing import parameterized
 from fuzzing.structures import wrong_length
 from keras_depthseg.datasets.frames import read_frames
 from keras_depthseg.datasets.inspection.damage import find_damage, open_without_damage
-from keras_depthseg.datasets.inspection.stored_records import parse, read_shard
+from keras_depthseg.datasets.inspection.stored_records import read_shard
 from keras_depthseg.datasets.inspection.validate import validate
 from keras_depthseg.datasets.opening import open_records
+from keras_depthseg.datasets.stored_sample import parse
 from keras_depthseg.pipeline import make_pipeline
 from tests.support.damaged_records import FLIPS, KINDS, damage, flip
 from tests.support.tiny_data import TinyDataTestCase
