@@ -15,7 +15,7 @@ from keras_depthseg.archives import MOST_EXPANSION, check_expansion, read_member
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import sha256
 from keras_depthseg.pretrained import NAMES, is_pretrained, pretrained_path
-from keras_depthseg.text import printable
+from keras_depthseg.text import printable, shortened
 
 NETWORKS = {
     "keras_depthseg>DSResNet": "ds_resnet",
@@ -125,8 +125,8 @@ class ModelFile:
             ) from error
         if name not in NETWORKS:
             raise UserError(
-                f"{path}: received the network {name}; accepted are "
-                f"{' and '.join(NETWORKS)}. Give a model of depthseg train."
+                f"{path}: received the network {shortened(str(name))}; accepted "
+                f"are {' and '.join(NETWORKS)}. Give a model of depthseg train."
             )
         resolution = config.get("resolution")
         if resolution is not None and not (

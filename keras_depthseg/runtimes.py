@@ -140,14 +140,35 @@ def open_model(path: str | Path, kind: str | None = None) -> OpenedModel:
 
     Raises:
         UserError: the file does not exist, is of another format or damaged, or the
-            package for the format is missing.
+            package for the format is missing. Also when it runs, if its runtime cannot
+            compute it.
     """
     kind = kind or model_kind(path)
     if not os.path.exists(path):
         raise UserError(f"{path}: no such file; expected {FORMATS}. Give its path.")
     if kind is None:
         raise UserError(f"{path}: unknown format; expected {FORMATS}. Convert it.")
-    return opened(str(path), _OPENERS[kind])
+    model = opened(str(path), _OPENERS[kind])
+
+    def run(*arrays: np.ndarray) -> list[np.ndarray]:
+        try:
+            return model.run(*arrays)
+        except Exception as error:
+            if not _is_of_runtime(error):
+                raise
+            raise UserError(
+                f"{path}: this network cannot be computed: it is damaged or for other "
+                f"inputs ({first_line(error)}); get it again or export it anew."
+            ) from error
+
+    return dataclasses.replace(model, run=run)
+
+
+def _is_of_runtime(error: Exception) -> bool:
+    """Return whether a runtime raised an error about a network, which looked whole."""
+    # LiteRT and OpenVINO have no errors of their own.
+    packages = ("onnxruntime", "tensorflow")
+    return type(error) is RuntimeError or type(error).__module__.startswith(packages)
 
 
 def opened(name: str, opener: Callable[[str], Any]) -> Any:

@@ -7,7 +7,8 @@ import dataclasses
 import hashlib
 import itertools
 import json
-import math
+import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -198,8 +199,9 @@ def _check_metadata(metadata: dict[str, Any]) -> None:
             raise TypeError(f"{name}: an object is expected")
     for branch in (metadata.get("statistics") or {}).values():
         for values in branch.values():
-            # Of three channels; also false for NaN.
-            if not all(type(v) in (int, float) and 0 <= v < math.inf for v in values):
+            # Of three channels; also false for NaN. JSON has integers no float can hold.
+            most = sys.float_info.max
+            if not all(type(v) in (int, float) and 0 <= v <= most for v in values):
                 raise ValueError("statistics: three numbers are expected")
             _, _, _ = values
 
@@ -239,7 +241,8 @@ def _check_shard(shard: StoredShard, stretches: Sequence[Stretch], digest: Any) 
         digest: is updated with the checksums of the records.
     """
     digest.update(b"%d\n" % sum(stretch.records for stretch in stretches))
-    if stretches and not shard.path.is_file():
+    # Not `Path.is_file`, which has an error for a name that is too long.
+    if stretches and not os.path.isfile(shard.path):
         raise UserError(f"{shard.path}: this shard is missing; {REPAIR}.")
     end = 0
     for stretch in stretches:

@@ -16,6 +16,7 @@ import numpy as np
 from av.error import ArgumentError, FFmpegError, InvalidDataError
 
 from keras_depthseg.errors import UserError
+from keras_depthseg.text import reason
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -197,9 +198,19 @@ class VideoReader:
             index += 1
 
     def image_of(self, frame: av.VideoFrame) -> np.ndarray:
-        """Return (H, W, 3) uint8 RGB as a player shows a frame of the file."""
+        """Return (H, W, 3) uint8 RGB as a player shows a frame of the file.
+
+        Raises:
+            UserError: FFmpeg cannot convert its colours.
+        """
         # Some recordings change their size on the way: the first frame's is kept.
-        image = _rgb(frame, self._stored_size)
+        try:
+            image = _rgb(frame, self._stored_size)
+        except FFmpegError as error:
+            raise UserError(
+                f"{self.path} has frames of colours that FFmpeg cannot convert "
+                f"({frame.format.name}: {reason(error)}); give a file that plays"
+            ) from error
         return image if self._matrix is None else _upright(image, self._matrix)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import sys
 from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from keras_depthseg.errors import UserError
 from keras_depthseg.precision import Precision
 from keras_depthseg.pretrained import is_pretrained
 from keras_depthseg.schedule import DEFAULT_BATCH_SIZE, Phase, parse_schedule
-from keras_depthseg.text import split_option
+from keras_depthseg.text import reason, split_option
 from keras_depthseg.training.recipes import Recipe
 from keras_depthseg.training.run_files import read_config, write_json
 from keras_depthseg.training.run_folder import RunFolder
@@ -85,7 +86,8 @@ class RunConfig:
         if not self.data and self.composites is None:
             raise UserError("`data`: received none; give one, or `bg` and `fg`.")
         _ = self.weighted_data
-        if not 0 < self.composites_weight < float("inf"):
+        # Not infinity: JSON has integers that no float can hold.
+        if not 0 < self.composites_weight <= sys.float_info.max:
             raise UserError(
                 f"`composites_weight` must be above 0: received {self.composites_weight}."
             )
@@ -180,11 +182,11 @@ class RunConfig:
                 }
                 fields["composites"] = ComposeOptions(**{**sources, **paths})
             return cls(**fields)
-        except (TypeError, KeyError, UserError) as error:
-            raise UserError(
-                f"{folder.config}: cannot be read ({type(error).__name__}: {error}); "
-                "this run cannot be resumed, start a new one."
-            ) from error
+        # Of values of other types: what they lead to differs.
+        except (ArithmeticError, AttributeError, LookupError) as error:
+            raise _unreadable(folder, error) from error
+        except (TypeError, ValueError, UserError) as error:
+            raise _unreadable(folder, error) from error
 
     def require_same(self, run_dir: str | os.PathLike) -> None:
         """Refuse to resume a run with a different configuration.
@@ -221,6 +223,14 @@ class RunConfig:
                     f"{path}: this file or folder of the run is no longer there; put it "
                     f"back, or give its new place by `{option}`."
                 )
+
+
+def _unreadable(folder: RunFolder, error: Exception) -> UserError:
+    what = f"{type(error).__name__}: {reason(error, 300)}"
+    return UserError(
+        f"{folder.config}: cannot be read ({what}); this run cannot be resumed, start a "
+        "new one."
+    )
 
 
 def _as_json(config: RunConfig) -> dict[str, Any]:

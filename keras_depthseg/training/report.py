@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from keras_depthseg.errors import UserError
 from keras_depthseg.figures import COLUMNS, ERROR_LEGENDS
 from keras_depthseg.pages.html_page import shell_command, write_page
+from keras_depthseg.pictures.checks import open_picture
 from keras_depthseg.text import column_title
 from keras_depthseg.training.curves import curves_svg
 from keras_depthseg.training.history import History, epoch_count
@@ -173,9 +173,8 @@ def _pictures(folder: RunFolder) -> tuple[str | None, list[tuple[int, str]]]:
 def _jpeg(path: Path, width: int) -> str:
     data = io.BytesIO()
     try:
-        with Image.open(path) as image:
-            picture = image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        picture = open_picture(path.read_bytes(), str(path)).convert("RGB")
+    except (OSError, UserError) as error:
         raise UserError(
             f"{path}: not a picture, or a damaged one; remove it to have the report "
             "without it."

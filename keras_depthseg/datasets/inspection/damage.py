@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import itertools
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -175,7 +176,7 @@ def _places(shard: StoredShard) -> Iterator[_Place]:
     """Yield as many places as the shard has records, and one for what is after them."""
     offset: int | None = 0
     number = 0
-    if not shard.path.is_file():
+    if not os.path.isfile(shard.path):
         problem = "the file is missing"
         yield from (_Place(i, 0, problem=problem) for i in range(shard.examples))
         return
