@@ -62,7 +62,7 @@ def decoding(
         boxes.set_shape([None, 4])
         ids.set_shape([len(_IDS), None])
         decoded = (images[0], images[1], labels[0], labels[1])
-        batch = dict(zip(IMAGE_FIELDS, decoded, strict=True))
+        batch: dict[str, Any] = dict(zip(IMAGE_FIELDS, decoded, strict=True))
         if "box" in names:
             batch["box"] = boxes
         return batch | {name: ids[i] for i, name in enumerate(_IDS) if name in names}

@@ -54,14 +54,13 @@ def parse(
         fields = tf_example_pb2.Example.FromString(record).features.feature
     except DecodeError as error:
         raise ValueError("it is not a tf.train.Example") from error
-    return StoredSample(
-        *(
-            read(fields[name], name)
-            if name in features and (name not in optional or name in fields)
-            else None
-            for name, read in _READERS.items()
-        )
-    )
+    values: dict[str, Any] = {
+        name: read(fields[name], name)
+        if name in features and (name not in optional or name in fields)
+        else None
+        for name, read in _READERS.items()
+    }
+    return StoredSample(**values)
 
 
 def _data(field: Any, name: str) -> bytes:
