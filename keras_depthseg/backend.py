@@ -75,11 +75,14 @@ def mean_over_replicas(x):
     return total / count
 
 
-class ClipsWholeGradient(keras.optimizers.Optimizer):
-    """A mixin of optimizers: clips the gradient of the whole batch, not of a replica.
+class SumsOverReplicas(keras.optimizers.Optimizer):
+    """A mixin of optimizers whose replicas each have a part of the batch, or all of it.
 
     Overrides Keras's private `_clip_gradients`, which gets the share of each replica
-    before the shares are summed.
+    before the shares are summed: it clips the gradient of the whole batch. Overrides
+    `_all_reduce_sum_gradients`: with one replica there is nothing to sum, and TensorFlow
+    2.21 keeps the graph of a step that sums for as long as the process lives, 25 MB a
+    training (https://github.com/tensorflow/tensorflow/issues/97697).
     """
 
     def _clip_gradients(self, grads):
@@ -88,6 +91,11 @@ class ClipsWholeGradient(keras.optimizers.Optimizer):
         if replicas() == 1 or not clips:
             return clip(grads)
         return [gradient / replicas() for gradient in clip(sum_over_replicas(grads))]
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        if replicas() == 1:
+            return list(grads_and_vars)
+        return super()._all_reduce_sum_gradients(grads_and_vars)
 
 
 # === TensorFlow's kernels ===

@@ -10,7 +10,7 @@ from keras import ops
 from keras.optimizers import schedules
 
 from keras_depthseg.backend import (
-    ClipsWholeGradient,
+    SumsOverReplicas,
     fused_adam_step,
     fused_momentum_step,
     has_fused_steps,
@@ -23,7 +23,7 @@ WARMUP = 0.05
 FINAL = 0.01
 
 
-class _CountsNonFinite(ClipsWholeGradient):
+class _CountsNonFinite(SumsOverReplicas):
     """A mixin that counts the steps in which a gradient was infinite or not a number.
 
     The loss of such a step may be finite: it is computed before the gradient. The sum of

@@ -15,7 +15,13 @@ from keras_depthseg import backend
 PACKAGE = Path(keras_depthseg.__file__).parent
 
 PRIVATE_NAMES = {
-    *("_clip_gradients", "_get_variable_index", "_momentums", "_velocities"),
+    *(
+        "_clip_gradients",
+        "_all_reduce_sum_gradients",
+        "_get_variable_index",
+        "_momentums",
+        "_velocities",
+    ),
     *("_symbolic_build", "_initial_epoch", "jax_state_sync"),
     *("train_function", "test_function"),
 }
@@ -76,6 +82,19 @@ class OptimizerTest(tf.test.TestCase):
         optimizer.apply([tf.constant(1.0), tf.constant(3.0)], variables)
         self.assertEqual(received, [[1.0, 3.0]])
         self.assertAllClose([v.numpy() for v in variables], [-2.0, -6.0])
+
+    def test_all_reduce_sum_gradients_gets_pairs_and_returns_what_is_applied(self):
+        class Doubling(keras.optimizers.SGD):
+            def _all_reduce_sum_gradients(self, grads_and_vars):
+                return [
+                    (2.0 * gradient, variable) for gradient, variable in grads_and_vars
+                ]
+
+        optimizer = Doubling(1.0)
+        variable = keras.Variable(0.0)
+        optimizer.build([variable])
+        optimizer.apply([tf.constant(1.5)], [variable])
+        self.assertAllClose(variable.numpy(), -3.0)
 
     def test_slots_are_lists_in_the_order_of_the_variables(self):
         variables = [keras.Variable(np.zeros(size, "float32")) for size in (2, 3)]

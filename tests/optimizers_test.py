@@ -1,6 +1,7 @@
 """Steps, gradients that are not finite, accumulation, clipping and the schedule."""
 
 import dataclasses
+import gc
 import re
 
 import keras
@@ -123,6 +124,24 @@ class NonFiniteTest(tf.test.TestCase, parameterized.TestCase):
         with self.assertRaises(NonFiniteError) as caught:
             self._fit(model, [2] * 8)
         self.assertEqual((caught.exception.what, caught.exception.step), ("gradient", 1))
+
+
+class ReleaseTest(tf.test.TestCase, parameterized.TestCase):
+    @parameterized.parameters(*OPTIMIZERS)
+    def test_graphs_of_a_training_are_released(self, name):
+        def graphs():
+            keras.backend.clear_session()
+            gc.collect()
+            return sum(isinstance(each, tf.Graph) for each in gc.get_objects())
+
+        def train():
+            model = _model(OPTIMIZERS[name](0.1, global_clipnorm=1.0))
+            model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0)
+
+        train()
+        before = graphs()
+        train()
+        self.assertEqual(graphs(), before)
 
 
 class RecipeOptimizerTest(tf.test.TestCase):

@@ -173,7 +173,8 @@ class RunConfig:
             fields["recipe"] = Recipe(**fields["recipe"])
             if isinstance(fields["data"], list):  # Version 0.1 wrote one text.
                 fields["data"] = tuple(fields["data"])
-            if sources := fields.get("composites"):
+            sources = fields.pop("composites", None)
+            if sources:
                 # JSON has no paths.
                 paths = {
                     name: Path(sources[name])

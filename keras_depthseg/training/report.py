@@ -89,8 +89,8 @@ def _facts(config: Mapping) -> list[str]:
     if config["parameters"] is not None:
         facts.append(f"{config['parameters']:,} parameters")
     data = [str(each) for each in config["data"]]
-    if made := config.get("composites"):
-        data.append(f"composites of {made['bg']} and {made['fg']}")
+    if made := config["composites"]:
+        data.append(f"composites of {made.get('bg')} and {made.get('fg')}")
     if data:
         samples = _as_text(config["samples"])
         counts = ", ".join(f"{split} {count}" for split, count in samples.items())

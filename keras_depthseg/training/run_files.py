@@ -18,6 +18,7 @@ _CONFIG = {
     "samples": dict,
     "depth": dict,
     "recipe": dict,
+    "composites": dict,
     "phases": list,
     "parameters": int,
     "command": list,
