@@ -76,6 +76,11 @@ def png_of(chunks: Sequence[tuple[bytes, bytes]]) -> bytes:
     )
 
 
+def is_png_with_wrong_sums(data: bytes) -> bool:
+    """Return whether a PNG is not what its checksums say."""
+    return data.startswith(_PNG_SIGNATURE) and png_of(png_chunks(data)) != data
+
+
 def mutate_png(data: bytes, rng: random.Random) -> bytes:
     """Damage, repeat, drop or exchange chunks, or the pixels before they are packed."""
     chunks = png_chunks(data)

@@ -102,6 +102,7 @@ class Photographs(_PicturesTarget):
 
     def damage(self, rng: random.Random) -> None:
         name, data = self.draw(rng)
+        self.healthy = self.pixels[name]
         # A wrong suffix, now and then.
         if rng.random() < 0.1:
             name = f"{name}{rng.choice(('.png', '.jpg', '.tif', '.webp'))}"
@@ -113,6 +114,9 @@ class Photographs(_PicturesTarget):
         shape, dtype = photograph.pixels.shape, photograph.pixels.dtype
         if len(shape) != 3 or shape[2] != 3 or dtype != np.uint8:
             raise WrongContentError(f"a photograph of {shape} {dtype}")
+        other = not np.array_equal(photograph.pixels, self.healthy)
+        if other and structures.is_png_with_wrong_sums(path.read_bytes()):
+            raise WrongContentError("a PNG of wrong checksums with other pixels")
 
 
 class Backgrounds(_PicturesTarget):

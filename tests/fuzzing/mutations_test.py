@@ -58,6 +58,11 @@ class StructuresTest(RefusalTestCase):
     def test_chunks_of_a_png(self):
         data = drawings.encoded(drawings.plate(0))
         self.assertEqual(structures.png_of(structures.png_chunks(data)), data)
+        self.assertFalse(structures.is_png_with_wrong_sums(data))
+        for at in (20, len(data) // 2, len(data) - 6):
+            flipped = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+            self.assertTrue(structures.is_png_with_wrong_sums(flipped))
+            self.assertTrue(structures.is_png_with_wrong_sums(data[:at]))
         opened = 0
         for number in range(60):
             damaged = structures.mutate_png(data, random.Random(number))
