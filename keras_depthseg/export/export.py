@@ -21,7 +21,7 @@ from keras_depthseg.export.options import SUFFIXES, ExportOptions
 from keras_depthseg.export.parity import Maps, Parity, compare
 from keras_depthseg.export.samples import read_samples
 from keras_depthseg.files import put_in_place
-from keras_depthseg.inference.exported import open_exported
+from keras_depthseg.inference.exported import checksums, open_exported, report_of
 from keras_depthseg.model_file import RESOLUTION, model_path
 from keras_depthseg.networks.loading import load_network
 from keras_depthseg.pretrained import is_pretrained
@@ -61,7 +61,7 @@ def export(options: ExportOptions) -> Exported:
             exists or cannot be written, or the outputs differ too much.
     """
     path = default_path(options) if options.out is None else options.out
-    report = path.with_name(f"{path.name}.parity.json")
+    report = report_of(path)
     if not options.force:
         for there in (path, report):
             if os.path.lexists(there):
@@ -101,7 +101,9 @@ def export(options: ExportOptions) -> Exported:
                     "`format`, or `data` more like what it will see."
                 )
             size = sum(f.stat().st_size for f in _files(written))
-            _describe(part / report.name, options, metadata, size, parity)
+            _describe(part / report.name, options, metadata, size, parity, written)
+            # One of another export would say that this is damaged.
+            report.unlink(missing_ok=True)
             _replace(written, path)
             put_in_place(part / report.name, report)
         finally:
@@ -204,6 +206,7 @@ def _describe(
     metadata: dict[str, str],
     size: int,
     parity: Parity,
+    written: Path,
 ) -> None:
     """Write the parity report."""
     from keras_depthseg.processor import computes_with
@@ -216,6 +219,7 @@ def _describe(
         "samples": options.samples,
         "computes_with": computes_with("float32"),
         **dataclasses.asdict(parity),
+        "sha256": checksums(written),
     }
     path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,6 +56,47 @@ def exported_files(model: str | Path) -> dict[str, Path]:
     return found if len(found) == len(PARTS) else {}
 
 
+def report_of(path: Path) -> Path:
+    """Return the place of the report beside an exported file or folder."""
+    path = path.absolute()  # "." has no name.
+    return path.with_name(f"{path.name}.parity.json")
+
+
+def checksums(path: Path) -> dict[str, str]:
+    """Return the SHA-256 of a folder's files by name, or of a file, as `"."`."""
+    files = [path] if path.is_file() else sorted(path.rglob("*"))
+    found = {}
+    for each in files:
+        if each.is_file():
+            with each.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256")
+            found[each.relative_to(path).as_posix()] = digest.hexdigest()
+    return found
+
+
+def _check(path: Path) -> None:
+    """Refuse what is not as its report says, if there is one: runtimes may crash on it.
+
+    LiteRT ended the process at one of 3,000 damaged files, and most that it opened gave
+    other masks.
+    """
+    report = report_of(path)
+    try:
+        stored = json.loads(report.read_text("utf-8")).get("sha256")
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise UserError(
+            f"{report}: it cannot be read ({type(error).__name__}); get it again, or "
+            "remove it to use the network unchecked."
+        ) from error
+    if stored is not None and stored != checksums(path):
+        raise UserError(
+            f"{path}: it is not the file that {report.name} describes, by its SHA-256: "
+            "damaged or changed; get both again, or remove the report to go unchecked."
+        )
+
+
 def open_exported(files: Mapping[str, Path]) -> Exported:
     """Open an exported network.
 
@@ -64,6 +107,8 @@ def open_exported(files: Mapping[str, Path]) -> Exported:
         UserError: a file is damaged, has other inputs, or the package for its format is
             missing.
     """
+    some = next(iter(files.values()))
+    _check(some if "model" in files else some.parent)
     parts = {part: open_model(path) for part, path in files.items()}
     if "model" in parts:
         maps = parts["model"].in_order(("fg_bg", "bg"))
@@ -77,7 +122,7 @@ def open_exported(files: Mapping[str, Path]) -> Exported:
     height, width = maps.inputs[0].shape[1:3]
     resolution = maps.metadata.get("resolution", "")
     return Exported(
-        model_kind(next(iter(files.values()))) or "",
+        model_kind(some) or "",
         # A wrong one would take hours.
         int(resolution) if re.fullmatch("[1-9][0-9]{1,3}", resolution) else None,
         None if height is None or width is None else (height, width),

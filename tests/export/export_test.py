@@ -226,6 +226,30 @@ class ExportTest(tf.test.TestCase, parameterized.TestCase):
             export(self.options())
         self.assertEqual(os.listdir(self.out), [])
 
+    @parameterized.parameters(*FORMATS)
+    def test_damaged_files_are_refused(self, format):
+        exported = export(self.options(format=format))
+        path = exported.path
+        file = max(
+            [path] if path.is_file() else filter(Path.is_file, path.rglob("*")),
+            key=lambda each: each.stat().st_size,
+        )
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 1
+        file.write_bytes(data)
+        with self.assertRaisesRegex(UserError, "not the file that .* describes.*SHA-256"):
+            open_network(path)
+        data[len(data) // 2] ^= 1
+        file.write_bytes(data)
+        # Both renamed.
+        moved = path.with_name(f"moved{path.suffix}")
+        path.rename(moved)
+        report = exported.report.rename(moved.with_name(f"{moved.name}.parity.json"))
+        open_network(moved)
+        report.write_text("[")
+        with self.assertRaisesRegex(UserError, "cannot be read .JSONDecodeError.; get"):
+            open_network(moved)
+
     def test_nothing_is_overwritten_unasked_or_by_something_worse(self):
         options = self.options(format="saved_model")
         export(options)
