@@ -80,8 +80,9 @@ def onnx_side(
     pictures = [image.transpose(0, 3, 1, 2).copy() for image in images(resolution)]
     compute: Callable[[], Any]
     if runtime == "onnxruntime":
-        import onnxruntime
+        from keras_depthseg.runtimes import import_onnxruntime
 
+        onnxruntime = import_onnxruntime(path)
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         names = [tensor.name for tensor in session.get_inputs()]
         feed = dict(zip(names, pictures, strict=True))

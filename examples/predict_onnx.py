@@ -7,11 +7,15 @@ Needs NumPy, onnxruntime, and Pillow for the files. Unlike `depthseg predict` it
 align the plate, and its maps stay as small as the network makes them.
 """
 
+import os
 import sys
 
 import numpy as np
-import onnxruntime
 from PIL import Image
+
+# Since 1.29 it reports each network to Microsoft, by name and hash, unless this is set.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime  # noqa: E402
 
 PIXELS = 224 * 224  # About as many as the network was trained with.
 

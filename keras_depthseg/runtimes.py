@@ -217,6 +217,16 @@ def import_optional(module: str, name: str, install: str) -> ModuleType:
         ) from error
 
 
+def import_onnxruntime(name: str, module: str = "onnxruntime") -> ModuleType:
+    """Import ONNX Runtime or a module of it, without its reports to Microsoft.
+
+    Since 1.29 it sends name, producer and hashes of every network, on Linux too, unless
+    this variable is set. See `import_optional`.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    return import_optional(module, name, "onnxruntime")
+
+
 def import_openvino(name: str) -> ModuleType:
     """Import OpenVINO, without its reports to Google Analytics; see `import_optional`."""
     # It reports each import and each conversion if its package for that can be imported.
@@ -337,7 +347,7 @@ def _check_operations(path: Path) -> None:
 
 
 def _open_onnx(name: str) -> OpenedModel:
-    runtime: Any = import_optional("onnxruntime", name, "onnxruntime")
+    runtime: Any = import_onnxruntime(name)
     usable = ("CUDAExecutionProvider", "CPUExecutionProvider")
     available = runtime.get_available_providers()
     session = runtime.InferenceSession(

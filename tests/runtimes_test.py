@@ -2,7 +2,9 @@
 
 import importlib.util
 import json
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -15,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
+import keras_depthseg
 from keras_depthseg.runtimes import KINDS, model_kind, open_model
 from tests.support.tiny_data import RefusalTestCase
 from tests.support.tiny_networks import (
@@ -241,6 +244,26 @@ class RuntimesTest(RefusalTestCase):
         with mock.patch.dict(sys.modules, {"ai_edge_litert.interpreter": None}):
             found = open_model(self._path("litert")).run(self.images[:1])
         self.assertAllClose(found, expected, rtol=0, atol=1e-5)
+
+    @unittest.skipUnless(HAS_ONNX, "onnx or onnxruntime is not installed")
+    def test_onnxruntime_reports_nothing(self):
+        path = self.folder / "reported.onnx"
+        write_onnx(path, channels_first=False, height_width=SIZE)
+        command = "import sys; from keras_depthseg.runtimes import open_model; "
+        with tempfile.TemporaryDirectory() as temporary:
+            subprocess.run(
+                [sys.executable, "-c", command + "open_model(sys.argv[1])", path],
+                # On servers of CI it would report nothing either.
+                env={
+                    "PATH": os.environ["PATH"],
+                    "PYTHONPATH": str(Path(keras_depthseg.__file__).parent.parent),
+                    "TMPDIR": temporary,
+                },
+                capture_output=True,
+                check=True,
+            )
+            # Its reports begin with an id of the session in `.ses`.
+            self.assertEqual(os.listdir(temporary), [])
 
     @unittest.skipUnless(HAS_ONNX, "onnx or onnxruntime is not installed")
     def test_onnx_with_channels_first(self):

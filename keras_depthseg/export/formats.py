@@ -20,6 +20,7 @@ from keras_depthseg.runtimes import (
     METADATA_FILE,
     OPENVINO_FILE,
     OPENVINO_METADATA,
+    import_onnxruntime,
     import_openvino,
     import_optional,
 )
@@ -118,28 +119,23 @@ def _store_float16(onnx: Any, model: Any) -> None:
 
 def _quantise_onnx(path: Path, calibration: Calibration) -> None:
     """Replace a float32 ONNX file by one of integers."""
-    from onnxruntime.quantization import (
-        CalibrationDataReader,
-        QuantFormat,
-        QuantType,
-        quantize_static,
-    )
+    quantization: Any = import_onnxruntime(str(path), "onnxruntime.quantization")
 
-    class Reader(CalibrationDataReader):
+    class Reader(quantization.CalibrationDataReader):
         def __init__(self) -> None:
             self._batches = iter(calibration)
 
         def get_next(self) -> Any:
             return next(self._batches, None)
 
-    quantize_static(
+    quantization.quantize_static(
         str(path),
         str(path),
         Reader(),
-        quant_format=QuantFormat.QDQ,
+        quant_format=quantization.QuantFormat.QDQ,
         # Inputs in 0..255 would lose what is between their levels: nothing.
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
+        activation_type=quantization.QuantType.QUInt8,
+        weight_type=quantization.QuantType.QInt8,
         per_channel=True,
     )
 
