@@ -150,8 +150,10 @@ def make_jobs(sources: Path) -> list[Job]:
         ),
         Job(
             "evaluate",
-            lambda out: [*evaluate, "--out", out / "scores"],
+            lambda out: _scored(evaluate, out),
             evaluation_contents,
+            # Its folder appears whole, and is not overwritten.
+            lambda out: [] if (out / "scores").exists() else _scored(evaluate, out),
             fresh=True,
         ),
         Job(
@@ -176,6 +178,10 @@ def make_jobs(sources: Path) -> list[Job]:
             fresh=True,
         ),
     ]
+
+
+def _scored(command: list[Any], out: Path) -> list[Any]:
+    return [*command, "--out", out / "scores"]
 
 
 def _resumed(command: list[Any], run: Path) -> list[Any]:

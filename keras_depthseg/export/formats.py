@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
+import os
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -187,9 +189,17 @@ def _write_openvino(job: _Job) -> None:
         for name, text in job.metadata.items():
             model.set_rt_info(text, [OPENVINO_METADATA, name])
         job.path.mkdir()
-        openvino.save_model(
-            model, job.path / OPENVINO_FILE, compress_to_fp16=job.precision == "float16"
-        )
+        try:
+            openvino.save_model(
+                model,
+                job.path / OPENVINO_FILE,
+                compress_to_fp16=job.precision == "float16",
+            )
+        except RuntimeError as error:
+            if "iostream" not in str(error):
+                raise
+            # What it says of a full disk.
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
 
 
 _WRITERS: dict[str, Callable[[_Job], None]] = {

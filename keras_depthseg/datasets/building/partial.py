@@ -162,6 +162,16 @@ def remove_partial(folder: Path, *parents: Path) -> None:
             path.rmdir()
 
 
+def remove_leftover(path: Path) -> None:
+    """Remove what a process that was killed while it cleaned up left beside a data set."""
+    folder = partial_folder(path)
+    # On a disk that is read-only it stays.
+    with contextlib.suppress(OSError):
+        if folder.exists():
+            with only_builder(folder):
+                remove_partial(folder)
+
+
 class Summaries:
     """Summaries of finished parts: a part that has one is complete.
 

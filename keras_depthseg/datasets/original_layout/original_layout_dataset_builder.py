@@ -14,6 +14,7 @@ import tensorflow_datasets as tfds
 
 from keras_depthseg.datasets import records
 from keras_depthseg.datasets.building.clean_builder import data_set_path, prepare
+from keras_depthseg.datasets.building.partial import remove_leftover
 from keras_depthseg.datasets.building.sharded import ShardedBuilder
 from keras_depthseg.datasets.building.shards import Finding, Shard, parts, shard_count
 from keras_depthseg.datasets.original_layout import (
@@ -305,6 +306,7 @@ def build(
         settings["skip_damaged"] = True
         path = _place(source, data_dir, settings)
     if path.exists():
+        remove_leftover(path)
         left_out.remind(path)
         return path
     config = OriginalLayoutConfig(name=path.parent.name, source=source, **settings)

@@ -174,6 +174,15 @@ class CacheTest(SourceTestCase):
         self.assertEqual(Path(builder.data_path), path)
         self.assertTrue(builder.is_prepared())
 
+    def test_what_a_killed_build_left_is_removed(self):
+        path = self.build()
+        partial = path.with_name(f".{path.name}.partial")
+        partial.mkdir()
+        for name in ("lock", "a shard"):
+            (partial / name).write_bytes(b"")
+        self.assertEqual(self.build(), path)
+        self.assertFalse(partial.exists())
+
     def test_every_change_has_its_own_folder(self):
         write_source(self.source, 3, 3)
         paths = [self.build(), self.build(seed=1), self.build(val_fraction=0.2)]
