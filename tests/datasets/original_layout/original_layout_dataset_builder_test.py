@@ -175,6 +175,7 @@ class CacheTest(SourceTestCase):
         self.assertTrue(builder.is_prepared())
 
     def test_what_a_killed_build_left_is_removed(self):
+        write_source(self.source, 1, 1)
         path = self.build()
         partial = path.with_name(f".{path.name}.partial")
         partial.mkdir()
