@@ -9,6 +9,7 @@ from unittest import mock
 
 import numpy as np
 from absl.testing import parameterized
+from PIL import Image
 
 from keras_depthseg import pipeline
 from keras_depthseg.datasets.compose import compose
@@ -96,6 +97,19 @@ class CompositesTest(TrainingDataTestCase):
         self.assertEqual(stored["depth"]["unit"], "metre")
         self.assertIn("val", result.scores)
         self.assertGreater(result.scores["val"]["depth_rmse"], 0)
+
+    def test_told_of_inverted_cutouts(self):
+        root = write_pictures(self.folder / "pictures", 2, 2)
+        cutout = sorted((root / "fg").iterdir())[0]
+        pixels = np.array(Image.open(cutout))
+        pixels[..., 3] = 255 - pixels[..., 3]
+        Image.fromarray(pixels).save(cutout)
+        sources = dataclasses.replace(self.plain, bg=str(root / "bg"), fg=root / "fg")
+        with self.assertLogs("keras_depthseg", "WARNING") as logs:
+            self.experiment(composites=sources)
+        (line,) = [line for line in logs.output if "Invert them" in line]
+        self.assertIn("received 1 of 2 that are opaque around something", line)
+        self.assertIn(cutout.name, line)
 
     @parameterized.parameters(
         (1, 1, 0.25, "WARNING", "nothing about new backgrounds and new cutouts"),
