@@ -8,7 +8,6 @@ import zipfile
 import zlib
 
 from keras_depthseg.errors import UserError
-from keras_depthseg.text import printable
 
 # Encrypted members raise RuntimeError, unknown compressions NotImplementedError, and what
 # is damaged the others.
@@ -52,7 +51,7 @@ def check_size(where: str, size: int, most: int) -> None:
     """
     if size > most:
         raise UserError(
-            f"{printable(where)}: received a file of {size:,} bytes; at most {most:,} "
+            f"{where}: received a file of {size:,} bytes; at most {most:,} "
             "are accepted. Make it smaller."
         )
 
@@ -75,7 +74,7 @@ def check_expansion(path: str | os.PathLike) -> None:
         packed = min(member.compress_size, stored)
         if member.file_size > max(_FLOOR, MOST_EXPANSION * packed):
             raise UserError(
-                f"{path}: received a zip whose {printable(member.filename)} unpacks to "
+                f"{path}: received a zip whose {member.filename} unpacks to "
                 f"{member.file_size:,} bytes from {packed:,}, as only files do that are "
                 "made to fill the memory; get the file again, from somebody you trust."
             )

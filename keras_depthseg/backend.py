@@ -76,7 +76,7 @@ def mean_over_replicas(x):
 
 
 class SumsOverReplicas(keras.optimizers.Optimizer):
-    """A mixin of optimizers whose replicas each have a part of the batch, or all of it.
+    """A mixin: clips the whole gradient, and sums over replicas where there are several.
 
     Overrides Keras's private `_clip_gradients`, which gets the share of each replica
     before the shares are summed: it clips the gradient of the whole batch. Overrides

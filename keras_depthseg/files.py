@@ -47,6 +47,15 @@ def sha256(path: Path) -> str:
 @functools.lru_cache(maxsize=32)
 def _sha256(path: Path, modified: int, size: int) -> str:
     del modified, size  # arguments, so that a file written again is read again
+    return read_sha256(path)
+
+
+def read_sha256(path: Path) -> str:
+    """Return the SHA-256 of a whole file, read anew.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -166,6 +166,9 @@ def open_model(path: str | Path, kind: str | None = None) -> OpenedModel:
 
 def _is_of_runtime(error: Exception) -> bool:
     """Return whether a runtime raised an error about a network, which looked whole."""
+    # What lacks memory is not damaged.
+    if type(error).__name__ == "ResourceExhaustedError" or "alloc" in str(error).lower():
+        return False
     # LiteRT and OpenVINO have no errors of their own.
     packages = ("onnxruntime", "tensorflow")
     return type(error) is RuntimeError or type(error).__module__.startswith(packages)

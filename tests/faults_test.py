@@ -196,6 +196,7 @@ class FaultsTest(RefusalTestCase):
         resume = run / "resume"
         while process.poll() is None and not (resume.is_dir() and os.listdir(resume)):
             time.sleep(0.05)
+        self.assertIsNone(process.poll(), "it ended before it was killed")
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         self.assertFalse((run / "report.html").exists())
@@ -224,22 +225,23 @@ class FaultsTest(RefusalTestCase):
             subprocess.Popen(
                 [*map(str, (*train, *SCHEDULE, "--run-dir", self.folder / name))],
                 env=self.environment(KERAS_DEPTHSEG_CACHE=str(cache)),
-                stdout=subprocess.PIPE,
+                # No pipe: one that is full would stop the other, too.
+                stdout=(self.folder / f"{name}.txt").open("w"),
                 stderr=subprocess.STDOUT,
-                text=True,
             )
             for name in ("one", "two")
         ]
-        for process in processes:
-            output, _ = process.communicate()
-            self.assertEqual(process.returncode, 0, output)
+        for process, name in zip(processes, ("one", "two"), strict=True):
+            status = process.wait()
+            self.assertEqual(status, 0, (self.folder / f"{name}.txt").read_text())
         self.assertLen(list(cache.rglob("dataset_info.json")), 1)
         parts = [path for path in cache.rglob(".*") if path.is_dir()]
         self.assertEqual(parts, [])
         scores = [
             (self.folder / name / "scores.json").read_text() for name in ("one", "two")
         ]
-        self.assertIn("hard_iou", scores[0])
+        for each in scores:
+            self.assertIn("hard_iou", each)
 
     @parameterized.product(
         sent=(signal.SIGTERM, signal.SIGINT),

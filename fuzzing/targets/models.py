@@ -242,7 +242,7 @@ class Onnx(_ExportedTarget):
 
 
 class LiteRt(_ExportedTarget):
-    """LiteRT files."""
+    """LiteRT files with their report: LiteRT itself sees none that is damaged."""
 
     name, format = "litert", "litert"
     # Without checksums it ends the process at one of 3,000, see docs/promises.md.

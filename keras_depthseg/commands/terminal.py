@@ -67,7 +67,7 @@ def _status(command: Callable[[], int | None]) -> int | None:
 
 
 def _refuse(error: UserError) -> int:
-    print(f"error: {printable(str(error))}", file=sys.stderr)
+    print(f"error: {error}", file=sys.stderr)
     return 2
 
 

@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 from google.protobuf.message import DecodeError
 from tensorflow_datasets.proto import tf_example_pb2
 
+from keras_depthseg.datasets.records import IMAGE_FIELDS
+
 
 class StoredSample(NamedTuple):
     """One record, its pictures as encoded bytes.
 
-    A field that the record does not have is `None`.
+    A field that the record does not have, or that was not asked for, is `None`.
 
     Attributes:
         bg, fg_bg, mask, depth: JPEG or PNG.
@@ -48,7 +50,8 @@ def parse(
         optional: those that the record need not have.
 
     Raises:
-        ValueError: the record is no `tf.train.Example`, or lacks one of `features`.
+        ValueError: the record is no `tf.train.Example`, or lacks one of `features` that
+            is not optional.
     """
     try:
         fields = tf_example_pb2.Example.FromString(record).features.feature
@@ -82,7 +85,7 @@ def _box(field: Any, name: str) -> tuple[float, ...]:
 
 
 _READERS = {
-    **dict.fromkeys(("bg", "fg_bg", "mask", "depth"), _data),
+    **dict.fromkeys(IMAGE_FIELDS, _data),
     **dict.fromkeys(("sample_id", "bg_id", "fg_id"), _text),
     "box": _box,
 }

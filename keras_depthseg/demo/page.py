@@ -22,7 +22,6 @@ from keras_depthseg.inference.photographs import Photograph, read_photograph
 from keras_depthseg.inference.predictor import Plate, Prediction, Predictor
 from keras_depthseg.inference.video_reading import VideoReader, plate_of
 from keras_depthseg.inference.video_run import VideoPredictor, predict_video
-from keras_depthseg.text import printable
 
 _INTRODUCTION = """# Mask and depth
 
@@ -314,7 +313,7 @@ def _told() -> Iterator[None]:
         yield
     except UserError as error:
         # The page shows it as HTML, and visitors choose the names of their files.
-        text = html.escape(printable(str(error)))
+        text = html.escape(str(error))
         raise gr.Error(text, print_exception=False) from error
 
 

@@ -101,7 +101,7 @@ def list_pairs(root: Path) -> list[PairFiles]:
             if len(files) != 1:
                 names = " and ".join(PurePosixPath(f.name).name for f in files)
                 raise UserError(
-                    f"{where}: received {printable(names) or f'no {role}'}; expected one "
+                    f"{where}: received {names or f'no {role}'}; expected one "
                     f"{role}.png, .jpg or the like, beside the others of the three. "
                     f"{'Remove one' if files else 'Add it, or remove the folder'}."
                 )
@@ -139,8 +139,7 @@ def _read_index(root: Path) -> dict[str, str] | None:
             )
         if scenes.setdefault(name, scene) != scene:
             raise UserError(
-                f"{path}: received two scenes for {printable(name)}; expected one. "
-                "Remove a row."
+                f"{path}: received two scenes for {name}; expected one. Remove a row."
             )
     return scenes
 
@@ -149,7 +148,7 @@ def _scene_of(name: str, scenes: dict[str, str], root: Path) -> str:
     scene = scenes.get(name) or scenes.get(PurePosixPath(name).name)
     if scene is None:
         raise UserError(
-            f"{root}/index.csv: received no row for the pair {printable(name)}; expected "
+            f"{root}/index.csv: received no row for the pair {name}; expected "
             "its name and scene. Add it, or remove the file: folders are scenes then."
         )
     return scene

@@ -7,6 +7,7 @@ import errno
 import json
 import logging
 import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +29,8 @@ from keras_depthseg.runtimes import (
 )
 
 _LEAST_WEIGHTS = 8
+_FULL_DISK = 2**20
+"""In bytes: what a disk that is called full may have left."""
 # onnx.TensorProto.FLOAT.
 _ONNX_FLOAT32 = 1
 
@@ -198,8 +201,10 @@ def _write_openvino(job: _Job) -> None:
         except RuntimeError as error:
             if "iostream" not in str(error):
                 raise
-            # What it says of a full disk.
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+            # It says no more of a full disk.
+            full = shutil.disk_usage(job.path).free < _FULL_DISK
+            number = errno.ENOSPC if full else errno.EIO
+            raise OSError(number, os.strerror(number)) from error
 
 
 _WRITERS: dict[str, Callable[[_Job], None]] = {

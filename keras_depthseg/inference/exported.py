@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from keras_depthseg.errors import UserError
+from keras_depthseg.files import read_sha256
 from keras_depthseg.pretrained import is_pretrained
-from keras_depthseg.runtimes import SUFFIXES, OpenedModel, model_kind, open_model
+from keras_depthseg.runtimes import (
+    OPENVINO_FILE,
+    SUFFIXES,
+    OpenedModel,
+    model_kind,
+    open_model,
+)
 
 PARTS = ("plate", "maps", "mask")
 """The names of the parts of a network, as of `networks.parts.Parts`."""
@@ -65,13 +72,11 @@ def report_of(path: Path) -> Path:
 def checksums(path: Path) -> dict[str, str]:
     """Return the SHA-256 of a folder's files by name, or of a file, as `"."`."""
     files = [path] if path.is_file() else sorted(path.rglob("*"))
-    found = {}
-    for each in files:
-        if each.is_file():
-            with each.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256")
-            found[each.relative_to(path).as_posix()] = digest.hexdigest()
-    return found
+    return {
+        each.relative_to(path).as_posix(): read_sha256(each)
+        for each in files
+        if each.is_file()
+    }
 
 
 def _check(path: Path) -> None:
@@ -79,18 +84,26 @@ def _check(path: Path) -> None:
 
     LiteRT ended the process at one of 3,000 damaged files, and most that it opened gave
     other masks.
+
+    Args:
+        path: what `depthseg export` wrote, a file or a folder.
     """
     report = report_of(path)
-    try:
-        stored = json.loads(report.read_text("utf-8")).get("sha256")
-    except FileNotFoundError:
+    # Not `Path.is_file`, which has an error for a name that is too long.
+    if not os.path.isfile(report) or not path.exists():
         return
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
+    try:
+        # Reports of earlier versions have none.
+        stored = dict(json.loads(report.read_text("utf-8")).get("sha256") or {})
+        found = checksums(path)
+    except (OSError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise UserError(
-            f"{report}: it cannot be read ({type(error).__name__}); get it again, or "
-            "remove it to use the network unchecked."
+            f"{report}: it, or what it describes, cannot be read "
+            f"({type(error).__name__}); get both again, or remove the report to go "
+            "unchecked."
         ) from error
-    if stored is not None and stored != checksums(path):
+    # A file that a file manager has added does no harm.
+    if any(found.get(name) != digest for name, digest in stored.items()):
         raise UserError(
             f"{path}: it is not the file that {report.name} describes, by its SHA-256: "
             "damaged or changed; get both again, or remove the report to go unchecked."
@@ -104,11 +117,12 @@ def open_exported(files: Mapping[str, Path]) -> Exported:
         files: of `exported_files`.
 
     Raises:
-        UserError: a file is damaged, has other inputs, or the package for its format is
-            missing.
+        UserError: a file is damaged or not as its report says, has other inputs, or the
+            package for its format is missing.
     """
     some = next(iter(files.values()))
-    _check(some if "model" in files else some.parent)
+    in_folder = "model" not in files or some.name == OPENVINO_FILE
+    _check(some.parent if in_folder else some)
     parts = {part: open_model(path) for part, path in files.items()}
     if "model" in parts:
         maps = parts["model"].in_order(("fg_bg", "bg"))

@@ -171,6 +171,9 @@ class VideoReader:
         Those before are decoded and dropped, which is exact in damaged files too; it is
         many times faster than to predict them. What is damaged is left out, with a
         warning; later frames keep their time.
+
+        Raises:
+            UserError: the colours of a frame cannot be converted.
         """
         if self.path is None:
             yield from self._read_camera()

@@ -184,9 +184,10 @@ class RunConfig:
                 fields["composites"] = ComposeOptions(**{**sources, **paths})
             return cls(**fields)
         # Of values of other types: what they lead to differs.
-        except (ArithmeticError, AttributeError, LookupError) as error:
-            raise _unreadable(folder, error) from error
-        except (TypeError, ValueError, UserError) as error:
+        except (
+            *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+            UserError,
+        ) as error:
             raise _unreadable(folder, error) from error
 
     def require_same(self, run_dir: str | os.PathLike) -> None:

@@ -3,7 +3,7 @@
 import os
 import time
 
-from fuzzing.target import Target, WrongContentError
+from fuzzing.target import Target, WrongContentError, check_line
 from keras_depthseg.errors import UserError
 
 
@@ -38,7 +38,7 @@ class SeveralLines(_Planted):
     name = "several_lines"
 
     def read(self):
-        raise UserError("one\ntwo")
+        check_line("one\ntwo")
 
 
 class Content(_Planted):

@@ -43,6 +43,8 @@ class TargetsTest(RefusalTestCase):
 
     def _cases(self, kind, cases):
         target = opened_target(kind, self.shared / kind, self.shared / "case")
+        if kind in ("onnx", "litert"):
+            target.reported = 0  # Else what was found would be refused by its checksum.
         verdicts = set()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

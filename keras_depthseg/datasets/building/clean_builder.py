@@ -12,6 +12,7 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
+from keras_depthseg.datasets.building.partial import remove_leftover
 from keras_depthseg.datasets.building.tfds_internals import quiet, remove_empty_folders
 from keras_depthseg.errors import UserError
 
@@ -87,7 +88,9 @@ def prepare(
         UserError: the source or the folder cannot be used.
     """
     path = data_set_path(builder, config, data_dir)
-    if not path.exists():
+    if path.exists():
+        remove_leftover(path)
+    else:
         _create_folder(Path(data_dir))
         logger.info("Building %s (once)", path)
         try:

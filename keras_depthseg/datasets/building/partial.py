@@ -163,7 +163,10 @@ def remove_partial(folder: Path, *parents: Path) -> None:
 
 
 def remove_leftover(path: Path) -> None:
-    """Remove what a process that was killed at its very end left beside a data set."""
+    """Remove what a process that was killed at its very end left beside a data set.
+
+    Waits while another process is cleaning up there.
+    """
     folder = partial_folder(path)
     # On a disk that is read-only it stays.
     with contextlib.suppress(OSError):

@@ -176,6 +176,7 @@ def _places(shard: StoredShard) -> Iterator[_Place]:
     """Yield as many places as the shard has records, and one for what is after them."""
     offset: int | None = 0
     number = 0
+    # Not `Path.is_file`, which has an error for a name that is too long.
     if not os.path.isfile(shard.path):
         problem = "the file is missing"
         yield from (_Place(i, 0, problem=problem) for i in range(shard.examples))
