@@ -15,7 +15,7 @@ from keras_depthseg.archives import MOST_EXPANSION, check_expansion, read_member
 from keras_depthseg.errors import UserError
 from keras_depthseg.files import sha256
 from keras_depthseg.pretrained import NAMES, is_pretrained, pretrained_path
-from keras_depthseg.text import printable, shortened
+from keras_depthseg.text import shortened
 
 NETWORKS = {
     "keras_depthseg>DSResNet": "ds_resnet",
@@ -133,7 +133,7 @@ class ModelFile:
             isinstance(resolution, int) and 0 < resolution <= MOST_RESOLUTION
         ):
             raise UserError(
-                f"{path}: received a network trained at {printable(repr(resolution))} "
+                f"{path}: received a network trained at {resolution!r} "
                 f"px; accepted are 1 to {MOST_RESOLUTION}. Get the file again."
             )
         return cls(path, NETWORKS[name], config)

@@ -33,6 +33,10 @@ needs_mount = pytest.mark.skipif(
 )
 
 
+def depthseg(*arguments):
+    return [sys.executable, str(ROOT / "depthseg.py"), *map(str, arguments)]
+
+
 @pytest.mark.long
 class FaultsTest(RefusalTestCase):
     @classmethod
@@ -82,7 +86,7 @@ class FaultsTest(RefusalTestCase):
     @classmethod
     def call(cls, *arguments, mounts=None, user=None, **environment):
         """Calls `depthseg` to its end, after shell commands in a mount namespace."""
-        command = [sys.executable, str(ROOT / "depthseg.py"), *map(str, arguments)]
+        command = depthseg(*arguments)
         if mounts is not None:
             script = f'{mounts} && exec "$@"'
             command = ["unshare", "-rm", "sh", "-ec", script, "sh", *command]
@@ -102,6 +106,15 @@ class FaultsTest(RefusalTestCase):
         self.assertNotIn("Traceback", process.stderr)
         (line,) = [line for line in process.stderr.splitlines() if "error: " in line]
         self.assertRegex(line, text)
+
+    def assert_done(self, process):
+        self.assertEqual(process.returncode, 0, process.stderr)
+
+    def assert_done_or_one_line(self, process, text):
+        if process.returncode == 2:
+            self.assert_one_line(process, text)
+        else:
+            self.assert_done(process)
 
     @needs_mount
     @parameterized.parameters(
@@ -128,7 +141,7 @@ class FaultsTest(RefusalTestCase):
                 out = self.folder / name
                 out.mkdir()
                 process = self.call(*self.commands(out)[name], mounts=mounts)
-                self.assertEqual(process.returncode, 0, process.stderr)
+                self.assert_done(process)
 
     @needs_mount
     @parameterized.parameters("compose", "train", "evaluate", "photographs", "export")
@@ -161,10 +174,7 @@ class FaultsTest(RefusalTestCase):
         process = self.call(
             *arguments, mounts=mounts, TMPDIR=None, KERAS_DEPTHSEG_CACHE="/mnt/cache"
         )
-        if process.returncode == 2:
-            self.assert_one_line(process, "(?i)temporary")
-        else:
-            self.assertEqual(process.returncode, 0, process.stderr)
+        self.assert_done_or_one_line(process, "(?i)temporary")
 
     @needs_mount
     @parameterized.parameters("compose", "validate", "card", "train", "photographs")
@@ -174,10 +184,7 @@ class FaultsTest(RefusalTestCase):
         process = self.call(
             *self.commands(out)[name], user=12345, HOME=None, KERAS_DEPTHSEG_CACHE=None
         )
-        if process.returncode == 2:
-            self.assert_one_line(process, "(?i)home|KERAS_DEPTHSEG_CACHE")
-        else:
-            self.assertEqual(process.returncode, 0, process.stderr)
+        self.assert_done_or_one_line(process, "(?i)home|KERAS_DEPTHSEG_CACHE")
 
     def test_a_clock_that_was_set_back(self):
         # All that a stopped run has written is of tomorrow.
@@ -185,9 +192,9 @@ class FaultsTest(RefusalTestCase):
         schedule = ("--width", 1, "--resolution-schedule", "32:3:8", "--deterministic")
         train = ("train", "--data", self.data, *schedule, "--run-dir")
         undisturbed = self.call(*train, self.folder / "undisturbed")
-        self.assertEqual(undisturbed.returncode, 0, undisturbed.stderr)
+        self.assert_done(undisturbed)
         process = subprocess.Popen(
-            [sys.executable, str(ROOT / "depthseg.py"), *map(str, train), str(run)],
+            depthseg(*train, run),
             env=self.environment(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -204,7 +211,7 @@ class FaultsTest(RefusalTestCase):
         for path in [self.data, *self.data.rglob("*"), run, *run.rglob("*")]:
             os.utime(path, (tomorrow, tomorrow))
         resumed = self.call("train", "--resume", "--run-dir", run)
-        self.assertEqual(resumed.returncode, 0, resumed.stderr)
+        self.assert_done(resumed)
         first, second = (
             keras.models.load_model(path / "model.keras").get_weights()
             for path in (run, self.folder / "undisturbed")
@@ -219,14 +226,14 @@ class FaultsTest(RefusalTestCase):
             *("--bg", self.shared / "bg", "--fg", self.shared / "fg", "--out", layout),
             *("--depth", f"{self.shared / 'depth'},step=0.001"),
         )
-        self.assertEqual(made.returncode, 0, made.stderr)
-        train = [sys.executable, str(ROOT / "depthseg.py"), "train", "--data", layout]
+        self.assert_done(made)
+        train = ("train", "--data", layout, *SCHEDULE, "--run-dir")
         processes = [
             subprocess.Popen(
-                [*map(str, (*train, *SCHEDULE, "--run-dir", self.folder / name))],
+                depthseg(*train, self.folder / name),
                 env=self.environment(KERAS_DEPTHSEG_CACHE=str(cache)),
                 # No pipe: one that is full would stop the other, too.
-                stdout=(self.folder / f"{name}.txt").open("w"),
+                stdout=self.enter_context((self.folder / f"{name}.txt").open("w")),
                 stderr=subprocess.STDOUT,
             )
             for name in ("one", "two")
@@ -252,11 +259,11 @@ class FaultsTest(RefusalTestCase):
         out, temporary = self.folder / "out", self.folder / "temporary"
         out.mkdir()
         temporary.mkdir()
-        command = [str(each) for each in self.commands(out)[name]]
+        command = depthseg(*self.commands(out)[name])
         draws = random.Random(f"{sent} {name}")
         for delay in (draws.uniform(0, 2), draws.uniform(0, 8)):
             process = subprocess.Popen(
-                [sys.executable, str(ROOT / "depthseg.py"), *command],
+                command,
                 env=self.environment(TMPDIR=str(temporary)),
                 cwd=self.folder,
                 stdout=subprocess.PIPE,

@@ -1,11 +1,7 @@
 """Steps, gradients that are not finite, accumulation, clipping and the schedule."""
 
 import dataclasses
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -13,13 +9,11 @@ import tensorflow as tf
 from absl.testing import parameterized
 from keras import ops
 
-import keras_depthseg
 from keras_depthseg.callbacks.non_finite import NonFiniteError, StopAtNonFinite
 from keras_depthseg.optimizers import OPTIMIZERS, cosine_decay, non_finite_steps
 from keras_depthseg.training.compiled_model import make_optimizer
 from keras_depthseg.training.recipes import RECIPES
-
-ROOT = Path(keras_depthseg.__file__).parent.parent
+from tests.support import processes
 
 
 def _root(y_true, y_pred):
@@ -151,14 +145,8 @@ print([each.name for each in graphs if "one_step" in getattr(each, "name", "")])
 class ReleaseTest(tf.test.TestCase):
     def test_graphs_of_trainings_are_released(self):
         # Another process: other tests may hold on to theirs.
-        found = subprocess.run(
-            [sys.executable, "-c", _TRAINED_TWICE],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        self.assertEqual(found.stdout.splitlines()[-1], "[]")
+        (output,) = processes.finish(processes.start("tensorflow", "-c", _TRAINED_TWICE))
+        self.assertEqual(output.splitlines()[-1], "[]")
 
 
 class RecipeOptimizerTest(tf.test.TestCase):

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_depthseg.datasets.composites.endless import EndlessComposites
 from keras_depthseg.datasets.opening import Records
 from keras_depthseg.datasets.records import IMAGE_FIELDS
-from keras_depthseg.datasets.stored_sample import parse
+from keras_depthseg.datasets.stored_sample import StoredSample, parse
 from keras_depthseg.pictures.decode import Decoder, background_cache
 from keras_depthseg.pictures.headers import has_end, stored_shape
 
@@ -19,7 +19,6 @@ Change = Callable[..., None]
 """Changes `images`, `labels` and `boxes` in place, see `augment.changes.BatchChange`."""
 
 _IDS = ("sample_id", "bg_id", "fg_id")
-_FIELDS = (*IMAGE_FIELDS, *_IDS, "box")
 
 
 def decoding(
@@ -45,10 +44,9 @@ def decoding(
     """
     features = [each.features for each in records]
     # Composites have all fields; with several sources a sample may lack some.
-    names = frozenset(_FIELDS)
-    if records and composites is None:
-        names = frozenset.union(*features)
-    optional = names.difference(frozenset.intersection(*features) if records else names)
+    every = frozenset(StoredSample._fields)
+    names = every if composites is not None else frozenset().union(*features)
+    optional = names - every.intersection(*features)
     read = _BatchReader(composites, split, resolution, change, names, optional)
 
     def decode(parts, draw):

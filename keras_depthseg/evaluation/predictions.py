@@ -15,7 +15,7 @@ from keras_depthseg.errors import UserError
 from keras_depthseg.evaluation.single_channel import read_map, resize_map
 from keras_depthseg.pictures.folders import PictureFile
 from keras_depthseg.pictures.formats import OTHER_PICTURES, SUFFIXES
-from keras_depthseg.text import printable, reason
+from keras_depthseg.text import reason
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -69,11 +69,11 @@ class Predictions:
                 more = ", …" if len(without) > _NAMED else ""
                 flat, deep = (place.format(without[0]) for place in _PLACES[kind])
                 other = self._find(kind, without[0], OTHER_PICTURES)
-                remedy = f"{printable(other.name)} is there: {_WRITE}" if other else ""
+                remedy = f"{other.name} is there: {_WRITE}" if other else ""
                 raise UserError(
                     f"{root}: received no {kind} for {len(without):,} of {total:,} "
-                    f"names: {printable(names)}{more}; expected {printable(flat)}.png or "
-                    f"{printable(deep)}.png. {remedy or 'Add them'}."
+                    f"names: {names}{more}; expected {flat}.png or {deep}.png. "
+                    f"{remedy or 'Add them'}."
                 )
 
     def mask(self, name: str, shape: tuple[int, int]) -> np.ndarray:
@@ -113,7 +113,7 @@ class Predictions:
         file = self._find(kind, name)
         if file is None:
             raise UserError(
-                f"{self._root}: received no {kind} for {printable(name)}, which was "
+                f"{self._root}: received no {kind} for {name}, which was "
                 "there at the start; expected it until the end. Write it again."
             )
         if file.name.endswith(".npy"):

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,12 @@ from keras_depthseg.export.options import SUFFIXES, ExportOptions
 from keras_depthseg.export.parity import Maps, Parity, compare
 from keras_depthseg.export.samples import read_samples
 from keras_depthseg.files import put_in_place
-from keras_depthseg.inference.exported import checksums, open_exported, report_of
+from keras_depthseg.inference.exported import (
+    checksums,
+    files_of,
+    open_exported,
+    report_of,
+)
 from keras_depthseg.model_file import RESOLUTION, model_path
 from keras_depthseg.networks.loading import load_network
 from keras_depthseg.pretrained import is_pretrained
@@ -100,7 +105,7 @@ def export(options: ExportOptions) -> Exported:
                     f"{'; '.join(parity.problems)}. Choose another `precision` or "
                     "`format`, or `data` more like what it will see."
                 )
-            size = sum(f.stat().st_size for f in _files(written))
+            size = sum(f.stat().st_size for f in files_of(written))
             _describe(part / report.name, options, metadata, size, parity, written)
             # One of another export would say that this is damaged.
             report.unlink(missing_ok=True)
@@ -222,13 +227,6 @@ def _describe(
         "sha256": checksums(written),
     }
     path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-
-
-def _files(path: Path) -> Iterator[Path]:
-    if path.is_file():
-        yield path
-    else:
-        yield from (file for file in path.rglob("*") if file.is_file())
 
 
 def _replace(part: Path, path: Path) -> None:

@@ -69,13 +69,16 @@ def report_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.parity.json")
 
 
+def files_of(path: Path) -> list[Path]:
+    """Return an exported file, or all files of a folder."""
+    found = [path] if path.is_file() else sorted(path.rglob("*"))
+    return [each for each in found if each.is_file()]
+
+
 def checksums(path: Path) -> dict[str, str]:
     """Return the SHA-256 of a folder's files by name, or of a file, as `"."`."""
-    files = [path] if path.is_file() else sorted(path.rglob("*"))
     return {
-        each.relative_to(path).as_posix(): read_sha256(each)
-        for each in files
-        if each.is_file()
+        each.relative_to(path).as_posix(): read_sha256(each) for each in files_of(path)
     }
 
 

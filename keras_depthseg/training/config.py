@@ -173,8 +173,7 @@ class RunConfig:
             fields["recipe"] = Recipe(**fields["recipe"])
             if isinstance(fields["data"], list):  # Version 0.1 wrote one text.
                 fields["data"] = tuple(fields["data"])
-            sources = fields.pop("composites", None)
-            if sources:
+            if sources := fields.pop("composites", None):
                 # JSON has no paths.
                 paths = {
                     name: Path(sources[name])
@@ -188,7 +187,11 @@ class RunConfig:
             *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
             UserError,
         ) as error:
-            raise _unreadable(folder, error) from error
+            what = f"{type(error).__name__}: {reason(error, 300)}"
+            raise UserError(
+                f"{folder.config}: cannot be read ({what}); this run cannot be resumed, "
+                "start a new one."
+            ) from error
 
     def require_same(self, run_dir: str | os.PathLike) -> None:
         """Refuse to resume a run with a different configuration.
@@ -225,14 +228,6 @@ class RunConfig:
                     f"{path}: this file or folder of the run is no longer there; put it "
                     f"back, or give its new place by `{option}`."
                 )
-
-
-def _unreadable(folder: RunFolder, error: Exception) -> UserError:
-    what = f"{type(error).__name__}: {reason(error, 300)}"
-    return UserError(
-        f"{folder.config}: cannot be read ({what}); this run cannot be resumed, start a "
-        "new one."
-    )
 
 
 def _as_json(config: RunConfig) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Python processes that use another Keras backend."""
+"""Python processes of their own, also with another Keras backend."""
 
 import os
 import subprocess
