@@ -27,6 +27,7 @@ from keras_depthseg.datasets.frames import (
 )
 from keras_depthseg.datasets.records import REQUIRED_FIELDS
 from keras_depthseg.errors import UserError
+from keras_depthseg.text import shortened
 
 REPAIR = (
     "restore the file from a copy, build the data set again, or train without what is "
@@ -243,7 +244,8 @@ def _check_shard(shard: StoredShard, stretches: Sequence[Stretch], digest: Any) 
     digest.update(b"%d\n" % sum(stretch.records for stretch in stretches))
     # Not `Path.is_file`, which has an error for a name that is too long.
     if stretches and not os.path.isfile(shard.path):
-        raise UserError(f"{shard.path}: this shard is missing; {REPAIR}.")
+        path = shard.path.with_name(shortened(shard.path.name, 255))
+        raise UserError(f"{path}: this shard is missing; {REPAIR}.")
     end = 0
     for stretch in stretches:
         end, left = stretch.offset, stretch.records

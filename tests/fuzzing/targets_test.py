@@ -13,7 +13,7 @@ from tests.support.tiny_data import RefusalTestCase
 # Seeds and numbers of cases in which something was wrong once.
 FOUND = {
     "info": [(0, 51), (0, 55), (0, 63), (0, 78), (1, 11), (1, 54), (1, 109)]
-    + [(0, 408), (0, 1717), (0, 2176)],
+    + [(0, 408), (0, 1717), (0, 2176), (1, 2732)],
     "records": [(0, 4452), (0, 4988)],
     "runs": [(0, n) for n in (866, 1047, 1050, 1730, 2440, 5982, 7133)],
     "positions": [(0, 0), (0, 7), (0, 13), (0, 31), (0, 53), (0, 64), (1, 153)],
