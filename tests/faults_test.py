@@ -21,6 +21,15 @@ from tests.support.tiny_data import RefusalTestCase
 ROOT = Path(__file__).parent.parent
 SCHEDULE = ("--width", 1, "--resolution-schedule", "32:1:8")
 
+# As `sitecustomize.py`, which Python imports first: an hour back at every fifth look.
+CLOCK = """
+import itertools, time
+looks = itertools.count()
+real, real_ns = time.time, time.time_ns
+time.time = lambda: real() - 3600 * (next(looks) // 5)
+time.time_ns = lambda: real_ns() - 3600 * 10**9 * (next(looks) // 5)
+"""
+
 
 def _can_mount():
     tried = subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False)
@@ -218,6 +227,34 @@ class FaultsTest(RefusalTestCase):
         )
         for one, other in zip(first, second, strict=True):
             self.assertAllEqual(one, other)
+
+    @parameterized.parameters(
+        "compose",
+        "validate",
+        "card",
+        "train",
+        "evaluate",
+        "photographs",
+        "video",
+        "export",
+    )
+    def test_a_clock_that_is_set_back_meanwhile(self, name):
+        (self.folder / "sitecustomize.py").write_text(CLOCK)
+        written = {}
+        for clock in ("whole", "set back"):
+            out = self.folder / clock / "out"
+            out.mkdir(parents=True)
+            path = str(self.folder) if clock == "set back" else None
+            process = self.call(*self.commands(out)[name], PYTHONPATH=path)
+            self.assert_done(process)
+            written[clock] = {
+                str(file.relative_to(out)): file.read_bytes()
+                for file in out.rglob("*")
+                if file.is_file() and "tfevents" not in file.name
+            }
+        self.assertEqual(*map(sorted, written.values()))
+        if name in ("compose", "photographs", "video"):
+            self.assertEqual(*written.values())
 
     def test_two_runs_in_one_cache(self):
         layout, cache = self.folder / "layout", self.folder / "cache"

@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from keras_depthseg.augment.camera import MOVEMENTS
@@ -154,6 +155,7 @@ class CueTest(tf.test.TestCase):
         Capture.preset("handheld")(*pairs, np.random.default_rng(0))
         self.assertBetween(guess_the_plate(pairs[0], held_out=1000), 0.45, 0.55)
 
+    @pytest.mark.long
     def test_movements_do_not_give_it_away_without_noise_to_hide_them(self):
         movements = dict.fromkeys(MOVEMENTS, 1)
         images, labels, boxes = empty_pairs(2500)

@@ -11,6 +11,7 @@ import shutil
 from unittest import mock
 
 import numpy as np
+import pytest
 from absl.testing import parameterized
 from scipy import ndimage
 
@@ -400,6 +401,7 @@ class NetworkTest(TinyDataTestCase, parameterized.TestCase):
         scores, _, _ = results(out)
         self.assertEqual(scores["resolution"], 32)
 
+    @pytest.mark.long
     def test_captured_beside_clean(self):
         arguments = ("--capture", "exposure=40", "--split", "val", "--no-baselines")
         scores, rows, _ = self.evaluate(*arguments)

@@ -11,6 +11,7 @@ from unittest import mock
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -230,6 +231,7 @@ class FilesTest(RefusalTestCase, parameterized.TestCase):
         _train(self.folder, _sgd)
 
     @parameterized.parameters(0, 1, 2)
+    @pytest.mark.long
     def test_killed_between_the_files_of_the_last_epoch(self, written):
         # An epoch leaves three files; no later epoch would repair a missing one.
         alone, killed = self.folder / "alone", self.folder / "killed"

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from unittest import mock
 
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -120,6 +121,7 @@ class TrainingTest(DamagedTestCase):
     def stored(self, run_dir=None):
         return json.loads(((run_dir or self.run_dir) / "config.json").read_text())
 
+    @pytest.mark.long
     def test_left_out(self):
         damage(self.shard, 3, "content")
         damage(min(self.copy.glob("*-val.tfrecord-00000-*")), 0, "checksum of the length")
@@ -156,6 +158,7 @@ class TrainingTest(DamagedTestCase):
             again = self.train(other, resume=True, skip_damaged=True)
         self.assertEqual(again.scores, begun.scores)
 
+    @pytest.mark.long
     def test_damaged_while_it_trains(self):
         """Also in a run that has left out others before."""
         damage(self.shard, 5, "length")

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import albumentations
+import pytest
 from absl.testing import parameterized
 
 from keras_depthseg.backend import software_versions
@@ -54,6 +55,7 @@ class MovedTestCase(TinyDataTestCase):
 
 
 class RecordsTest(MovedTestCase):
+    @pytest.mark.long
     def test_train(self):
         run_eagerly(self)
         config = RunConfig(str(self.old), TINY, precision="float32")

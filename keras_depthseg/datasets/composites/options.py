@@ -6,6 +6,7 @@ The command line reads this module before it imports TensorFlow: nothing heavy h
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from pathlib import Path
 from typing import Literal
@@ -70,6 +71,7 @@ class ComposeOptions:
 
     Raises:
         UserError: if a value is not accepted.
+        TypeError: if `bg` or `depth` is neither text nor a path.
     """
 
     bg: str
@@ -97,6 +99,9 @@ class ComposeOptions:
     beam: str | None = None
 
     def __post_init__(self):
+        object.__setattr__(self, "bg", os.fspath(self.bg))
+        if self.depth is not None:
+            object.__setattr__(self, "depth", os.fspath(self.depth))
         size = self.size
         self._check("size", 32 <= size <= 4096, "32 to 4096 pixels")
         height = self.fg_height

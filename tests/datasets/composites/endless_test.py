@@ -144,3 +144,9 @@ class RichRecordsTest(CompositesTestCase):
     def test_refused_options(self, **option):
         with self.assertRaisesRegex(UserError, f"`{next(iter(option))}`: received"):
             ComposeOptions(bg="bg", fg=Path("fg"), variety="rich", **option)
+
+    def test_paths_are_texts(self):
+        fg = Path("fg")
+        self.assertEqual(ComposeOptions(Path("bg"), fg), ComposeOptions("bg", fg))
+        with self.assertRaises(TypeError):
+            ComposeOptions(1, fg)
