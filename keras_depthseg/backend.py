@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib
 import io
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -315,6 +316,22 @@ def weights_file(model: keras.Model) -> bytes:
 
 
 # === tf.data ===
+
+
+def first_of_floats(x: Any) -> Any:
+    """Return the inputs in the first batch of a `tf.data.Dataset` of floats, as arrays.
+
+    Anything else, a data set of integers too, is returned as it is.
+    """
+    spec = getattr(x, "element_spec", None)
+    inputs = spec[0] if isinstance(spec, tuple) and spec else spec
+    if not isinstance(inputs, Mapping) or not hasattr(x, "take"):
+        return x
+    if not any(each.dtype.is_floating for each in inputs.values()):
+        return x
+    for batch in x.take(1).as_numpy_iterator():
+        return batch[0] if isinstance(batch, tuple) else batch
+    return x
 
 
 def untuned():

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_depthseg.backend import known_values
+from keras_depthseg.backend import first_of_floats, known_values
 from keras_depthseg.blocks import conv, decoder_block, encoder_block, residual_double_conv
 from keras_depthseg.shapes import SIDE_MULTIPLE, next_multiple
 from keras_depthseg.value_range import warn_of_other_range
@@ -83,7 +83,8 @@ class TwoPictureNetwork(keras.Model):
         Args:
             x: a dict `{"bg": …, "fg_bg": …}` of arrays (B, H, W, 3) in 0..255, or a
                 `tf.data.Dataset` of such dicts (labels beside them are ignored). Of
-                arrays in 0..1 a warning is logged, once.
+                pictures in 0..1 a warning is logged, once; of a data set of floats the
+                first batch is read for it.
             **kwargs: `batch_size`, `verbose`, `steps`, `callbacks` of `keras.Model`.
 
         Returns:
@@ -91,7 +92,7 @@ class TwoPictureNetwork(keras.Model):
         """
         if isinstance(x, Mapping):
             _check_images(x)
-        self._check_range(x)
+        self._check_range(first_of_floats(x))
         return _maps(super().predict(x, **kwargs))
 
     def predict_on_batch(self, x) -> dict[str, np.ndarray]:
@@ -100,11 +101,21 @@ class TwoPictureNetwork(keras.Model):
         self._check_range(x)
         return _maps(super().predict_on_batch(x))
 
+    def fit(self, x=None, *args, **kwargs) -> keras.callbacks.History:
+        """Train as `keras.Model.fit`, with a warning of arrays in 0..1, once."""
+        self._check_range(x)
+        return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, x=None, *args, **kwargs) -> Any:
+        """Score as `keras.Model.evaluate`, with a warning of arrays in 0..1, once."""
+        self._check_range(x)
+        return super().evaluate(x, *args, **kwargs)
+
     def _check_range(self, x) -> None:
         """Warn once of pictures in 0..1; while a graph is built there are no values."""
         if self._warned_of_range or not isinstance(x, Mapping):
             return
-        values = {name: known_values(x[name]) for name in INPUTS}
+        values = {name: known_values(x[name]) for name in INPUTS if name in x}
         known = {name: array for name, array in values.items() if array is not None}
         self._warned_of_range = warn_of_other_range(known)
 

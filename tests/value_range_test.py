@@ -96,6 +96,39 @@ class ValueRangeTest(RefusalTestCase):
 
         self.check(call, pictures(to_unit), pictures())
 
+    @parameterized.parameters("inputs", "inputs and labels")
+    def test_data_sets(self, elements):
+        model = TinyNetwork()
+
+        def call(inputs):
+            if elements != "inputs":
+                inputs = (inputs, np.zeros(2))
+            model.predict(tf.data.Dataset.from_tensor_slices(inputs).batch(1), verbose=0)
+
+        self.check(call, pictures(to_unit), pictures())
+
+    def test_integers_are_not_read_for_it(self):
+        read = []
+
+        def generate():
+            read.append(1)
+            yield pictures(dtype="uint8")
+
+        spec = {name: tf.TensorSpec((2, *SIZE, 3), "uint8") for name in ("bg", "fg_bg")}
+        data = tf.data.Dataset.from_generator(generate, output_signature=spec)
+        data = data.apply(tf.data.experimental.assert_cardinality(1))
+        TinyNetwork().predict(data, verbose=0)
+        self.assertEqual(read, [1])
+
+    @parameterized.parameters("fit", "evaluate")
+    def test_training(self, how):
+        model = TinyNetwork()
+        model.compile("sgd", loss={"mask": "mse", "depth": "mse"})
+        zeros = np.zeros((2, *SIZE, 1), "float32")
+        labels = {"mask": zeros, "depth": zeros}
+        call = getattr(model, how)
+        self.check(lambda x: call(x, labels, verbose=0), pictures(to_unit), pictures())
+
     def test_one_of_the_two(self):
         mixed = pictures() | {"fg_bg": pictures(to_unit)["fg_bg"]}
         line = self.check(TinyNetwork(), mixed, pictures())
@@ -128,12 +161,3 @@ class ValueRangeTest(RefusalTestCase):
         bg, fg_bg = (x[0] for x in pictures(to_unit).values())
         with self.assertRaisesRegex(UserError, "values of 0..1 times 255"):
             predictor.predict(bg, fg_bg)
-
-    def test_training_on_a_graph(self):
-        """`fit` builds a graph, in which there are no values."""
-        model = TinyNetwork()
-        model.compile("sgd", loss={"mask": "mse", "depth": "mse"})
-        zeros = np.zeros((2, *SIZE, 1), "float32")
-        labels = {"mask": zeros, "depth": zeros}
-        with self.assertNoLogs("keras_depthseg"):
-            model.fit(pictures(), labels, verbose=0)
