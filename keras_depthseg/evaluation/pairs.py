@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from keras_depthseg.datasets.inspection.mask_fit import misfit
 from keras_depthseg.errors import UserError
 from keras_depthseg.evaluation.options import PAIRS_RESOLUTION
 from keras_depthseg.evaluation.single_channel import CROP, read_true_mask
@@ -34,6 +35,9 @@ _LARGEST_INDEX = 2**24
 # pixels that are background.
 _DIFFERENT = 64
 _NEARLY_EVERYWHERE = 0.5
+
+_UNKNOWN = 64
+"""An opacity that `misfit` takes neither for foreground nor for background."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +169,8 @@ def read_pairs(
 def read_pair(files: PairFiles, resolution: int = PAIRS_RESOLUTION) -> Pair:
     """Read a pair, turned upright and reduced.
 
-    A warning is logged where the plate and the picture differ on most of the background.
+    A warning is logged where the plate and the picture differ on most of the background,
+    or where they differ and the mask do not fit: it is inverted, or of another pair.
 
     Args:
         files: from `list_pairs`.
@@ -192,7 +197,7 @@ def read_pair(files: PairFiles, resolution: int = PAIRS_RESOLUTION) -> Pair:
         # Sums of areas are rounded.
         known = share > 1 - 1e-4
         mask = np.where(known, mask, 0)
-    _check_plate(files, bg, fg_bg, known & (mask < 0.5))
+    _check_fit(files, bg, fg_bg, mask, known)
     return Pair(files.name, files.scene, bg, fg_bg, mask, known)
 
 
@@ -200,16 +205,24 @@ def _open(file: PictureFile) -> Image.Image:
     return open_any_picture(file.read(), file.where)
 
 
-def _check_plate(
-    files: PairFiles, bg: np.ndarray, fg_bg: np.ndarray, background: np.ndarray
+def _check_fit(
+    files: PairFiles,
+    bg: np.ndarray,
+    fg_bg: np.ndarray,
+    mask: np.ndarray,
+    known: np.ndarray,
 ) -> None:
+    background = known & (mask < 0.5)
     different = cv2.absdiff(bg, fg_bg).max(axis=-1)[background] > _DIFFERENT
+    opacity = np.where(known, np.rint(255 * mask), _UNKNOWN).astype(np.uint8)
     if different.size and different.mean() > _NEARLY_EVERYWHERE:
         _LOGGER.warning(
             "%s: differs from %s by more than %d of 255 on %.0f %% of the background: is "
-            "it the plate of another scene?",
+            "it the plate of another scene, or the mask inverted?",
             files.bg.where,
             PurePosixPath(files.fg_bg.name).name,
             _DIFFERENT,
             100 * different.mean(),
         )
+    elif doubt := misfit(bg, fg_bg, opacity):
+        _LOGGER.warning("%s: %s", files.mask.where, doubt)

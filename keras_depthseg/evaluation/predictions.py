@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_depthseg.errors import UserError
-from keras_depthseg.evaluation.single_channel import read_map, resize_map
+from keras_depthseg.evaluation.single_channel import MOST_CLASSES, read_map, resize_map
 from keras_depthseg.pictures.folders import PictureFile
 from keras_depthseg.pictures.formats import OTHER_PICTURES, SUFFIXES
 from keras_depthseg.text import reason
@@ -119,14 +119,16 @@ class Predictions:
         if file.name.endswith(".npy"):
             return self._resized(file, _read_array(file), shape)
         levels = read_map(file, remedy=_WRITE)
-        if kind == "mask" and levels.max() == 1:
+        full = np.iinfo(levels.dtype).max
+        highest = int(levels.max())
+        only = np.isin(levels, (0, highest)).all()
+        if kind == "mask" and 0 < highest <= MOST_CLASSES and only:
             _LOGGER.warning(
-                "%s: its highest level is 1, which is nearly nothing of %d. If it means "
+                "%s: its levels are 0 and %d, which is nearly nothing of %d. If it means "
                 "foreground, write %d.",
-                file.where,
-                *2 * (np.iinfo(levels.dtype).max,),
+                *(file.where, highest, full, full),
             )
-        full = np.float32(np.iinfo(levels.dtype).max)
+        full = np.float32(full)
         return self._resized(file, levels.astype(np.float32) / full, shape)
 
     def _resized(

@@ -21,9 +21,9 @@ _LOGGER = logging.getLogger(__name__)
 CROP = "Take them with one camera, or crop them alike"
 """What to do about a plate, a photograph and a mask of different sizes."""
 
-# The largest level that only a map of class numbers has: a mask that is nowhere near
-# opaque has no use.
-_MOST_CLASSES = 15
+MOST_CLASSES = 15
+"""The largest level that only a map of class numbers has: a mask that is nowhere near
+opaque has no use."""
 
 
 def read_map(
@@ -80,7 +80,7 @@ def read_true_mask(
     """
     levels = read_map(file, picture)
     highest = levels.max()
-    if 1 < highest <= _MOST_CLASSES:
+    if 1 < highest <= MOST_CLASSES:
         raise UserError(
             f"{file.where}: received levels from 0 to {highest}, as of class numbers; "
             "accepted are 0 and 1, 0 and 255 with 128 for unknown, and opacities of 8 or "

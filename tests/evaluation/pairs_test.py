@@ -152,7 +152,7 @@ def test_soft_masks_have_128_as_an_opacity(tmp_path, caplog):
         pair = _read(tmp_path / root)
         np.testing.assert_allclose(pair.mask, levels / full, atol=1e-6)
         assert pair.known.all()
-    assert not caplog.records
+    assert "128 is" not in caplog.text
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -165,7 +165,7 @@ def test_128_is_unknown_beside_0_and_255(tmp_path, caplog, dtype):
         ~pair.known, np.arange(24)[:, None] // 3 == 4 + 0 * mask
     )
     assert not pair.mask[12:15].any()
-    assert not caplog.records
+    assert "128 is" not in caplog.text
     # One pixel of other grey makes it soft, which is doubtful.
     mask[0, 0] = 100
     _write(tmp_path / "other", "a", pixels=mask)
@@ -267,7 +267,7 @@ def test_what_is_missing_or_damaged(tmp_path):
 def test_a_plate_of_another_scene_is_warned_of(tmp_path, caplog):
     _write(tmp_path, "a", fg_bg=saved(_colour(1) + np.uint8(120)))
     _read(tmp_path)
-    assert "the plate of another scene?" in caplog.text
+    assert "the plate of another scene, or" in caplog.text
     caplog.clear()
     # Not where only the foreground differs, however large it is.
     mask = np.full(SIZE, 255, np.uint8)
@@ -276,3 +276,34 @@ def test_a_plate_of_another_scene_is_warned_of(tmp_path, caplog):
     _write(tmp_path / "b", "b", fg_bg=saved(foreground), pixels=mask)
     _read(tmp_path / "b")
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (lambda mask: 255 - mask, "or the mask inverted?"),
+        (lambda mask: mask[:, ::-1], "does the mask belong to another sample?"),
+        (lambda mask: 0 * mask, "nothing is opaque in the mask"),
+        (lambda mask: mask, ""),
+        # Unknown at the outline.
+        (
+            lambda mask: np.where(cv2.dilate(mask, np.ones((5, 5))) > mask, 128, mask),
+            None,
+        ),
+    ],
+    ids=["inverted", "of another pair", "empty", "right", "partly unknown"],
+)
+def test_a_mask_that_does_not_fit_is_warned_of(tmp_path, caplog, change, part):
+    mask = np.zeros((96, 128), np.uint8)
+    mask[20:44, 10:34] = 255
+    bg = _colour(0, mask.shape)
+    fg_bg = np.where(mask[..., None] > 0, np.uint8(150), bg)
+    files = {"bg": saved(bg), "fg_bg": saved(fg_bg)}
+    _write(tmp_path, "a", pixels=change(mask).astype(np.uint8), **files)
+    _read(tmp_path)
+    if not part:
+        assert not caplog.records
+    else:
+        (record,) = caplog.records
+        line = record.getMessage()
+        assert line.startswith(f"{tmp_path}/a/") and part in line

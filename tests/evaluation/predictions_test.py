@@ -153,7 +153,16 @@ def test_nearly_empty_levels_are_warned_of(tmp_path, caplog):
     _write(tmp_path, a_png=saved(np.uint8(LEVELS % 2)))
     found = Predictions(tmp_path, ["a"]).mask("a", SHAPE)
     assert found.max() == pytest.approx(1 / 255)
-    assert "write 255" in caplog.text
+    assert "levels are 0 and 1, " in caplog.text and "write 255" in caplog.text
+    caplog.clear()
+    _write(tmp_path, a_png=saved(np.uint8(7 * (LEVELS % 2))))
+    Predictions(tmp_path, ["a"]).mask("a", SHAPE)
+    assert "levels are 0 and 7, " in caplog.text
+    caplog.clear()
+    # Hardly anything in a picture without foreground is an opacity.
+    _write(tmp_path, a_png=saved(np.uint8(LEVELS % 8)))
+    Predictions(tmp_path, ["a"]).mask("a", SHAPE)
+    assert not caplog.records
 
 
 def _npy(shape, kind="<f4", content=b""):

@@ -97,7 +97,7 @@ def gather_cutouts(
         masks: a folder or zip of masks, of the same names or with `_mask` appended; may
             be `root` itself.
         refuse: called with a line for each picture left out: its file and the reason. Of
-            those that seem inverted a warning is logged.
+            those that seem inverted, or are of 0 and 1, a warning is logged.
         height, largest: at which they will be used, see `reading.read_cutout`.
 
     Raises:
@@ -105,7 +105,7 @@ def gather_cutouts(
     """
     files, beside = _with_companions(root, masks, MASK_SUFFIXES, refuse)
 
-    def check(file: PictureFile) -> tuple[FolderCutout, np.ndarray, str | None]:
+    def check(file: PictureFile) -> tuple[FolderCutout, np.ndarray, str | None, bool]:
         mask = beside[file] if beside is not None else None
         whole = reading.read_whole_cutout(file, mask)
         reading.fit_cutout(whole, height, largest, (mask or file).where)
@@ -116,10 +116,18 @@ def gather_cutouts(
         digest = file.digest() + (mask.digest() if mask else "")
         found = FolderCutout(file.name, digest, file.folder, file, mask)
         inverted = (mask or file).name if seems_inverted(whole.alpha) else None
-        return found, near_duplicates.picture_hash(picture), inverted
+        # Read again only if all is 0 or 255, as few are.
+        hard = not np.any((whole.alpha > 0) & (whole.alpha < 255))
+        ones = hard and reading.is_of_ones(file, mask)
+        return found, near_duplicates.picture_hash(picture), inverted, ones
 
     usable = _checked(files, check, refuse, root)
-    if inverted := [name for *_, name in usable if name is not None]:
+    if ones := sum(ones for *_, ones in usable):
+        logger.warning(
+            "%s: of %d of %d the opacity is 0 and 1, taken as 0 and 255",
+            *(masks or root, ones, len(usable)),
+        )
+    if inverted := [name for _, _, name, _ in usable if name is not None]:
         logger.warning(
             "%s: received %d of %d that are opaque around something transparent: %s; "
             "expected white, or alpha 255, where the object is. Invert them, unless they "

@@ -10,7 +10,9 @@ from PIL import Image
 
 from keras_depthseg.datasets.composites import gather
 from keras_depthseg.datasets.composites.depth_folder import DepthFolder
+from keras_depthseg.datasets.composites.reading import read_cutout
 from keras_depthseg.pictures import folders
+from keras_depthseg.pictures.folders import PictureFile
 from keras_depthseg.text import printable
 from tests.support.picture_files import (
     SIZE,
@@ -185,6 +187,33 @@ class InvertedTest(SourcesTestCase):
         self.assertStartsWith(line, f"{root}: received 1 of 2 that are opaque around")
         self.assertIn(f"transparent: {name}; expected white, or alpha 255, where", line)
         self.assertEqual(self.lines, [])
+
+    @parameterized.parameters("RGBA", "PNG")
+    def test_ones(self, kind):
+        hard = np.uint8(disc(30) > 127)
+        (line,), root = self.check(hard, kind)
+        self.assertEqual(
+            line, f"{root}: of 1 of 2 the opacity is 0 and 1, taken as 0 and 255"
+        )
+        read = []
+        for folder, values in (("ones", hard), ("whole", 255 * hard)):
+            root = self.folder / folder
+            alpha = {"alpha.png": saved(values)}
+            whole = {"a.png": saved(np.dstack([self.plate, values]))}
+            self.write(whole | alpha, root)
+            beside = PictureFile("alpha.png", root) if kind == "PNG" else None
+            read.append(read_cutout(PictureFile("a.png", root), beside, 40, 80))
+        self.assertAllEqual(read[0].alpha, read[1].alpha)
+        self.assertAllEqual(read[0].colour, read[1].colour)
+
+    def test_label_numbers(self):
+        self.write({"a.png": saved(self.plate), "b.png": saved(self.plate)})
+        self.write(
+            {"a.png": saved(7 * np.uint8(disc(30) > 127)), "b.png": saved(disc(30))},
+            self.beside,
+        )
+        self.assertEqual(self.cutouts(masks=self.beside), ["b.png"])
+        self.assertIn("with 7 of 255 at most", self.lines[0])
 
     @parameterized.product(
         alpha=(
