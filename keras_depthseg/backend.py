@@ -327,7 +327,8 @@ def first_of_floats(x: Any) -> Any:
     inputs = spec[0] if isinstance(spec, tuple) and spec else spec
     if not isinstance(inputs, Mapping) or not hasattr(x, "take"):
         return x
-    if not any(each.dtype.is_floating for each in inputs.values()):
+    dtypes = [getattr(each, "dtype", None) for each in inputs.values()]
+    if not any(dtype is not None and dtype.is_floating for dtype in dtypes):
         return x
     for batch in x.take(1).as_numpy_iterator():
         return batch[0] if isinstance(batch, tuple) else batch
