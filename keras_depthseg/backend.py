@@ -321,7 +321,8 @@ def weights_file(model: keras.Model) -> bytes:
 def first_of_floats(x: Any) -> Any:
     """Return the inputs in the first batch of a `tf.data.Dataset` of floats, as arrays.
 
-    Anything else, a data set of integers too, is returned as it is.
+    Anything else is returned as it is: data sets of integers, and those of unknown
+    length, which may be generators that give each batch once.
     """
     spec = getattr(x, "element_spec", None)
     inputs = spec[0] if isinstance(spec, tuple) and spec else spec
@@ -329,6 +330,8 @@ def first_of_floats(x: Any) -> Any:
         return x
     dtypes = [getattr(each, "dtype", None) for each in inputs.values()]
     if not any(dtype is not None and dtype.is_floating for dtype in dtypes):
+        return x
+    if int(x.cardinality()) <= 0:
         return x
     for batch in x.take(1).as_numpy_iterator():
         return batch[0] if isinstance(batch, tuple) else batch

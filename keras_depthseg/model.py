@@ -83,8 +83,8 @@ class TwoPictureNetwork(keras.Model):
         Args:
             x: a dict `{"bg": …, "fg_bg": …}` of arrays (B, H, W, 3) in 0..255, or a
                 `tf.data.Dataset` of such dicts (labels beside them are ignored). Of
-                pictures in 0..1 a warning is logged, once; of a data set of floats the
-                first batch is read for it.
+                pictures in 0..1 a warning is logged, once; of a data set of floats whose
+                length is known, the first batch is read for it.
             **kwargs: `batch_size`, `verbose`, `steps`, `callbacks` of `keras.Model`.
 
         Returns:
@@ -92,7 +92,8 @@ class TwoPictureNetwork(keras.Model):
         """
         if isinstance(x, Mapping):
             _check_images(x)
-        self._check_range(first_of_floats(x))
+        if not self._warned_of_range:
+            self._check_range(first_of_floats(x))
         return _maps(super().predict(x, **kwargs))
 
     def predict_on_batch(self, x) -> dict[str, np.ndarray]:

@@ -1,5 +1,6 @@
 """Real commands on read-only and full disks, without a home, stopped at any moment."""
 
+import json
 import os
 import random
 import shutil
@@ -23,7 +24,8 @@ SCHEDULE = ("--width", 1, "--resolution-schedule", "32:1:8")
 
 # As `sitecustomize.py`, which Python imports first: an hour back at every fifth look.
 CLOCK = """
-import itertools, time
+import itertools, pathlib, time
+pathlib.Path(__file__).with_name("imported").touch()
 looks = itertools.count()
 real, real_ns = time.time, time.time_ns
 time.time = lambda: real() - 3600 * (next(looks) // 5)
@@ -240,21 +242,34 @@ class FaultsTest(RefusalTestCase):
     )
     def test_a_clock_that_is_set_back_meanwhile(self, name):
         (self.folder / "sitecustomize.py").write_text(CLOCK)
-        written = {}
-        for clock in ("whole", "set back"):
-            out = self.folder / clock / "out"
-            out.mkdir(parents=True)
-            path = str(self.folder) if clock == "set back" else None
-            process = self.call(*self.commands(out)[name], PYTHONPATH=path)
+        outs, said = [self.folder / "undisturbed", self.folder / "set back"], []
+        for out in outs:
+            out.mkdir()
+            command = self.commands(out)[name]
+            if name == "train":
+                command = (*command, "--deterministic")
+            path = str(self.folder) if out == outs[1] else None
+            process = self.call(*command, PYTHONPATH=path)
             self.assert_done(process)
-            written[clock] = {
+            said.append(process.stdout.replace(str(out), "OUT"))
+        self.assertTrue((self.folder / "imported").exists())
+        written = [
+            {
                 str(file.relative_to(out)): file.read_bytes()
                 for file in out.rglob("*")
                 if file.is_file() and "tfevents" not in file.name
             }
-        self.assertEqual(*map(sorted, written.values()))
+            for out in outs
+        ]
+        self.assertEqual(*map(sorted, written))
         if name in ("compose", "photographs", "video"):
-            self.assertEqual(*written.values())
+            self.assertEqual(*written)
+        elif name in ("train", "evaluate"):
+            folder = {"train": "run", "evaluate": "evaluation"}[name]
+            scores = [json.loads(each[f"{folder}/scores.json"]) for each in written]
+            self.assertEqual(*(each["scores"] for each in scores))
+        elif name == "validate":
+            self.assertEqual(*said)
 
     def test_two_runs_in_one_cache(self):
         layout, cache = self.folder / "layout", self.folder / "cache"

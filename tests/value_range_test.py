@@ -120,6 +120,31 @@ class ValueRangeTest(RefusalTestCase):
         TinyNetwork().predict(data, verbose=0)
         self.assertEqual(read, [1])
 
+    def test_batches_that_come_once(self):
+        """A generator of floats loses none of them."""
+        batches = (pictures() for _ in range(3))
+        spec = {name: tf.TensorSpec((2, *SIZE, 3)) for name in ("bg", "fg_bg")}
+        data = tf.data.Dataset.from_generator(lambda: batches, output_signature=spec)
+        found = TinyNetwork().predict(data.repeat(1), steps=3, verbose=0)
+        self.assertLen(found["mask"], 6)
+
+    def test_nothing_is_read_after_the_warning(self):
+        read = []
+
+        def generate():
+            read.append(1)
+            yield pictures(to_unit)
+
+        spec = {name: tf.TensorSpec((2, *SIZE, 3)) for name in ("bg", "fg_bg")}
+        data = tf.data.Dataset.from_generator(generate, output_signature=spec)
+        data = data.apply(tf.data.experimental.assert_cardinality(1))
+        model = TinyNetwork()
+        with self.assertLogs("keras_depthseg"):
+            model.predict(data, verbose=0)
+        self.assertLen(read, 2)
+        model.predict(data, verbose=0)
+        self.assertLen(read, 3)
+
     @parameterized.parameters("fit", "evaluate")
     def test_training(self, how):
         model = TinyNetwork()

@@ -244,6 +244,7 @@ def _check_shard(shard: StoredShard, stretches: Sequence[Stretch], digest: Any) 
     digest.update(b"%d\n" % sum(stretch.records for stretch in stretches))
     # Not `Path.is_file`, which has an error for a name that is too long.
     if stretches and not os.path.isfile(shard.path):
+        # A damaged description may claim a name of any length.
         path = shard.path.with_name(shortened(shard.path.name, 255))
         raise UserError(f"{path}: this shard is missing; {REPAIR}.")
     end = 0

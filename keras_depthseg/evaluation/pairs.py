@@ -36,6 +36,9 @@ _LARGEST_INDEX = 2**24
 _DIFFERENT = 64
 _NEARLY_EVERYWHERE = 0.5
 
+# Above what composites may have: photographs differ in exposure.
+_OUTSIDE_TO_INSIDE = 2.0
+
 _UNKNOWN = 64
 """An opacity that `misfit` takes neither for foreground nor for background."""
 
@@ -169,8 +172,8 @@ def read_pairs(
 def read_pair(files: PairFiles, resolution: int = PAIRS_RESOLUTION) -> Pair:
     """Read a pair, turned upright and reduced.
 
-    A warning is logged where the plate and the picture differ on most of the background,
-    or where they differ and the mask do not fit: it is inverted, or of another pair.
+    A warning is logged if plate and picture differ on most of the background, or if the
+    mask does not fit what differs, as one that is inverted or of another pair.
 
     Args:
         files: from `list_pairs`.
@@ -224,5 +227,5 @@ def _check_fit(
             _DIFFERENT,
             100 * different.mean(),
         )
-    elif doubt := misfit(bg, fg_bg, opacity):
+    elif doubt := misfit(bg, fg_bg, opacity, _OUTSIDE_TO_INSIDE):
         _LOGGER.warning("%s: %s", files.mask.where, doubt)

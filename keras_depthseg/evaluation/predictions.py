@@ -121,15 +121,15 @@ class Predictions:
         levels = read_map(file, remedy=_WRITE)
         full = np.iinfo(levels.dtype).max
         highest = int(levels.max())
-        only = np.isin(levels, (0, highest)).all()
-        if kind == "mask" and 0 < highest <= MOST_CLASSES and only:
+        # Soft masks of pictures without foreground have more levels.
+        two = np.isin(levels, (0, highest)).all() and not levels.all()
+        if kind == "mask" and 0 < highest <= MOST_CLASSES and two:
             _LOGGER.warning(
                 "%s: its levels are 0 and %d, which is nearly nothing of %d. If it means "
                 "foreground, write %d.",
                 *(file.where, highest, full, full),
             )
-        full = np.float32(full)
-        return self._resized(file, levels.astype(np.float32) / full, shape)
+        return self._resized(file, levels.astype(np.float32) / np.float32(full), shape)
 
     def _resized(
         self, file: PictureFile, image: np.ndarray, shape: tuple[int, int]

@@ -278,32 +278,42 @@ def test_a_plate_of_another_scene_is_warned_of(tmp_path, caplog):
     assert not caplog.records
 
 
+INVERTED, OTHER = "or the mask inverted?", "does the mask belong to another sample?"
+
+
 @pytest.mark.parametrize(
-    ("change", "part"),
+    ("levels", "change", "part"),
     [
-        (lambda mask: 255 - mask, "or the mask inverted?"),
-        (lambda mask: mask[:, ::-1], "does the mask belong to another sample?"),
-        (lambda mask: 0 * mask, "nothing is opaque in the mask"),
-        (lambda mask: mask, ""),
-        # Unknown at the outline.
-        (
-            lambda mask: np.where(cv2.dilate(mask, np.ones((5, 5))) > mask, 128, mask),
-            None,
-        ),
+        (150, lambda mask: 255 - mask, INVERTED),
+        (60, lambda mask: 255 - mask, INVERTED),
+        (150, lambda mask: mask[:, ::-1], OTHER),
+        (150, lambda mask: 0 * mask, OTHER),
+        (150, lambda mask: mask, None),
+        # Unknown, where the background would be like that of another sample.
+        (150, lambda mask: mask // 255 * 128, None),
     ],
-    ids=["inverted", "of another pair", "empty", "right", "partly unknown"],
+    ids=["inverted", "inverted, dim", "of another pair", "empty", "right", "unknown"],
 )
-def test_a_mask_that_does_not_fit_is_warned_of(tmp_path, caplog, change, part):
+def test_a_mask_that_does_not_fit_is_warned_of(tmp_path, caplog, levels, change, part):
     mask = np.zeros((96, 128), np.uint8)
     mask[20:44, 10:34] = 255
+    mask[0, 0] = 255
     bg = _colour(0, mask.shape)
-    fg_bg = np.where(mask[..., None] > 0, np.uint8(150), bg)
+    fg_bg = bg + np.uint8(levels) * (mask[..., None] > 0)
     files = {"bg": saved(bg), "fg_bg": saved(fg_bg)}
-    _write(tmp_path, "a", pixels=change(mask).astype(np.uint8), **files)
+    _write(tmp_path, "a", pixels=change(mask), **files)
     _read(tmp_path)
-    if not part:
+    if part is None:
         assert not caplog.records
     else:
         (record,) = caplog.records
         line = record.getMessage()
         assert line.startswith(f"{tmp_path}/a/") and part in line
+
+
+def test_other_exposure_of_a_pair_without_foreground(tmp_path, caplog):
+    bg = _colour(0, (96, 128))
+    files = {"bg": saved(bg), "fg_bg": saved(bg + np.uint8(30))}
+    _write(tmp_path, "a", pixels=np.zeros((96, 128), np.uint8), **files)
+    _read(tmp_path)
+    assert not caplog.records

@@ -159,7 +159,7 @@ def test_nearly_empty_levels_are_warned_of(tmp_path, caplog):
     Predictions(tmp_path, ["a"]).mask("a", SHAPE)
     assert "levels are 0 and 7, " in caplog.text
     caplog.clear()
-    # Hardly anything in a picture without foreground is an opacity.
+    # As of a picture without foreground.
     _write(tmp_path, a_png=saved(np.uint8(LEVELS % 8)))
     Predictions(tmp_path, ["a"]).mask("a", SHAPE)
     assert not caplog.records

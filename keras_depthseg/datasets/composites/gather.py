@@ -92,12 +92,14 @@ def gather_cutouts(
 ) -> tuple[FolderCutout, ...]:
     """Return the usable cutouts of a folder or zip, in order of their names.
 
+    A warning is logged of those that seem inverted, and of those whose opacity is 0 and
+    1; they are used.
+
     Args:
         root: pictures with an alpha channel, or any pictures if there are masks.
         masks: a folder or zip of masks, of the same names or with `_mask` appended; may
             be `root` itself.
-        refuse: called with a line for each picture left out: its file and the reason. Of
-            those that seem inverted, or are of 0 and 1, a warning is logged.
+        refuse: called with a line for each picture left out: its file and the reason.
         height, largest: at which they will be used, see `reading.read_cutout`.
 
     Raises:
@@ -105,9 +107,9 @@ def gather_cutouts(
     """
     files, beside = _with_companions(root, masks, MASK_SUFFIXES, refuse)
 
-    def check(file: PictureFile) -> tuple[FolderCutout, np.ndarray, str | None, bool]:
+    def check(file: PictureFile) -> tuple[FolderCutout, np.ndarray, bool, bool]:
         mask = beside[file] if beside is not None else None
-        whole = reading.read_whole_cutout(file, mask)
+        whole, of_ones = reading.read_whole_cutout(file, mask)
         reading.fit_cutout(whole, height, largest, (mask or file).where)
         layer = whole.fitted(_HASHED_SIZE, _HASHED_SIZE)
         # On grey: the hash has no transparency.
@@ -115,19 +117,17 @@ def gather_cutouts(
         picture = cv2.add(layer.colour, cv2.merge([grey] * 3))
         digest = file.digest() + (mask.digest() if mask else "")
         found = FolderCutout(file.name, digest, file.folder, file, mask)
-        inverted = (mask or file).name if seems_inverted(whole.alpha) else None
-        # Read again only if all is 0 or 255, as few are.
-        hard = not np.any((whole.alpha > 0) & (whole.alpha < 255))
-        ones = hard and reading.is_of_ones(file, mask)
-        return found, near_duplicates.picture_hash(picture), inverted, ones
+        inverted = seems_inverted(whole.alpha)
+        return found, near_duplicates.picture_hash(picture), inverted, of_ones
 
     usable = _checked(files, check, refuse, root)
-    if ones := sum(ones for *_, ones in usable):
+    if ones := [_alpha_name(found) for found, *_, of_ones in usable if of_ones]:
         logger.warning(
-            "%s: of %d of %d the opacity is 0 and 1, taken as 0 and 255",
-            *(masks or root, ones, len(usable)),
+            "%s: received %d of %d whose opacity is 0 and 1: %s; it is taken as 0 and "
+            "255. Write 255, or remove those that are nearly empty.",
+            *(masks or root, len(ones), len(usable), listed(ones)),
         )
-    if inverted := [name for _, _, name, _ in usable if name is not None]:
+    if inverted := [_alpha_name(found) for found, _, is_so, _ in usable if is_so]:
         logger.warning(
             "%s: received %d of %d that are opaque around something transparent: %s; "
             "expected white, or alpha 255, where the object is. Invert them, unless they "
@@ -135,6 +135,10 @@ def gather_cutouts(
             *(masks or root, len(inverted), len(usable), listed(inverted)),
         )
     return _grouped([result[:2] for result in usable])
+
+
+def _alpha_name(cutout: FolderCutout) -> str:
+    return (cutout.mask or cutout.file).name
 
 
 def _with_companions(

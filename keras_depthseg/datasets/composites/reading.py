@@ -60,42 +60,27 @@ def read_cutout(
     Raises:
         UserError: a file cannot be used.
     """
-    whole = read_whole_cutout(file, mask)
+    whole, _ = read_whole_cutout(file, mask)
     return fit_cutout(whole, height, largest, (mask or file).where)
 
 
-def read_whole_cutout(file: PictureFile, mask: PictureFile | None) -> Layer:
+def read_whole_cutout(file: PictureFile, mask: PictureFile | None) -> tuple[Layer, bool]:
     """Read a cutout, the part of a picture that is not transparent, at its own size.
+
+    An opacity of 0 and 1 is taken as 0 and 255.
 
     Args:
         file: with an alpha channel, or any RGB or greyscale one if there is a mask. A
             camera's orientation tag is applied, also to the mask.
         mask: greyscale, of the same size, white where opaque; `None` takes the alpha
-            channel of `file`. Of one of 0 and 1, 1 is opaque.
+            channel of `file`.
+
+    Returns:
+        The cutout, and whether its opacity is stored as 0 and 1.
 
     Raises:
         UserError: a file cannot be used.
     """
-    rgb, alpha = _read_cutout(file, mask)
-    if alpha.max() == 1:
-        alpha = alpha * 255
-    return trimmed(rgb, alpha, (mask or file).where)
-
-
-def is_of_ones(file: PictureFile, mask: PictureFile | None) -> bool:
-    """Return whether the opacity of a cutout is stored as 0 and 1.
-
-    Args:
-        file, mask: see `read_whole_cutout`, which has read them.
-    """
-    _, alpha = _read_cutout(file, mask)
-    return alpha.max() == 1
-
-
-def _read_cutout(
-    file: PictureFile, mask: PictureFile | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return colour, (H, W, 3) uint8, and opacity as it is stored, (H, W) uint8."""
     image = _decoded(file)
     rgba = np.asarray(upright(image).convert("RGBA"))
     if mask is None:
@@ -114,7 +99,10 @@ def _read_cutout(
                 f"{mask.where}: received an empty mask, as of a picture without "
                 "foreground; expected something to cut out. Mark it, or remove both."
             )
-    return rgba[..., :3], alpha
+    of_ones = bool(alpha.max() == 1)
+    if of_ones:
+        alpha = alpha * 255
+    return trimmed(rgba[..., :3], alpha, (mask or file).where), of_ones
 
 
 def trimmed(rgb: np.ndarray, alpha: np.ndarray, where: str) -> Layer:

@@ -13,7 +13,7 @@ from keras_depthseg.pictures.inversion import OPAQUE
 # `bg` outside the mask about as much as inside. Shadows of 1,200 rooms: outside 11.6
 # grey levels at most, and a quarter of the difference inside.
 _OUTSIDE = 12.0
-_OUTSIDE_TO_INSIDE = 0.75
+OUTSIDE_TO_INSIDE = 0.75
 
 _SIDE = 224
 """Larger samples are reduced to it, in pixels: the numbers below hold at 128 to 224."""
@@ -54,24 +54,37 @@ _SAME_SHARE = 0.97
 where the photograph is the plate."""
 
 
-def misfit(bg: np.ndarray, fg_bg: np.ndarray, mask: np.ndarray) -> str | None:
+def misfit(
+    bg: np.ndarray,
+    fg_bg: np.ndarray,
+    mask: np.ndarray,
+    outside_to_inside: float = OUTSIDE_TO_INSIDE,
+) -> str | None:
     """Return what speaks against the mask, or against `bg`, if anything does.
 
     Args:
         bg, fg_bg: (H, W, 3) uint8.
         mask: (H, W) uint8.
+        outside_to_inside: the ratio of the difference outside of the mask to that inside
+            that is accepted.
     """
-    return _other_background(bg, fg_bg, mask) or _other_mask(bg, fg_bg, mask)
+    other = _other_background(bg, fg_bg, mask, outside_to_inside)
+    return other or _other_mask(bg, fg_bg, mask)
 
 
-def _other_background(bg: np.ndarray, fg_bg: np.ndarray, mask: np.ndarray) -> str | None:
+def _other_background(
+    bg: np.ndarray, fg_bg: np.ndarray, mask: np.ndarray, outside_to_inside: float
+) -> str | None:
+    # Without foreground there is no inside to compare with.
+    if not (mask > OPAQUE).any():
+        return None
     difference = cv2.absdiff(bg, fg_bg)
     # cv2.mean takes the pixels where its mask is not 0.
     outside, inside = (
         np.mean(cv2.mean(difference, where.astype(np.uint8))[:3])
         for where in (mask == 0, mask > OPAQUE)
     )
-    if outside <= max(_OUTSIDE, _OUTSIDE_TO_INSIDE * inside):
+    if outside <= max(_OUTSIDE, outside_to_inside * inside):
         return None
     return (
         f"fg_bg differs from bg by {outside:.0f} grey levels outside the mask and by "

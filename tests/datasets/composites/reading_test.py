@@ -49,7 +49,7 @@ class ReadingTest(SourcesTestCase):
         self.write({"a.png": data, **({"a_mask.png": mask_data} if mask_data else {})})
         self.assertEqual(self.cutouts(masks=self.root if mask_data else None), ["a.png"])
         file, beside = (PictureFile(name, self.root) for name in ("a.png", "a_mask.png"))
-        return reading.read_whole_cutout(file, beside if mask_data else None)
+        return reading.read_whole_cutout(file, beside if mask_data else None)[0]
 
     def assert_same(self, one, other):
         self.assertAllEqual(one.colour, other.colour)
@@ -158,7 +158,7 @@ class ReadingTest(SourcesTestCase):
         self.write({"b.png": saved(rgba(1), exif=tags)})
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            result = reading.read_whole_cutout(PictureFile("b.png", self.root), None)
+            result, _ = reading.read_whole_cutout(PictureFile("b.png", self.root), None)
         self.assert_same(result, expected)
         self.assertEmpty(caught)
 
