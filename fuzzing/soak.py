@@ -230,20 +230,19 @@ def _measured(pid: int, work: Path) -> dict[str, float]:
         "memory_mb": int(fields["VmRSS"].split()[0]) / 1024,
         "open_files": len(list((process / "fd").iterdir())),
         "threads": int(fields["Threads"]),
-        "temporary_files": len(list((work / "temporary").rglob("*"))),
-        # TensorFlow removes copies of functions when a process ends, unless it is killed.
-        "commands_temporary_files": len(
-            [
-                path
-                for path in (work / "temporary-commands").rglob("*")
-                if not path.name.startswith("__autograph_generated_file")
-            ]
-        ),
+        "temporary_files": _count_temporary(work / "temporary"),
+        "commands_temporary_files": _count_temporary(work / "temporary-commands"),
         "shared_memory_files": len(os.listdir("/dev/shm")),
         "cached_files": len([p for p in (work / "cache").rglob("*") if p.is_file()]),
         # What rounds leave beside what they are given and asked for.
         "left_files": len({p.name for p in work.iterdir()} - _KNOWN),
     }
+
+
+def _count_temporary(folder: Path) -> int:
+    # TensorFlow removes its copies of functions when a process ends, unless it is killed.
+    names = (path.name for path in folder.rglob("*"))
+    return sum(not name.startswith("__autograph_generated_file") for name in names)
 
 
 def _write(out: Path, rows: Sequence[Mapping[str, float]]) -> None:

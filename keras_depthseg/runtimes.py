@@ -214,6 +214,9 @@ def import_optional(module: str, name: str, install: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
+        # Ctrl-C while a module written in C++ is imported.
+        if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
         raise UserError(
             f"{name} needs the package {module}, which cannot be imported "
             f"({first_line(error)}); run pip install {install}."

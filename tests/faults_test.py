@@ -164,6 +164,10 @@ class FaultsTest(RefusalTestCase):
         self.assert_one_line(process, "(?i)space")
 
     @needs_mount
+    @pytest.mark.skipif(
+        any(path.is_relative_to("/tmp") for path in (ROOT, Path(sys.executable))),
+        reason="what is below /tmp, as the checkout is here, is hidden in this test",
+    )
     @parameterized.parameters("compose", "validate", "card", "train", "photographs")
     def test_no_temporary_folder(self, name):
         # The folders of the test are below /tmp themselves.
@@ -327,6 +331,9 @@ class FaultsTest(RefusalTestCase):
             time.sleep(delay)
             process.send_signal(sent)
             _, errors = process.communicate(timeout=100)
+            # Python says so where a signal comes while it begins.
+            if "init_import_site" in errors:
+                continue
             with self.subTest(delay=delay):
                 # Before Python has begun, the signal itself ends it.
                 self.assertIn(process.returncode, (0, 128 + sent, -sent), errors)

@@ -134,7 +134,11 @@ class AblationTest(CompositesTestCase):
     def ablation(self, **designs):
         out = self.folder / "networks"
         pictures = self.pictures
-        with mock.patch.dict(gpu_ablation.DESIGNS, designs, clear=True):
+        # The script sets the backend for processes that it starts.
+        with (
+            mock.patch.dict(os.environ),
+            mock.patch.dict(gpu_ablation.DESIGNS, designs, clear=True),
+        ):
             status = gpu.main(
                 ["ablation", "--recipe", "small", "--schedule", "32:1:2", "--width", "1"]
                 + ["--samples", "8", "--policy", "float32", "--workers", "0"]

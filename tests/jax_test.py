@@ -1,14 +1,23 @@
 """Training under Keras's JAX backend, each in a process of its own."""
 
 import json
+import os
 import tempfile
+from unittest import mock
 
 import pytest
 
+import depthseg
 import train
+from keras_depthseg.model import DSResNet
 from keras_depthseg.training.checkpoints import latest
 from tests.support.processes import TIMEOUT, finish, start
-from tests.support.tiny_data import RefusalTestCase, TinyDataTestCase
+from tests.support.tiny_data import (
+    RefusalTestCase,
+    TinyDataTestCase,
+    colour,
+    encoded,
+)
 
 jax = pytest.importorskip("jax")
 
@@ -131,3 +140,22 @@ class CommandTest(TinyDataTestCase):
         self.assertEqual((versions["backend"], versions["jax"]), ("jax", jax.__version__))
         self.assertTrue((run_dir / "report.html").exists())
         self.assertEqual([row["epoch"] for row in latest(run_dir).rows], [0, 1])
+
+    def test_predict_and_export(self):
+        """Networks are converted under TensorFlow; exports say that they need it."""
+        model, picture = self.folder / "model.keras", self.folder / "a.png"
+        DSResNet(width=1).save(model)
+        picture.write_bytes(encoded(colour(1, (64, 64)), "png"))
+        command, out = depthseg.__file__, self.folder / "out"
+        with mock.patch.dict(os.environ, KERAS_DEPTHSEG_CACHE=str(self.folder / "cache")):
+            finish(
+                start(
+                    *("jax", command, "predict", "--model", model, "--out", out),
+                    *("--bg", picture, "--image", picture),
+                )
+            )
+        self.assertTrue((out / "a_mask.png").exists())
+        self.assertLen(list(self.folder.glob("cache/networks/*/mask.xml")), 1)
+        onnx = ("--format", "onnx", "--out", self.folder / "a.onnx")
+        with self.assertRaisesRegex(AssertionError, "status 2.*received jax; exports"):
+            finish(start("jax", command, "export", model, *onnx))

@@ -18,7 +18,8 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 import keras_depthseg
-from keras_depthseg.runtimes import KINDS, model_kind, open_model
+from keras_depthseg.errors import UserError
+from keras_depthseg.runtimes import KINDS, import_optional, model_kind, open_model
 from tests.support.tiny_data import RefusalTestCase
 from tests.support.tiny_networks import (
     SIZE,
@@ -274,3 +275,16 @@ class RuntimesTest(RefusalTestCase):
         (found,) = model.run(self.images[:1].transpose(0, 3, 1, 2))
         expected = convolution(self.images[:1])[:, None]
         self.assertAllClose(found, expected, rtol=0, atol=1e-4)
+
+
+class ImportTest(RefusalTestCase):
+    def test_ctrl_c_while_a_module_is_imported(self):
+        """Modules in C++ turn it into an ImportError."""
+        self.enter_context(mock.patch.object(sys, "path", [str(self.folder), *sys.path]))
+        for raised in (KeyboardInterrupt, ValueError):
+            name = f"interrupted_{raised.__name__}"
+            text = f"raise ImportError('initialization failed') from {raised.__name__}()"
+            (self.folder / f"{name}.py").write_text(text)
+            expected = KeyboardInterrupt if raised is KeyboardInterrupt else UserError
+            with self.assertRaises(expected):
+                import_optional(name, "a.xml", "openvino")

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 import keras_depthseg
+from keras_depthseg.backend import backend_name
 from keras_depthseg.errors import UserError
 from keras_depthseg.export import formats, networks
 from keras_depthseg.export.options import SUFFIXES, ExportOptions
@@ -63,8 +64,14 @@ def export(options: ExportOptions) -> Exported:
 
     Raises:
         UserError: the model or the samples cannot be used, a package is missing, the file
-            exists or cannot be written, or the outputs differ too much.
+            exists or cannot be written, the outputs differ too much, or Keras runs on
+            another backend than TensorFlow.
     """
+    if backend_name() != "tensorflow":
+        raise UserError(
+            f"the Keras backend: received {backend_name()}; exports need tensorflow. Set "
+            "KERAS_BACKEND=tensorflow, under which models of other backends open, too."
+        )
     path = default_path(options) if options.out is None else options.out
     report = report_of(path)
     if not options.force:

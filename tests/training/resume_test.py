@@ -44,6 +44,7 @@ class ResumeTestCase(TinyDataTestCase):
                 stdout=file,
                 stderr=subprocess.STDOUT,
             )
+        self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         return process
 
