@@ -36,6 +36,12 @@ class TinyNetwork(TwoPictureNetwork):
         )
 
 
+def generated(generate, dtype="float32"):
+    """A data set of batches of pictures, of unknown length."""
+    spec = {name: tf.TensorSpec((2, *SIZE, 3), dtype) for name in ("bg", "fg_bg")}
+    return tf.data.Dataset.from_generator(generate, output_signature=spec)
+
+
 def to_unit(x):
     return x / 255
 
@@ -114,17 +120,15 @@ class ValueRangeTest(RefusalTestCase):
             read.append(1)
             yield pictures(dtype="uint8")
 
-        spec = {name: tf.TensorSpec((2, *SIZE, 3), "uint8") for name in ("bg", "fg_bg")}
-        data = tf.data.Dataset.from_generator(generate, output_signature=spec)
-        data = data.apply(tf.data.experimental.assert_cardinality(1))
+        one = tf.data.experimental.assert_cardinality(1)
+        data = generated(generate, "uint8").apply(one)
         TinyNetwork().predict(data, verbose=0)
         self.assertEqual(read, [1])
 
     def test_batches_that_come_once(self):
         """A generator of floats loses none of them."""
         batches = (pictures() for _ in range(3))
-        spec = {name: tf.TensorSpec((2, *SIZE, 3)) for name in ("bg", "fg_bg")}
-        data = tf.data.Dataset.from_generator(lambda: batches, output_signature=spec)
+        data = generated(lambda: batches)
         found = TinyNetwork().predict(data.repeat(1), steps=3, verbose=0)
         self.assertLen(found["mask"], 6)
 
@@ -135,9 +139,7 @@ class ValueRangeTest(RefusalTestCase):
             read.append(1)
             yield pictures(to_unit)
 
-        spec = {name: tf.TensorSpec((2, *SIZE, 3)) for name in ("bg", "fg_bg")}
-        data = tf.data.Dataset.from_generator(generate, output_signature=spec)
-        data = data.apply(tf.data.experimental.assert_cardinality(1))
+        data = generated(generate).apply(tf.data.experimental.assert_cardinality(1))
         model = TinyNetwork()
         with self.assertLogs("keras_depthseg"):
             model.predict(data, verbose=0)

@@ -217,7 +217,6 @@ def _check_fit(
 ) -> None:
     background = known & (mask < 0.5)
     different = cv2.absdiff(bg, fg_bg).max(axis=-1)[background] > _DIFFERENT
-    opacity = np.where(known, np.rint(255 * mask), _UNKNOWN).astype(np.uint8)
     if different.size and different.mean() > _NEARLY_EVERYWHERE:
         _LOGGER.warning(
             "%s: differs from %s by more than %d of 255 on %.0f %% of the background: is "
@@ -227,5 +226,7 @@ def _check_fit(
             _DIFFERENT,
             100 * different.mean(),
         )
-    elif doubt := misfit(bg, fg_bg, opacity, _OUTSIDE_TO_INSIDE):
+        return
+    opacity = np.where(known, np.rint(255 * mask), _UNKNOWN).astype(np.uint8)
+    if doubt := misfit(bg, fg_bg, opacity, _OUTSIDE_TO_INSIDE):
         _LOGGER.warning("%s: %s", files.mask.where, doubt)

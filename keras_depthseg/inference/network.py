@@ -209,36 +209,16 @@ def _network_files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if file.name != _CHECKSUMS)
 
 
-_UNDER_TENSORFLOW = """
-import sys
-from pathlib import Path
-from keras_depthseg.inference import network
-network._convert(*map(Path, sys.argv[1:]))
-"""
-
-
 def _convert(path: Path, folder: Path) -> None:
     """Write the parts of a network as OpenVINO files to a new folder."""
     from keras_depthseg.backend import backend_name
+
+    if backend_name() != "tensorflow":
+        _convert_under_tensorflow(path, folder)
+        return
     from keras_depthseg.networks.loading import load_network
     from keras_depthseg.networks.parts import split
 
-    # JAX takes more than six minutes for a network of free sizes.
-    if backend_name() != "tensorflow":
-        process = subprocess.run(
-            [sys.executable, "-c", _UNDER_TENSORFLOW, str(path), str(folder)],
-            env={**os.environ, "KERAS_BACKEND": "tensorflow"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if process.returncode:
-            *_, last = process.stderr.splitlines() or [""]
-            kind, _, message = last.partition("UserError: ")
-            if kind.endswith("."):
-                raise UserError(message)
-            raise RuntimeError(f"converting under TensorFlow failed:\n{process.stderr}")
-        return
     # Keras's export imports it, too.
     import_openvino(str(path))
     parts = split(load_network(path))
@@ -270,6 +250,32 @@ def _convert(path: Path, folder: Path) -> None:
     )
     for old in others[_KEPT:]:
         shutil.rmtree(old, ignore_errors=True)
+
+
+_UNDER_TENSORFLOW = """
+import sys
+from pathlib import Path
+from keras_depthseg.inference import network
+network._convert(*map(Path, sys.argv[1:]))
+"""
+
+
+def _convert_under_tensorflow(path: Path, folder: Path) -> None:
+    """Call `_convert` in a process of its own: JAX would take more than six minutes."""
+    process = subprocess.run(
+        [sys.executable, "-c", _UNDER_TENSORFLOW, str(path), str(folder)],
+        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if process.returncode:
+        *_, last = process.stderr.splitlines() or [""]
+        # As a traceback ends, `keras_depthseg.errors.UserError: …`.
+        kind, _, message = last.partition(f"{UserError.__qualname__}: ")
+        if kind == f"{UserError.__module__}.":
+            raise UserError(message)
+        raise RuntimeError(f"converting under TensorFlow failed:\n{process.stderr}")
 
 
 def _keras_network(name: str, model: keras.Model) -> Network:
