@@ -121,9 +121,13 @@ class Predictions:
         levels = read_map(file, remedy=_WRITE)
         full = np.iinfo(levels.dtype).max
         highest = int(levels.max())
-        # Soft masks of pictures without foreground have more levels.
-        two = np.isin(levels, (0, highest)).all() and not levels.all()
-        if kind == "mask" and 0 < highest <= MOST_CLASSES and two:
+        if (
+            kind == "mask"
+            and 0 < highest <= MOST_CLASSES
+            # Soft masks of pictures without foreground have more levels than two.
+            and np.isin(levels, (0, highest)).all()
+            and not levels.all()
+        ):
             _LOGGER.warning(
                 "%s: its levels are 0 and %d, which is nearly nothing of %d. If it means "
                 "foreground, write %d.",

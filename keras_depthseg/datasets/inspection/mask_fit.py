@@ -13,7 +13,7 @@ from keras_depthseg.pictures.inversion import OPAQUE
 # `bg` outside the mask about as much as inside. Shadows of 1,200 rooms: outside 11.6
 # grey levels at most, and a quarter of the difference inside.
 _OUTSIDE = 12.0
-OUTSIDE_TO_INSIDE = 0.75
+_OUTSIDE_TO_INSIDE = 0.75
 
 _SIDE = 224
 """Larger samples are reduced to it, in pixels: the numbers below hold at 128 to 224."""
@@ -58,7 +58,7 @@ def misfit(
     bg: np.ndarray,
     fg_bg: np.ndarray,
     mask: np.ndarray,
-    outside_to_inside: float = OUTSIDE_TO_INSIDE,
+    outside_to_inside: float = _OUTSIDE_TO_INSIDE,
 ) -> str | None:
     """Return what speaks against the mask, or against `bg`, if anything does.
 
