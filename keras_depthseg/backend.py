@@ -1,7 +1,8 @@
 """Code that depends on the Keras backend, and all uses of Keras's private API.
 
-No other module branches on the backend or touches a private attribute of Keras. Each
-assumption about private behaviour (tested with Keras 3.15) has a test of its own.
+No other module touches a private attribute of Keras, or asks more of the backend than
+its name. Each assumption about private behaviour (tested with Keras 3.15) has a test of
+its own.
 """
 
 from __future__ import annotations
@@ -322,7 +323,8 @@ def first_of_floats(x: Any) -> Any:
     """Return the inputs in the first batch of a `tf.data.Dataset` of floats, as arrays.
 
     Anything else is returned as it is: data sets of integers, and those of unknown
-    length, which may be generators that give each batch once.
+    length, which may be generators that give each batch once. A data set of a known
+    length is taken for one that can be read again.
     """
     spec = getattr(x, "element_spec", None)
     inputs = spec[0] if isinstance(spec, tuple) and spec else spec

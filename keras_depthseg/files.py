@@ -6,10 +6,18 @@ import contextlib
 import functools
 import hashlib
 import os
+import shutil
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from keras_depthseg.errors import UserError
+
+_TEMPORARY = ".depthseg-"
+
+_ABANDONED = 24 * 60 * 60
+"""Seconds after which nobody writes to a temporary folder any more."""
 
 
 def default_cache_dir() -> Path:
@@ -80,6 +88,28 @@ def replacing(path: str | Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def temporary_folder(place: Path) -> Iterator[Path]:
+    """Yield a new folder in `place`, to write what is then renamed.
+
+    It is removed with what is left in it. Those that killed processes left are removed a
+    day later: until then another process may be writing there.
+
+    Raises:
+        OSError: `place` cannot be made or written to.
+    """
+    place.mkdir(parents=True, exist_ok=True)
+    for old in place.glob(f"{_TEMPORARY}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - old.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(old)
+    folder = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=place))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def put_in_place(part: Path, path: Path) -> None:

@@ -214,13 +214,18 @@ def import_optional(module: str, name: str, install: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        # Ctrl-C while a module written in C++ is imported.
-        if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from error
+        _raise_interrupt(error)
         raise UserError(
             f"{name} needs the package {module}, which cannot be imported "
             f"({first_line(error)}); run pip install {install}."
         ) from error
+
+
+def _raise_interrupt(error: ImportError) -> None:
+    """Raise the signal that a module written in C++ made an error of importing of."""
+    cause = error.__cause__ or error.__context__
+    if isinstance(cause, KeyboardInterrupt):
+        raise type(cause) from error
 
 
 def import_onnxruntime(name: str, module: str = "onnxruntime") -> ModuleType:
@@ -382,7 +387,8 @@ def _open_onnx(name: str) -> OpenedModel:
 def _open_litert(name: str) -> OpenedModel:
     try:
         from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
+    except ImportError as error:
+        _raise_interrupt(error)
         import tensorflow as tf
 
         Interpreter = tf.lite.Interpreter  # noqa: N806
@@ -435,7 +441,8 @@ def _litert_metadata(content: bytes) -> dict[str, str]:
     """Return the named texts in a LiteRT file."""
     try:
         from ai_edge_litert import schema_py_generated as schema
-    except ImportError:
+    except ImportError as error:
+        _raise_interrupt(error)
         from tensorflow.lite.python import schema_py_generated as schema
 
     model: Any = schema.Model.GetRootAs(content, 0)

@@ -1,14 +1,16 @@
 """Files that are whole or not there."""
 
+import contextlib
 import errno
 import os
 import tempfile
+import time
 from pathlib import Path
 from unittest import mock
 
 import tensorflow as tf
 
-from keras_depthseg.files import default_cache_dir, replacing
+from keras_depthseg.files import default_cache_dir, replacing, temporary_folder
 
 
 class ReplacingTest(tf.test.TestCase):
@@ -49,6 +51,36 @@ class ReplacingTest(tf.test.TestCase):
         with self.assertRaises(FileNotFoundError), replacing(self.path):
             pass
         self.assertEqual(self._files(), {"a.weights.h5": "good"})
+
+
+class TemporaryFolderTest(tf.test.TestCase):
+    def test_is_removed(self):
+        place = Path(self.enter_context(tempfile.TemporaryDirectory())) / "new" / "place"
+        for error in (None, KeyboardInterrupt(), ValueError()):
+            with (
+                contextlib.suppress(KeyboardInterrupt, ValueError),
+                temporary_folder(place) as folder,
+            ):
+                self.assertEqual(folder.parent, place)
+                (folder / "a").write_text("")
+                if error is not None:
+                    raise error
+            self.assertEqual(list(place.iterdir()), [])
+
+    def test_of_killed_processes(self):
+        place = Path(self.enter_context(tempfile.TemporaryDirectory()))
+        with temporary_folder(place) as folder:
+            name = folder.name
+        ages = {name[:-1] + "1": 23, name[:-1] + "2": 25, ".part-video": 99, "mine": 99}
+        for other, hours in ages.items():
+            (place / other).mkdir()
+            (place / other / "a").write_text("")
+            changed = time.time() - 3600 * hours
+            os.utime(place / other, (changed, changed))
+        with temporary_folder(place):
+            pass
+        left = {path.name for path in place.iterdir()}
+        self.assertEqual(left, {name[:-1] + "1", ".part-video", "mine"})
 
 
 class CacheTest(tf.test.TestCase):

@@ -1,8 +1,11 @@
 """Training under Keras's JAX backend, each in a process of its own."""
 
+import contextlib
 import json
 import os
 import tempfile
+import time
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -141,21 +144,86 @@ class CommandTest(TinyDataTestCase):
         self.assertTrue((run_dir / "report.html").exists())
         self.assertEqual([row["epoch"] for row in latest(run_dir).rows], [0, 1])
 
-    def test_predict_and_export(self):
-        """Networks are converted under TensorFlow; exports say that they need it."""
-        model, picture = self.folder / "model.keras", self.folder / "a.png"
+    def test_export(self):
+        model = self.folder / "model.keras"
         DSResNet(width=1).save(model)
-        picture.write_bytes(encoded(colour(1, (64, 64)), "png"))
-        command, out = depthseg.__file__, self.folder / "out"
-        with mock.patch.dict(os.environ, KERAS_DEPTHSEG_CACHE=str(self.folder / "cache")):
-            finish(
-                start(
-                    *("jax", command, "predict", "--model", model, "--out", out),
-                    *("--bg", picture, "--image", picture),
-                )
-            )
-        self.assertTrue((out / "a_mask.png").exists())
-        self.assertLen(list(self.folder.glob("cache/networks/*/mask.xml")), 1)
         onnx = ("--format", "onnx", "--out", self.folder / "a.onnx")
         with self.assertRaisesRegex(AssertionError, "status 2.*received jax; exports"):
-            finish(start("jax", command, "export", model, *onnx))
+            finish(start("jax", depthseg.__file__, "export", model, *onnx))
+
+
+@pytest.mark.long
+class PredictTest(RefusalTestCase):
+    """Networks are converted under TensorFlow, in a process of its own."""
+
+    def setUp(self):
+        super().setUp()
+        self.model, self.out = self.folder / "model.keras", self.folder / "out"
+        self.cache, self.temporary = self.folder / "cache", self.folder / "temporary"
+        self.temporary.mkdir()
+        environment = {
+            "KERAS_DEPTHSEG_CACHE": str(self.cache),
+            "TMPDIR": str(self.temporary),
+        }
+        self.enter_context(mock.patch.dict(os.environ, environment))
+
+    def start(self):
+        picture = self.folder / "a.png"
+        picture.write_bytes(encoded(colour(1, (64, 64)), "png"))
+        return start(
+            *("jax", depthseg.__file__, "predict", "--model", self.model),
+            *("--bg", picture, "--image", picture, "--out", self.out),
+        )
+
+    def assert_nothing_left(self):
+        self.assertEqual(list(self.cache.glob("networks/*")), [])
+        self.assertEqual(list(self.temporary.iterdir()), [])
+
+    def test_prediction(self):
+        DSResNet(width=1).save(self.model)
+        finish(self.start())
+        self.assertTrue((self.out / "a_mask.png").exists())
+        self.assertLen(list(self.cache.glob("networks/*/mask.xml")), 1)
+        self.assertEqual(list(self.temporary.iterdir()), [])
+
+    def test_damaged_model(self):
+        self.model.write_bytes(b"no model")
+        process = self.start()
+        _, errors = process.communicate(timeout=TIMEOUT)
+        self.assertEqual(process.returncode, 2, errors)
+        self.assertStartsWith(
+            errors.splitlines()[-1],
+            f"error: {self.model}: this network cannot be opened",
+        )
+        self.assertNotIn("Traceback", errors)
+        self.assert_nothing_left()
+
+    def test_stopped_while_it_is_converted(self):
+        DSResNet(width=1).save(self.model)
+        for moment in ("TensorFlow is imported", "files are written"):
+            written = "*/plate.xml" if moment == "files are written" else "*"
+            process = self.start()
+            while not list(self.cache.glob(f"networks/.depthseg-{written}")):
+                self.assertIsNone(process.poll())
+                time.sleep(0.01)
+            (other,) = _children(process.pid)
+            process.terminate()
+            _, errors = process.communicate(timeout=TIMEOUT)
+            self.assertEqual(process.returncode, 143, errors)
+            self.assertEndsWith(errors, "stopped by SIGTERM\n")
+            # Killed; or ends by itself, if the signal came while it was started.
+            until = time.monotonic() + TIMEOUT
+            while os.path.exists(f"/proc/{other}"):
+                self.assertLess(time.monotonic(), until)
+                time.sleep(0.1)
+            self.assert_nothing_left()
+
+
+def _children(pid):
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # The name before the bracket may hold anything.
+            _, parent, *_ = path.read_text().rpartition(")")[2].split()
+            found += [int(path.parent.name)] if int(parent) == pid else []
+    return found

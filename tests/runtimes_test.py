@@ -18,6 +18,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 import keras_depthseg
+from keras_depthseg.commands.machine import TerminatedError
 from keras_depthseg.errors import UserError
 from keras_depthseg.runtimes import KINDS, import_optional, model_kind, open_model
 from tests.support.tiny_data import RefusalTestCase
@@ -279,12 +280,19 @@ class RuntimesTest(RefusalTestCase):
 
 class ImportTest(RefusalTestCase):
     def test_ctrl_c_while_a_module_is_imported(self):
-        """Modules in C++ turn it into an ImportError."""
+        """Modules in C++ turn it into an ImportError; so is SIGTERM."""
         self.enter_context(mock.patch.object(sys, "path", [str(self.folder), *sys.path]))
-        for raised in (KeyboardInterrupt, ValueError):
+        for raised, expected in (
+            (KeyboardInterrupt, KeyboardInterrupt),
+            (TerminatedError, TerminatedError),
+            (ValueError, UserError),
+        ):
             name = f"interrupted_{raised.__name__}"
-            text = f"raise ImportError('initialization failed') from {raised.__name__}()"
+            text = (
+                f"from {raised.__module__} import {raised.__name__}\n"
+                f"raise ImportError('initialization failed') from {raised.__name__}()"
+            )
             (self.folder / f"{name}.py").write_text(text)
-            expected = KeyboardInterrupt if raised is KeyboardInterrupt else UserError
-            with self.assertRaises(expected):
+            with self.assertRaises(BaseException) as caught:
                 import_optional(name, "a.xml", "openvino")
+            self.assertIs(type(caught.exception), expected)

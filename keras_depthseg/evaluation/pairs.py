@@ -21,6 +21,7 @@ from keras_depthseg.evaluation.options import PAIRS_RESOLUTION
 from keras_depthseg.evaluation.single_channel import CROP, read_true_mask
 from keras_depthseg.pictures.checks import opaque_colour, open_any_picture
 from keras_depthseg.pictures.folders import PictureFile, list_pictures
+from keras_depthseg.pictures.inversion import OPAQUE
 from keras_depthseg.pictures.orientation import Oriented, upright, upright_with
 from keras_depthseg.text import printable, reason
 
@@ -220,7 +221,7 @@ def _check_fit(
     if different.size and different.mean() > _NEARLY_EVERYWHERE:
         _LOGGER.warning(
             "%s: differs from %s by more than %d of 255 on %.0f %% of the background: is "
-            "it the plate of another scene, or the mask inverted?",
+            "it the plate of another scene, or is the mask inverted?",
             files.bg.where,
             PurePosixPath(files.fg_bg.name).name,
             _DIFFERENT,
@@ -228,5 +229,7 @@ def _check_fit(
         )
         return
     opacity = np.where(known, np.rint(255 * mask), _UNKNOWN).astype(np.uint8)
-    if doubt := misfit(bg, fg_bg, opacity, _OUTSIDE_TO_INSIDE):
+    # Without foreground there is no inside to compare with.
+    ratio = _OUTSIDE_TO_INSIDE if (opacity > OPAQUE).any() else None
+    if doubt := misfit(bg, fg_bg, opacity, ratio):
         _LOGGER.warning("%s: %s", files.mask.where, doubt)

@@ -124,14 +124,14 @@ class Predictions:
         if (
             kind == "mask"
             and 0 < highest <= MOST_CLASSES
-            # Soft masks of pictures without foreground have more levels than two.
+            # Soft masks of pictures without foreground usually have more levels than two.
             and np.isin(levels, (0, highest)).all()
             and not levels.all()
         ):
             _LOGGER.warning(
-                "%s: its levels are 0 and %d, which is nearly nothing of %d. If it means "
-                "foreground, write %d.",
-                *(file.where, highest, full, full),
+                "%s: its levels are 0 and %d, which is nearly nothing of %d. If %d "
+                "means foreground, write %d instead.",
+                *(file.where, highest, full, highest, full),
             )
         return self._resized(file, levels.astype(np.float32) / np.float32(full), shape)
 

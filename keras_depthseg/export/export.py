@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from keras_depthseg.export import formats, networks
 from keras_depthseg.export.options import SUFFIXES, ExportOptions
 from keras_depthseg.export.parity import Maps, Parity, compare
 from keras_depthseg.export.samples import read_samples
-from keras_depthseg.files import put_in_place
+from keras_depthseg.files import put_in_place, temporary_folder
 from keras_depthseg.inference.exported import (
     checksums,
     files_of,
@@ -93,9 +91,7 @@ def export(options: ExportOptions) -> Exported:
     make = networks.in_parts if options.parts else networks.whole
     plain = make(network, options.sides())
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=".part-", dir=path.parent))
-        try:
+        with temporary_folder(path.parent) as part:
             metadata = _metadata(options, network, side)
             files = _write(options, plain, part, path, metadata, calibration)
             written = part / path.name
@@ -118,8 +114,6 @@ def export(options: ExportOptions) -> Exported:
             report.unlink(missing_ok=True)
             _replace(written, path)
             put_in_place(part / report.name, report)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
         raise UserError(
             f"{path}: it cannot be written there ({error.strerror or error}); free some "

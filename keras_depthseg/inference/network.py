@@ -28,7 +28,7 @@ import numpy as np
 
 import keras_depthseg
 from keras_depthseg.errors import UserError
-from keras_depthseg.files import default_cache_dir, sha256
+from keras_depthseg.files import default_cache_dir, sha256, temporary_folder
 from keras_depthseg.inference.exported import PARTS, exported_files, open_exported
 from keras_depthseg.model_file import RESOLUTION, model_path, trained_resolution
 from keras_depthseg.runtimes import OpenedModel, import_openvino, model_kind, open_model
@@ -213,22 +213,11 @@ def _convert(path: Path, folder: Path) -> None:
     """Write the parts of a network as OpenVINO files to a new folder."""
     from keras_depthseg.backend import backend_name
 
-    if backend_name() != "tensorflow":
-        _convert_under_tensorflow(path, folder)
-        return
-    from keras_depthseg.networks.loading import load_network
-    from keras_depthseg.networks.parts import split
-
-    # Keras's export imports it, too.
-    import_openvino(str(path))
-    parts = split(load_network(path))
+    tensorflow = backend_name() == "tensorflow"
+    write = _write_parts if tensorflow else _write_parts_under_tensorflow
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
-        try:
-            for name in PARTS:
-                file = str(part / f"{name}.xml")
-                getattr(parts, name).export(file, format="openvino", verbose=False)
+        with temporary_folder(folder.parent) as part:
+            write(path, part)
             checksums = {file.name: sha256(file) for file in _network_files(part)}
             (part / _CHECKSUMS).write_text(json.dumps(checksums), "utf-8")
             try:
@@ -237,14 +226,8 @@ def _convert(path: Path, folder: Path) -> None:
                 # Unless another process was faster.
                 if not folder.exists():
                     raise
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
-        raise UserError(
-            f"{folder.parent}: a converted network cannot be kept there "
-            f"({error.strerror or error}); free some space, set $KERAS_DEPTHSEG_CACHE to "
-            "another folder, or choose the `engine` keras."
-        ) from error
+        raise _not_kept(folder.parent, error) from error
     others = sorted(
         folder.parent.glob("[!.]*"), key=lambda path: path.stat().st_mtime, reverse=True
     )
@@ -252,29 +235,68 @@ def _convert(path: Path, folder: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def _not_kept(cache: Path, error: OSError) -> UserError:
+    return UserError(
+        f"{cache}: a converted network cannot be kept there "
+        f"({error.strerror or error}); free some space, set $KERAS_DEPTHSEG_CACHE to "
+        "another folder, or choose the `engine` keras."
+    )
+
+
+def _write_parts(path: Path, part: Path) -> None:
+    from keras_depthseg.networks.loading import load_network
+    from keras_depthseg.networks.parts import split
+
+    # Keras's export imports it, too.
+    import_openvino(str(path))
+    parts = split(load_network(path))
+    try:
+        for name in PARTS:
+            file = str(part / f"{name}.xml")
+            getattr(parts, name).export(file, format="openvino", verbose=False)
+    except OSError as error:
+        raise _not_kept(part.parent, error) from error
+
+
 _UNDER_TENSORFLOW = """
 import sys
 from pathlib import Path
+from keras_depthseg.errors import UserError
 from keras_depthseg.inference import network
-network._convert(*map(Path, sys.argv[1:]))
+try:
+    network._write_parts(*map(Path, sys.argv[1:]))
+except UserError as error:
+    sys.exit(f"{network._REFUSED}{error}")
 """
 
+_REFUSED = "UserError: "
+"""What a line begins with that tells the other process of a mistake of the user."""
 
-def _convert_under_tensorflow(path: Path, folder: Path) -> None:
-    """Call `_convert` in a process of its own: JAX would take more than six minutes."""
-    process = subprocess.run(
-        [sys.executable, "-c", _UNDER_TENSORFLOW, str(path), str(folder)],
-        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+
+def _write_parts_under_tensorflow(path: Path, part: Path) -> None:
+    """Call `_write_parts` in a process of its own: JAX would take over six minutes."""
+    # Of its own, as a process that is killed leaves files of TensorFlow.
+    with tempfile.TemporaryDirectory() as temporary:
+        process = subprocess.run(
+            # Without the current folder, where files may have names of modules.
+            [sys.executable, "-P", "-c", _UNDER_TENSORFLOW, str(path), str(part)],
+            env={
+                **os.environ,
+                "KERAS_BACKEND": "tensorflow",
+                # JAX takes the memory of a GPU for itself.
+                "CUDA_VISIBLE_DEVICES": "-1",
+                "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)),
+                "TMPDIR": temporary,
+            },
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
     if process.returncode:
-        *_, last = process.stderr.splitlines() or [""]
-        # As a traceback ends, `keras_depthseg.errors.UserError: …`.
-        kind, _, message = last.partition(f"{UserError.__qualname__}: ")
-        if kind == f"{UserError.__module__}.":
-            raise UserError(message)
+        for line in process.stderr.splitlines():
+            if line.startswith(_REFUSED):
+                raise UserError(line.removeprefix(_REFUSED))
         raise RuntimeError(f"converting under TensorFlow failed:\n{process.stderr}")
 
 

@@ -278,7 +278,7 @@ def test_a_plate_of_another_scene_is_warned_of(tmp_path, caplog):
     assert not caplog.records
 
 
-INVERTED, OTHER = "or the mask inverted?", "does the mask belong to another sample?"
+INVERTED, OTHER = "or is the mask inverted?", "does the mask belong to another sample?"
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ INVERTED, OTHER = "or the mask inverted?", "does the mask belong to another samp
         (150, lambda mask: mask[:, ::-1], OTHER),
         (150, lambda mask: 0 * mask, OTHER),
         (150, lambda mask: mask, None),
-        # Unknown, where the background would be like that of another sample.
+        # Unknown pixels that differ: as background they would speak against the mask.
         (150, lambda mask: mask // 255 * 128, None),
     ],
     ids=["inverted", "inverted, dim", "of another pair", "empty", "right", "unknown"],

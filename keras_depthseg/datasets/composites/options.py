@@ -99,7 +99,11 @@ class ComposeOptions:
     beam: str | None = None
 
     def __post_init__(self):
-        object.__setattr__(self, "bg", os.fspath(self.bg))
+        bg = os.fspath(self.bg)
+        if not isinstance(self.bg, str) and ROOMS.fullmatch(bg):
+            # A path means a folder, and drops the ./ that would say so.
+            bg = os.path.join(os.curdir, bg)
+        object.__setattr__(self, "bg", bg)
         if self.depth is not None:
             object.__setattr__(self, "depth", os.fspath(self.depth))
         size = self.size

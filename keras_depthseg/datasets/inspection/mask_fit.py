@@ -58,26 +58,25 @@ def misfit(
     bg: np.ndarray,
     fg_bg: np.ndarray,
     mask: np.ndarray,
-    outside_to_inside: float = _OUTSIDE_TO_INSIDE,
+    outside_to_inside: float | None = _OUTSIDE_TO_INSIDE,
 ) -> str | None:
     """Return what speaks against the mask, or against `bg`, if anything does.
 
     Args:
         bg, fg_bg: (H, W, 3) uint8.
         mask: (H, W) uint8.
-        outside_to_inside: the ratio of the difference outside of the mask to that inside
-            that is accepted.
+        outside_to_inside: the largest accepted ratio of the difference outside the mask
+            to that inside; `None` if `bg` is not to be doubted.
     """
-    other = _other_background(bg, fg_bg, mask, outside_to_inside)
+    other = None
+    if outside_to_inside is not None:
+        other = _other_background(bg, fg_bg, mask, outside_to_inside)
     return other or _other_mask(bg, fg_bg, mask)
 
 
 def _other_background(
     bg: np.ndarray, fg_bg: np.ndarray, mask: np.ndarray, outside_to_inside: float
 ) -> str | None:
-    # Without foreground there is no inside to compare with.
-    if not (mask > OPAQUE).any():
-        return None
     difference = cv2.absdiff(bg, fg_bg)
     # cv2.mean takes the pixels where its mask is not 0.
     outside, inside = (
@@ -88,7 +87,7 @@ def _other_background(
         return None
     return (
         f"fg_bg differs from bg by {outside:.0f} grey levels outside the mask and by "
-        f"{inside:.0f} inside; is bg another picture, or the mask inverted?"
+        f"{inside:.0f} inside; is bg another picture, or is the mask inverted?"
     )
 
 

@@ -148,5 +148,7 @@ class RichRecordsTest(CompositesTestCase):
     def test_paths_are_texts(self):
         fg = Path("fg")
         self.assertEqual(ComposeOptions(Path("bg"), fg), ComposeOptions("bg", fg))
+        # A path is never the name of rendered rooms.
+        self.assertEqual(ComposeOptions(Path("rooms"), fg), ComposeOptions("./rooms", fg))
         with self.assertRaises(TypeError):
             ComposeOptions(1, fg)

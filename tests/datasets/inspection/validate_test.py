@@ -145,6 +145,12 @@ class SampleTest(ValidationTestCase):
             mask=zeros, box=[0.0, 0.0, 0.0, 0.0], fg_bg=lambda record: record["bg"]
         )
         self._assert_found()
+        self._edit(
+            mask=zeros,
+            box=[0.0, 0.0, 0.0, 0.0],
+            fg_bg=lambda record: changed(record["bg"], "jpeg", lambda x: 255 - x),
+        )
+        self._assert_found((name, "outside the mask", "by 0 inside"), kind="warnings")
         self._edit(mask=zeros, box=[0.0, 0.0, 0.5, 0.5])
         self._assert_found((name, "mask is empty"))
         self._edit(mask=encoded(mask((SIDE, SIDE))), box=[0.0, 0.0, 0.0, 0.0])
