@@ -46,7 +46,7 @@ def points_of(prediction: Prediction) -> tuple[np.ndarray, np.ndarray]:
 
 def write_points(path: Path, prediction: Prediction) -> None:
     """Write the points as a binary glTF file, `.glb`, whose colours are linear light."""
-    trimesh = import_optional("trimesh", str(path), "keras_depthseg[demo]")
+    trimesh = import_optional("trimesh", str(path), '"keras_depthseg[demo]"')
     places, colours = points_of(prediction)
     trimesh.PointCloud(places, _linear(colours)).export(str(path))
 

@@ -38,7 +38,7 @@ def serve(options: DemoOptions) -> None:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     folder = tempfile.TemporaryDirectory(prefix="depthseg-demo-")
     os.environ["GRADIO_TEMP_DIR"] = str(Path(folder.name, "uploads"))
-    import_optional("gradio", "depthseg demo", "keras_depthseg[demo]")
+    import_optional("gradio", "depthseg demo", '"keras_depthseg[demo]"')
     from starlette.middleware import Middleware
 
     from keras_depthseg.demo.page import make_page

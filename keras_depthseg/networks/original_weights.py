@@ -150,7 +150,7 @@ def _read_checkpoint(path: Path) -> dict[str, np.ndarray]:
     except ImportError as error:
         raise UserError(
             f"reading {path} needs PyTorch, which is not installed: "
-            "pip install keras_depthseg[torch]"
+            'pip install "keras_depthseg[torch]"'
         ) from error
     try:
         with warnings.catch_warnings():

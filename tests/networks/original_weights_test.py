@@ -83,7 +83,7 @@ class MappingTest(_WithModel):
         self._assert_refused(path, path, "no such file")
         open(path, "wb").close()
         with mock.patch.dict(sys.modules, {"torch": None}):
-            self._assert_refused(path, path, "pip install keras_depthseg[torch]")
+            self._assert_refused(path, path, 'pip install "keras_depthseg[torch]"')
 
 
 class CheckpointTest(_WithModel):
