@@ -94,14 +94,14 @@ def replacing(path: str | Path) -> Iterator[Path]:
 def temporary_folder(place: Path) -> Iterator[Path]:
     """Yield a new folder in `place`, to write what is then renamed.
 
-    It is removed with what is left in it. Those that killed processes left are removed a
-    day later: until then another process may be writing there.
+    It is removed with what is left in it. So are those of killed processes that are older
+    than a day: in younger ones another process may be writing.
 
     Raises:
         OSError: `place` cannot be made or written to.
     """
     place.mkdir(parents=True, exist_ok=True)
-    for old in place.glob(f"{_TEMPORARY}*"):
+    for old in place.glob(f"{_TEMPORARY}????????"):
         with contextlib.suppress(OSError):
             if time.time() - old.stat().st_mtime > _ABANDONED:
                 shutil.rmtree(old)

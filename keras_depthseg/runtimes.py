@@ -16,13 +16,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import functools
 import importlib
 import json
 import os
+import shutil
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -55,6 +57,9 @@ OPENVINO_METADATA = "keras_depthseg"
 
 # Sizes for which an OpenVINO network stays compiled: one is 20 MB, and takes 0.3 s.
 _COMPILED = 4
+
+_FULL_DISK = 2**20
+"""In bytes: what a disk that is called full may have left."""
 
 _SAVED_MODEL = "saved_model.pb"
 # TensorFlow's operations that read and write files or run Python, which no network needs.
@@ -222,7 +227,7 @@ def import_optional(module: str, name: str, install: str) -> ModuleType:
 
 
 def _raise_interrupt(error: ImportError) -> None:
-    """Raise the signal that a module written in C++ made an error of importing of."""
+    """Raise the interrupt that a module in C++ turned into an `ImportError`."""
     cause = error.__cause__ or error.__context__
     if isinstance(cause, KeyboardInterrupt):
         raise type(cause) from error
@@ -244,6 +249,23 @@ def import_openvino(name: str) -> ModuleType:
     silenced: dict[str, Any] = sys.modules
     silenced.setdefault("openvino_telemetry", None)
     return import_optional("openvino", name, "openvino")
+
+
+@contextlib.contextmanager
+def naming_full_disk(folder: Path) -> Iterator[None]:
+    """Give the reason why OpenVINO cannot write to a folder: it has one error for all.
+
+    Raises:
+        OSError: the disk is full, or broken.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "iostream" not in str(error):
+            raise
+        full = shutil.disk_usage(folder).free < _FULL_DISK
+        number = errno.ENOSPC if full else errno.EIO
+        raise OSError(number, os.strerror(number)) from error
 
 
 def wrap_keras(name: str, model: keras.Model) -> OpenedModel:

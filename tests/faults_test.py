@@ -164,6 +164,18 @@ class FaultsTest(RefusalTestCase):
         self.assert_one_line(process, "(?i)space")
 
     @needs_mount
+    def test_a_cache_of_40_kilobytes(self):
+        out, cache = self.folder / "out", self.folder / "cache"
+        out.mkdir()
+        cache.mkdir()
+        process = self.call(
+            *self.commands(out)["photographs"],
+            mounts=f"mount -t tmpfs -o size=40k none '{cache}'",
+            KERAS_DEPTHSEG_CACHE=str(cache),
+        )
+        self.assert_one_line(process, "cannot be kept there .No space left")
+
+    @needs_mount
     @pytest.mark.skipif(
         any(path.is_relative_to("/tmp") for path in (ROOT, Path(sys.executable))),
         reason="what is below /tmp, as the checkout is here, is hidden in this test",

@@ -280,7 +280,7 @@ class RuntimesTest(RefusalTestCase):
 
 class ImportTest(RefusalTestCase):
     def test_ctrl_c_while_a_module_is_imported(self):
-        """Modules in C++ turn it into an ImportError; so is SIGTERM."""
+        """Modules in C++ turn it, and SIGTERM, into an ImportError."""
         self.enter_context(mock.patch.object(sys, "path", [str(self.folder), *sys.path]))
         for raised, expected in (
             (KeyboardInterrupt, KeyboardInterrupt),

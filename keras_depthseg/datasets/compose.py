@@ -31,6 +31,7 @@ from keras_depthseg.datasets.composites.settings import CompositesConfig
 from keras_depthseg.datasets.missing_splits import tell_missing_splits
 from keras_depthseg.datasets.original_layout.writer import write_original_layout
 from keras_depthseg.errors import UserError
+from keras_depthseg.runtimes import import_optional
 from keras_depthseg.text import printable
 
 _FINGERPRINT = "fingerprint.json"
@@ -122,14 +123,10 @@ def _build(
 def _beam(options: str | None) -> tfds.download.DownloadConfig | None:
     if options is None:
         return None
-    try:
-        from apache_beam.options.pipeline_options import PipelineOptions
-        from apache_beam.runners.runner import create_runner
-    except ImportError as error:
-        raise UserError(
-            "`beam`: Apache Beam is not installed; install it by "
-            'pip install "keras_depthseg[beam]", or leave `beam` out.'
-        ) from error
+    import_optional("apache_beam", "`beam`", '"keras_depthseg[beam]"')
+    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.runners.runner import create_runner
+
     printed = io.StringIO()
     try:
         # Beam parses in `get_all_options`, and prints its usage on an error.

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import logging
-import os
-import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,11 +23,10 @@ from keras_depthseg.runtimes import (
     import_onnxruntime,
     import_openvino,
     import_optional,
+    naming_full_disk,
 )
 
 _LEAST_WEIGHTS = 8
-_FULL_DISK = 2**20
-"""In bytes: what a disk that is called full may have left."""
 # onnx.TensorProto.FLOAT.
 _ONNX_FLOAT32 = 1
 
@@ -187,24 +183,18 @@ def _write_openvino(job: _Job) -> None:
             _write_onnx(job._replace(path=file, metadata={}))
         else:
             file = Path(folder, "network.xml")
-            job.network.export(str(file), format="openvino", verbose=False)
+            with naming_full_disk(file.parent):
+                job.network.export(str(file), format="openvino", verbose=False)
         model = openvino.Core().read_model(file)
         for name, text in job.metadata.items():
             model.set_rt_info(text, [OPENVINO_METADATA, name])
         job.path.mkdir()
-        try:
+        with naming_full_disk(job.path):
             openvino.save_model(
                 model,
                 job.path / OPENVINO_FILE,
                 compress_to_fp16=job.precision == "float16",
             )
-        except RuntimeError as error:
-            if "iostream" not in str(error):
-                raise
-            # It says no more of a full disk.
-            full = shutil.disk_usage(job.path).free < _FULL_DISK
-            number = errno.ENOSPC if full else errno.EIO
-            raise OSError(number, os.strerror(number)) from error
 
 
 _WRITERS: dict[str, Callable[[_Job], None]] = {

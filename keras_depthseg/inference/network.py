@@ -19,7 +19,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +30,13 @@ from keras_depthseg.errors import UserError
 from keras_depthseg.files import default_cache_dir, sha256, temporary_folder
 from keras_depthseg.inference.exported import PARTS, exported_files, open_exported
 from keras_depthseg.model_file import RESOLUTION, model_path, trained_resolution
-from keras_depthseg.runtimes import OpenedModel, import_openvino, model_kind, open_model
+from keras_depthseg.runtimes import (
+    OpenedModel,
+    import_openvino,
+    model_kind,
+    naming_full_disk,
+    open_model,
+)
 from keras_depthseg.value_range import warn_of_other_range
 
 if TYPE_CHECKING:
@@ -251,9 +256,10 @@ def _write_parts(path: Path, part: Path) -> None:
     import_openvino(str(path))
     parts = split(load_network(path))
     try:
-        for name in PARTS:
-            file = str(part / f"{name}.xml")
-            getattr(parts, name).export(file, format="openvino", verbose=False)
+        with naming_full_disk(part):
+            for name in PARTS:
+                file = str(part / f"{name}.xml")
+                getattr(parts, name).export(file, format="openvino", verbose=False)
     except OSError as error:
         raise _not_kept(part.parent, error) from error
 
@@ -275,29 +281,36 @@ _REFUSED = "UserError: "
 
 def _write_parts_under_tensorflow(path: Path, part: Path) -> None:
     """Call `_write_parts` in a process of its own: JAX would take over six minutes."""
-    # Of its own, as a process that is killed leaves files of TensorFlow.
-    with tempfile.TemporaryDirectory() as temporary:
-        process = subprocess.run(
-            # Without the current folder, where files may have names of modules.
+    # The current folder, '', comes last: files there may have names of modules.
+    modules = sorted(sys.path, key=lambda place: place == "")
+    # TensorFlow's own, which a process that is killed leaves there.
+    with temporary_folder(part.parent) as temporary:
+        process = subprocess.Popen(
             [sys.executable, "-P", "-c", _UNDER_TENSORFLOW, str(path), str(part)],
             env={
                 **os.environ,
                 "KERAS_BACKEND": "tensorflow",
                 # JAX takes the memory of a GPU for itself.
                 "CUDA_VISIBLE_DEVICES": "-1",
-                "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)),
-                "TMPDIR": temporary,
+                "PYTHONPATH": os.pathsep.join(map(os.path.abspath, modules)),
+                "TMPDIR": str(temporary),
             },
-            capture_output=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            check=False,
         )
+        try:
+            _, errors = process.communicate()
+        finally:
+            # Of a process that has ended, these do nothing.
+            process.kill()
+            process.wait()
     if process.returncode:
-        for line in process.stderr.splitlines():
+        for line in errors.splitlines():
             if line.startswith(_REFUSED):
                 raise UserError(line.removeprefix(_REFUSED))
-        raise RuntimeError(f"converting under TensorFlow failed:\n{process.stderr}")
+        raise RuntimeError(f"converting under TensorFlow failed:\n{errors}")
 
 
 def _keras_network(name: str, model: keras.Model) -> Network:

@@ -12,12 +12,14 @@ import pickle
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_depthseg.errors import UserError
 from keras_depthseg.model import DSResNet
+from keras_depthseg.runtimes import import_optional
 from keras_depthseg.text import listed
 
 # Prefix of our layers' names: prefix of the original's parameters.
@@ -145,13 +147,7 @@ def _read_checkpoint(path: Path) -> dict[str, np.ndarray]:
         raise UserError(
             f"{path}: no such file. Accepted: a state dict written by torch.save."
         )
-    try:
-        import torch
-    except ImportError as error:
-        raise UserError(
-            f"reading {path} needs PyTorch, which is not installed: "
-            'pip install "keras_depthseg[torch]"'
-        ) from error
+    torch: Any = import_optional("torch", str(path), '"keras_depthseg[torch]"')
     try:
         with warnings.catch_warnings():
             # About pickles that it then refuses; one line about those is enough.

@@ -31,6 +31,7 @@ from keras_depthseg.datasets.building.tfds_internals import (
     remove_incomplete,
 )
 from keras_depthseg.errors import UserError
+from keras_depthseg.runtimes import import_optional
 
 
 class ShardedBuilder(CleanBuilder, FileWriterBuilder, skip_registration=True):
@@ -166,14 +167,7 @@ class ShardedBuilder(CleanBuilder, FileWriterBuilder, skip_registration=True):
 def _run_on_beam(
     jobs: Sequence[ShardJob], download_config: tfds.download.DownloadConfig
 ) -> None:
-    try:
-        import apache_beam as beam
-    except ImportError as error:
-        raise UserError(
-            "Apache Beam is not installed, but `beam_options` or `beam_runner` asks for "
-            'it; expected both to be None. Install it by pip install "keras_depthseg'
-            '[beam]".'
-        ) from error
+    beam: Any = import_optional("apache_beam", "`beam_options`", '"keras_depthseg[beam]"')
     options = download_config.beam_options
     try:
         with beam.Pipeline(download_config.beam_runner, options=options) as pipeline:

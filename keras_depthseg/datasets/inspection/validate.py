@@ -128,7 +128,7 @@ class _Validation:
         depth = metadata.get("depth") or {}
         if "depth" not in features:
             self.report.notes.append(
-                "no depth: a data set of masks only, which training refuses"
+                "no depth: a data set of masks only, on which only the mask is trained"
             )
         elif depth.get("unit") not in ("relative", "metre"):
             self.report.warnings.append(

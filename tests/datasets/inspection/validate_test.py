@@ -272,7 +272,8 @@ class DataSetTest(ValidationTestCase):
         report = self._assert_found()
         self.assertEqual(report.samples, 64)
         self.assertEqual(
-            report.notes, ["no depth: a data set of masks only, which training refuses"]
+            report.notes,
+            ["no depth: a data set of masks only, on which only the mask is trained"],
         )
 
     def test_rooms_with_shadows(self):
