@@ -463,8 +463,7 @@ def _litert_metadata(content: bytes) -> dict[str, str]:
     """Return the named texts in a LiteRT file."""
     try:
         from ai_edge_litert import schema_py_generated as schema
-    except ImportError as error:
-        _raise_interrupt(error)
+    except ImportError:
         from tensorflow.lite.python import schema_py_generated as schema
 
     model: Any = schema.Model.GetRootAs(content, 0)

@@ -176,7 +176,8 @@ def _with_metadata(content: bytes, metadata: Mapping[str, str]) -> bytes:
 
 def _write_openvino(job: _Job) -> None:
     openvino = import_openvino(str(job.path))
-    with tempfile.TemporaryDirectory() as folder:
+    # Beside the result, as an error of the disk names its folder.
+    with tempfile.TemporaryDirectory(dir=job.path.parent) as folder:
         if job.precision == "int8":
             # OpenVINO reads the integers of an ONNX file.
             file = Path(folder, "network.onnx")
